@@ -1,0 +1,243 @@
+"""A reef as a vector description, drawn from a seed and rendered at any pixel size.
+
+Lengths are in *units*: one unit is one pixel of the image at scale 1, so a scene of 64 units rendered at
+256 pixels is that scene at scale 4. Everything is evaluated anew at each size, from formulas in coordinates
+of the object, on a grid of samples finer than the pixels, then averaged: texture that a pixel cannot hold
+blurs away, and detail appears when the scene is enlarged. No raster is ever resampled.
+
+Fish and starfish live among pebbles and weed. Colours and sizes are drawn in the same way for all of them,
+and stripes and checks occur on all three shapes, so neither colour, size nor texture alone tells the class:
+
+========  ============  ============
+          stripes       checks
+========  ============  ============
+fish      striped fish  checked fish
+star      starfish      starfish
+pebble    reef          reef
+========  ============  ============
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+CLASSES = ["reef", "striped fish", "checked fish", "starfish"]
+
+RADIUS = (13.0, 17.0)  # of every object, in units: sizes vary mildly around one scale
+PERIOD = 0.42  # of stripes and checks, in radii: about 6 pixels at scale 1
+DENSITY = 1 / 250  # attempts to place an object, per square unit
+SPACING = 1.5  # least distance of two centres, in mean radii: objects overlap a little
+SAMPLES_PER_UNIT = 3  # at least, so that small renderings integrate the texture properly
+SAMPLES_PER_PIXEL = 2  # at least, along each axis
+
+# Each object takes one light and one dark colour, in either role; the ground lies between two dark ones.
+LIGHT = np.array(
+    [(255, 209, 102), (255, 140, 105), (247, 237, 214), (126, 217, 190), (240, 128, 170), (150, 190, 255)],
+    dtype=np.float32,
+)
+DARK = np.array(
+    [(120, 40, 60), (24, 78, 119), (30, 96, 80), (92, 52, 122), (140, 72, 24), (38, 50, 72)],
+    dtype=np.float32,
+)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: its class, its form, and where and how large it lies (units, radians)."""
+
+    label: int
+    shape: str
+    texture: str
+    x: float
+    y: float
+    radius: float
+    angle: float
+    phase: float
+    colors: np.ndarray  # (2, 3)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A square of `side` units: waves (M, 4) and colours (2, 3) of the ground, and what lies on it."""
+
+    side: float
+    waves: np.ndarray
+    ground: np.ndarray
+    weeds: list[Thing]
+    things: list[Thing]
+
+
+# ---------------------------------------------------------------- drawing a scene from a seed
+
+
+def draw_scene(rng: np.random.Generator, side: float) -> Scene:
+    """Draw all that there is to know about a scene of `side` units."""
+    waves = _draw_waves(rng)
+    ground = DARK[rng.choice(len(DARK), 2, replace=False)]
+    weeds = [_draw_weed(rng, side) for _ in range(rng.poisson(side / 16))]
+    things: list[Thing] = []
+    for _ in range(max(2, round(side * side * DENSITY))):
+        thing = _draw_thing(rng, side)
+        if all(_apart(thing, other) for other in things):
+            things.append(thing)
+    return Scene(side, waves, ground, weeds, things)
+
+
+def _draw_waves(rng: np.random.Generator, count: int = 48) -> np.ndarray:
+    """Plane waves (frequency x, frequency y, phase, amplitude) whose sum is noise with a 1/f spectrum."""
+    period = 2.0 ** rng.uniform(1.0, 6.0, count)  # 2 to 64 units
+    direction = rng.uniform(0, 2 * np.pi, count)
+    frequency = 2 * np.pi / period
+    amplitude = (period / 64) ** 0.6
+    amplitude /= np.sqrt((amplitude**2).sum() / 2)
+    phase = rng.uniform(0, 2 * np.pi, count)
+    return np.stack([frequency * np.cos(direction), frequency * np.sin(direction), phase, amplitude], axis=1)
+
+
+def _draw_colors(rng: np.random.Generator) -> np.ndarray:
+    """Draw a light and a dark colour in random order (2, 3), each with a little gain of its own."""
+    pair = np.stack([rng.choice(LIGHT), rng.choice(DARK)])[rng.permutation(2)]
+    return (pair * rng.uniform(0.85, 1.1, (2, 1))).astype(np.float32)
+
+
+def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
+    shape = rng.choice(["fish", "fish", "star", "pebble"])
+    texture = rng.choice(["stripes", "checks"])
+    label = {"pebble": 0, "star": 3}.get(shape, 1 if texture == "stripes" else 2)
+    x, y = rng.uniform(-0.05 * side, 1.05 * side, 2)
+    radius, angle, phase = rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
+    return Thing(label, str(shape), str(texture), x, y, radius, angle, phase, _draw_colors(rng))
+
+
+def _draw_weed(rng: np.random.Generator, side: float) -> Thing:
+    x, y = rng.uniform(0, side, 2)
+    radius, angle, phase = rng.uniform(14, 26), rng.normal(0, 0.5), rng.uniform(0, 2 * np.pi)
+    return Thing(0, "weed", "plain", x, y, radius, angle, phase, _draw_colors(rng))
+
+
+def _apart(a: Thing, b: Thing) -> bool:
+    return np.hypot(a.x - b.x, a.y - b.y) > SPACING * (a.radius + b.radius) / 2
+
+
+# ---------------------------------------------------------------- forms, in coordinates of the object
+# Each gives the distance to the outline in radii, positive inside (near the outline; a bound elsewhere).
+# u points to the head, v to the side; the sizes in front make the areas of the three alike.
+
+
+def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
+    return (1 - np.sqrt((u / a) ** 2 + (v / b) ** 2)) * min(a, b)
+
+
+def _fish(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
+    body = _ellipse(u - 0.22, v, 0.78, 0.5)
+    tail = np.minimum(0.95 + u - 0.35 * (0.5 - np.abs(v)), 0.62 * -u - 0.08 - np.abs(v) * 0.8)
+    fin = np.minimum(_ellipse(u - 0.1, v - 0.35, 0.42, 0.36), 0.5 - u)
+    return np.maximum(np.maximum(body, tail), fin)
+
+
+def _star(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
+    r = np.hypot(u, v)
+    arms = np.cos(5 * np.arctan2(v, u))
+    return 0.75 * (0.66 + 0.3 * arms + 0.05 * arms**2 - r)
+
+
+def _pebble(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
+    return _ellipse(u, v, 0.92, 0.56 + 0.08 * np.sin(phase))
+
+
+def _weed(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
+    bend = 0.12 * np.sin(4 * v + phase)
+    return 0.07 * (1 - 0.6 * v) - np.abs(u - bend) - np.maximum(np.abs(v) - 1, 0)
+
+
+FORMS: dict[str, Callable] = {"fish": _fish, "star": _star, "pebble": _pebble, "weed": _weed}
+
+
+def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
+    """Share of the second colour, 0 to 1. Stripes and checks have the same period and the same mean."""
+    k = 2 * np.pi / PERIOD
+    if thing.texture == "plain":
+        return 0.0
+    if thing.texture == "stripes":
+        along = np.hypot(u, v) if thing.shape == "star" else u + 0.06 * np.cos(4 * v)
+        wave = np.cos(k * along + thing.phase)
+    else:
+        wave = 0.5 * (np.cos(k * u + thing.phase) + np.cos(k * v + thing.phase)) * 1.6
+    return np.clip(0.5 + 2.5 * wave, 0, 1)
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def render(scene: Scene, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Render a scene: image (height, width, 3) uint8 and mask (height, width) uint8, the class on top."""
+    factor = max(SAMPLES_PER_PIXEL, int(np.ceil(SAMPLES_PER_UNIT * scene.side / min(height, width))))
+    y = _sample_positions(height * factor, scene.side)
+    x = _sample_positions(width * factor, scene.side)
+    canvas = _paint_ground(scene, y, x)  # (H', W', 3)
+    labels = np.zeros((len(y), len(x)), np.uint8)
+    for thing in scene.weeds + scene.things:
+        _paint_thing(thing, canvas, labels, y, x)
+    return _average(canvas, factor), _majority(labels, factor)
+
+
+def _sample_positions(count: int, side: float) -> np.ndarray:
+    return ((np.arange(count) + 0.5) * (side / count)).astype(np.float32)
+
+
+def _paint_ground(scene: Scene, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Mix two colours by the noise, with bright caustics along its zeros."""
+    kx, ky, phase, amplitude = scene.waves.astype(np.float32).T
+    # cos(a + b) = cos a cos b − sin a sin b: the sum over waves is two matrix products.
+    a, b = y[:, None] * ky, x[:, None] * kx + phase
+    noise = (np.cos(a) * amplitude) @ np.cos(b).T - (np.sin(a) * amplitude) @ np.sin(b).T
+    share = np.clip(0.5 + 0.35 * noise, 0, 1)[..., None]
+    caustic = 70 * np.clip(1 - 4 * np.abs(noise), 0, 1)[..., None]
+    return scene.ground[0] + (scene.ground[1] - scene.ground[0]) * share + caustic
+
+
+def _paint_thing(thing: Thing, canvas: np.ndarray, labels: np.ndarray, y: np.ndarray, x: np.ndarray) -> None:
+    """Paint one object over canvas (H', W', 3) and labels (H', W'), within its bounding box only."""
+    reach = 1.15 * thing.radius
+    rows = slice(*np.searchsorted(y, (thing.y - reach, thing.y + reach)))
+    columns = slice(*np.searchsorted(x, (thing.x - reach, thing.x + reach)))
+    dy = (y[rows, None] - np.float32(thing.y)) / np.float32(thing.radius)
+    dx = (x[None, columns] - np.float32(thing.x)) / np.float32(thing.radius)
+    if dy.size == 0 or dx.size == 0:
+        return
+    cos, sin = np.float32(np.cos(thing.angle)), np.float32(np.sin(thing.angle))
+    u, v = cos * dx + sin * dy, cos * dy - sin * dx
+    depth = FORMS[thing.shape](u, v, thing.phase)
+    color = _shade(thing, u, v, depth)
+    sample = (y[1] - y[0]) / thing.radius
+    cover = np.clip(depth / sample + 0.5, 0, 1)[..., None]
+    canvas[rows, columns] += (color - canvas[rows, columns]) * cover
+    labels[rows, columns][depth > 0] = thing.label
+
+
+def _shade(thing: Thing, u: np.ndarray, v: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Colour (h, w, 3) of an object: its pattern, a dark outline, and the eye of a fish."""
+    first, second = thing.colors
+    share = np.broadcast_to(np.asarray(_pattern(thing, u, v), np.float32), depth.shape)[..., None]
+    color = first + (second - first) * share
+    color *= (0.45 + 0.6 * np.clip(depth / 0.12, 0, 1))[..., None]
+    if thing.shape == "fish":
+        r = np.hypot(u - 0.68, v - 0.1)
+        color[r < 0.13] = (250, 250, 245)
+        color[r < 0.07] = (15, 15, 20)
+    return color
+
+
+def _average(canvas: np.ndarray, factor: int) -> np.ndarray:
+    height, width = canvas.shape[0] // factor, canvas.shape[1] // factor
+    total = canvas.reshape(height, factor, width, factor, 3).sum(axis=(1, 3)) / factor**2
+    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+
+
+def _majority(labels: np.ndarray, factor: int) -> np.ndarray:
+    """The class with most samples in each pixel; of equals the first."""
+    height, width = labels.shape[0] // factor, labels.shape[1] // factor
+    blocks = labels.reshape(height, factor, width, factor)
+    votes = np.stack([(blocks == c).sum(axis=(1, 3), dtype=np.uint16) for c in range(len(CLASSES))])
+    return votes.argmax(axis=0).astype(np.uint8)
