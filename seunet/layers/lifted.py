@@ -1,0 +1,33 @@
+"""The memory layout of lifted maps and the two geometries."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seunet.errors import UserError
+
+GEOMETRIES = ("released", "exact")
+
+
+def stack_scales(maps: Sequence[Tensor]) -> Tensor:
+    """Stack S batches (N, C, H, W) to a lifted map (S, N, C, H, W) whose memory is channels-last.
+
+    Every `x[s]`, and `x.flatten(0, 1)`, is then a channels-last batch without a copy, which is the fast
+    layout of convolution and batch norm.
+    """
+    return torch.stack([x.permute(0, 2, 3, 1) for x in maps]).permute(0, 1, 4, 2, 3)
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise UserError when an option is none of the allowed words."""
+    if value not in allowed:
+        raise UserError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+
+
+def dilation(base: float, scale: int) -> int:
+    """Return γ^s as the whole number of pixels between two taps; raise UserError when it is not whole."""
+    step = base**scale
+    if abs(step - round(step)) > 1e-9:
+        raise UserError(f"base: {base} is not an integer, so scale {scale} has no taps on the pixel grid")
+    return round(step)

@@ -1,0 +1,70 @@
+"""Lifting: from an image to a Gaussian scale-space, one blurred copy per scale."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seunet.layers.coefficients import BoundedCoefficient
+from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
+
+
+class GaussianLifting(nn.Module):
+    """Λ: image (N, C, H, W) → lifted map (S, N, C, H, W); scale 0 is the image itself.
+
+    Law: Λ(R_k f) = R_k Λ(f), up to the sampling error of a Gaussian on the pixel grid, when the blurs form a
+    semigroup whose variance grows like γ^{2s} − 1 (`exact`). Replicate padding at the borders.
+
+    - `exact`: fixed σ_s = σ₀ √(γ^{2s} − 1), σ₀ = `sigma` = 0.5 pixels: the blur that takes an image which is
+      itself sampled at blur σ₀ to the blur σ₀ γ^s.
+    - `released`: kernel ∝ exp(−c k²/t_s²), t_s = 2z(γ^s − 1), abs(k) ≤ 5γ^s, with one trainable c per channel
+      in [(3.29z)²/25, (3.29z)²]; z = `zero_scale`. (t_s, not t_s², grows like γ^s − 1: no semigroup.)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_scales: int = 4,
+        base: float = 2,
+        geometry: str = "released",
+        zero_scale: float = 0.25,
+        sigma: float = 0.5,
+    ):
+        super().__init__()
+        check_choice("lifting", geometry, GEOMETRIES)
+        self.num_scales, self.base, self.geometry = num_scales, base, geometry
+        self.zero_scale, self.sigma = zero_scale, sigma
+        if geometry == "released":
+            bound = (3.29 * zero_scale) ** 2
+            self.coefficient = BoundedCoefficient(in_channels, bound / 25, bound)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) → (S, N, C, H, W)."""
+        return stack_scales([image] + [blur(image, self.kernel(s, image)) for s in range(1, self.num_scales)])
+
+    def kernel(self, scale: int, image: Tensor) -> Tensor:
+        """Return the 1-D kernels of a scale ≥ 1, one per channel: (C, 2r + 1), each with sum 1."""
+        if self.geometry == "released":
+            radius = math.floor(5 * self.base**scale)
+            width = 2 * self.zero_scale * (self.base**scale - 1)
+            precision = self.coefficient()[:, None] / width**2
+        else:
+            sigma = self.sigma * math.sqrt(self.base ** (2 * scale) - 1)
+            radius = math.ceil(5 * sigma)
+            precision = torch.full((image.shape[1], 1), 1 / (2 * sigma**2), device=image.device)
+        position = torch.arange(-radius, radius + 1, device=image.device)
+        return torch.softmax(-precision * position**2, dim=1)
+
+    def extra_repr(self) -> str:
+        """Show the options that matter."""
+        return f"num_scales={self.num_scales}, base={self.base}, geometry={self.geometry}"
+
+
+def blur(image: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve each channel of (N, C, H, W) with its own kernel of (C, 2r + 1), along both axes."""
+    channels, radius = kernel.shape[0], kernel.shape[1] // 2
+    kernel = kernel.to(image.dtype)
+    padded = F.pad(image, (radius, radius, radius, radius), mode="replicate")
+    rows = F.conv2d(padded, kernel[:, None, None, :], groups=channels)
+    return F.conv2d(rows, kernel[:, None, :, None], groups=channels)

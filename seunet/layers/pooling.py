@@ -1,0 +1,86 @@
+"""Pooling on lifted maps: dilation by a structuring function that grows with the scale, then subsampling by 2."""
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seunet.layers.coefficients import BoundedCoefficient
+from seunet.layers.lifted import GEOMETRIES, check_choice, dilation, stack_scales
+from seunet.layers.maxplus import quadratic_maximum
+
+
+class QuadraticDilation(nn.Module):
+    """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): max over k of x(s, 2p + …) − c abs(k)²/t_s².
+
+    Law: pool(R_k x) = R_k pool(x), exactly for `exact`; with an error that shrinks with t for `released`.
+
+    - `exact`: 7 × 7 taps at 2p + γ^s k, abs(k) ≤ 3, t_s = 2z at every scale (1 for z = 0.5).
+    - `released`: all taps abs(k) ≤ 3γ^s at 2p + k, t_s = 2z(γ^(s+1) − 1): 1, 3, 7, 15 for z = `zero_scale` = 0.5.
+
+    One trainable c per channel, initially 1, in [4z²/9, 4z²]. Taps outside the map never win.
+    """
+
+    def __init__(self, channels: int, base: float = 2, geometry: str = "released", zero_scale: float = 0.5):
+        super().__init__()
+        check_choice("pooling geometry", geometry, GEOMETRIES)
+        self.base, self.geometry, self.zero_scale = base, geometry, zero_scale
+        bound = 4 * zero_scale**2
+        self.coefficient = BoundedCoefficient(channels, bound / 9, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(x.unbind(0))])
+
+    def pool(self, x: Tensor, scale: int) -> Tensor:
+        """Pool one scale, (N, C, H, W)."""
+        size = dilation(self.base, scale)
+        if self.geometry == "exact":
+            step, radius, width = size, 3, 2 * self.zero_scale
+        else:
+            step, radius, width = 1, 3 * size, 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
+        return quadratic_maximum(x, self.coefficient(), 2, step, radius, width)
+
+    def extra_repr(self) -> str:
+        """Show the options that matter."""
+        return f"base={self.base}, geometry={self.geometry}, zero_scale={self.zero_scale}"
+
+
+class FlatDilation(nn.Module):
+    """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): maximum over a window that grows with the scale.
+
+    - `exact`: 3 × 3 taps at 2p + γ^s δ, so that pool(R_k x) = R_k pool(x) exactly.
+    - `released`: all pixels of a window of γ^s (one pixel at scale 0), padded as TensorFlow's "SAME" does.
+    """
+
+    def __init__(self, base: float = 2, geometry: str = "released"):
+        super().__init__()
+        check_choice("pooling geometry", geometry, GEOMETRIES)
+        self.base, self.geometry = base, geometry
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(x.unbind(0))])
+
+    def pool(self, x: Tensor, scale: int) -> Tensor:
+        """Pool one scale, (N, C, H, W)."""
+        size = dilation(self.base, scale)
+        if self.geometry == "exact":
+            x = F.pad(x, (size, size, size, size), value=float("-inf"))
+            return F.max_pool2d(x, 3, stride=2, dilation=size)
+        return F.max_pool2d(same_padding(x, size, stride=2), size, stride=2)
+
+
+def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
+    """Pad (N, C, H, W) with −∞ as TensorFlow's "SAME": ⌈size/stride⌉ outputs, the odd pixel at the end."""
+    pads = []
+    for size in (x.shape[-1], x.shape[-2]):
+        total = max((-(-size // stride) - 1) * stride + window - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads, value=float("-inf"))
+
+
+class Subsampling(nn.Module):
+    """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): every second pixel. Law: R_k commutes exactly."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return x[..., ::2, ::2]

@@ -1,0 +1,40 @@
+"""Segmentation metrics: counts first, ratios last, so that counts of many images can be added."""
+
+import torch
+from torch import Tensor
+
+IGNORED = 255
+
+
+def confusion_counts(target: Tensor, prediction: Tensor, num_classes: int) -> Tensor:
+    """Return tp, fp, fn per image and class, (3, N, C) int64, from class maps (N, H, W); target 255 is ignored."""
+    images = target.shape[0]
+    target, prediction = target.reshape(images, -1).long(), prediction.reshape(images, -1).long()
+    # one bincount for all images: ignored pixels go to a row of their own, which is cut off
+    row = torch.where(target == IGNORED, num_classes, target)
+    image = torch.arange(images, device=target.device)[:, None]
+    cell = (image * (num_classes + 1) + row) * num_classes + prediction
+    matrix = torch.bincount(cell.flatten(), minlength=images * (num_classes + 1) * num_classes)
+    matrix = matrix.view(images, num_classes + 1, num_classes)[:, :num_classes]
+    tp = matrix.diagonal(dim1=1, dim2=2)
+    return torch.stack([tp, matrix.sum(1) - tp, matrix.sum(2) - tp])
+
+
+def consistency_counts(reference: Tensor, prediction: Tensor, num_classes: int) -> Tensor:
+    """Return consistent pixels and all pixels per image and class of the reference, (2, N, C) int64.
+
+    reference: classes predicted at scale 1, (N, H, W); prediction: classes of the logits of another scale,
+    brought back to the same size. Consistency = consistent / all, each summed over classes and images.
+    """
+    tp, _, fn = confusion_counts(reference, prediction, num_classes)
+    return torch.stack([tp, tp + fn])
+
+
+def iou(tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+    """Return tp / (tp + fp + fn) elementwise in float64; NaN where a class is neither there nor predicted."""
+    return tp.double() / (tp + fp + fn).double()
+
+
+def mean_iou(tp: Tensor, fp: Tensor, fn: Tensor) -> float:
+    """Return the mean IoU over the classes (C,) that are there or predicted."""
+    return iou(tp, fp, fn).nanmean().item()

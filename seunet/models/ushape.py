@@ -1,0 +1,134 @@
+"""The one U-shape of U-Net and SEU-Net: encoder, decoder, skip connections, head; only the operators differ."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seunet.errors import UserError
+
+
+class Operators(Protocol):
+    """What a U-shape is made of. `unet.py` has the operators on images, `seunet.py` those on lifted maps."""
+
+    def lift(self, channels: int) -> nn.Module:
+        """Return the way in: from an image to the maps that the operators act on."""
+
+    def convolution(self, in_channels: int, out_channels: int, interacts: bool = False) -> nn.Module:
+        """Return a 3 × 3 convolution; one that `interacts` may read the next scales as well."""
+
+    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Return a 1 × 1 convolution."""
+
+    def normalisation(self, channels: int) -> nn.Module:
+        """Return a batch norm."""
+
+    def pooling(self, channels: int) -> nn.Module:
+        """Return a subsampling by 2."""
+
+    def upsampling(self) -> nn.Module:
+        """Return an upsampling by 2."""
+
+    def project(self) -> nn.Module:
+        """Return the way out: from maps to an image."""
+
+
+class UShape(nn.Module):
+    """Image (N, C, H, W) → logits (N, classes, H, W); H and W are multiples of 2^depth.
+
+    A 3 × 3 convolution to F = width channels; `depth` levels of two 3 × 3 convolutions (F, 2F, 4F, …), each
+    followed by pooling; for …, 4F, 2F as many levels of two 3 × 3 convolutions at the *lower* resolution,
+    upsampling, concatenation of the skip and a 1 × 1 convolution; two 3 × 3 convolutions to F; projection; a
+    1 × 1 classifier. Batch norm and ReLU follow every convolution but the classifier. Source: the released
+    code of Sangalli et al. (2022).
+    """
+
+    def __init__(self, ops: Operators, in_channels: int, num_classes: int, width: int, depth: int):
+        super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes, width=width, depth=depth)
+        self.depth = depth
+        encoder_widths = [width * 2**i for i in range(depth)]
+        decoder_widths = [width * 2 ** (depth - i) for i in range(depth)]
+        self.lift = ops.lift(in_channels)
+        self.stem = block(ops, ops.convolution(in_channels, width), width)
+        self.encoder, self.pools = nn.ModuleList(), nn.ModuleList()
+        channels = width
+        for out in encoder_widths:
+            self.encoder.append(pair(ops, channels, out, interacts=True))
+            self.pools.append(ops.pooling(out))
+            channels = out
+        self.decoder, self.fusions = nn.ModuleList(), nn.ModuleList()
+        self.upsample = ops.upsampling()
+        for out, skip in zip(decoder_widths, reversed(encoder_widths), strict=True):
+            self.decoder.append(pair(ops, channels, out, interacts=True))
+            self.fusions.append(block(ops, ops.pointwise(out + skip, out), out))
+            channels = out
+        self.head = pair(ops, channels, width, interacts=False)
+        self.project = ops.project()
+        self.classifier = nn.Conv2d(width, num_classes, 1)
+        initialise(self)
+
+    @property
+    def size_multiple(self) -> int:
+        """Sides of an image must be multiples of this."""
+        return 2**self.depth
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        check_size(image, self.size_multiple)
+        x = self.stem(self.lift(image.contiguous(memory_format=torch.channels_last)))
+        skips = []
+        for level, pool in zip(self.encoder, self.pools, strict=True):
+            x = level(x)
+            skips.append(x)
+            x = pool(x)
+        for level, fuse in zip(self.decoder, self.fusions, strict=True):
+            x = self.upsample(level(x))
+            x = fuse(torch.cat([x, skips.pop()], dim=-3))
+        return self.classifier(self.project(self.head(x)))
+
+
+def block(ops: Operators, convolution: nn.Module, channels: int) -> nn.Sequential:
+    """Return convolution, batch norm, ReLU."""
+    return nn.Sequential(convolution, ops.normalisation(channels), nn.ReLU(inplace=True))
+
+
+def pair(ops: Operators, in_channels: int, out_channels: int, interacts: bool) -> nn.Sequential:
+    """Return two blocks of 3 × 3; the second may interact between scales."""
+    first = block(ops, ops.convolution(in_channels, out_channels), out_channels)
+    second = block(ops, ops.convolution(out_channels, out_channels, interacts), out_channels)
+    return nn.Sequential(*first, *second)
+
+
+def initialise(model: nn.Module) -> None:
+    """Draw the weights as the released code does: Glorot-uniform kernels, zero biases."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def check_size(image: Tensor, multiple: int) -> None:
+    """Raise UserError, naming the nearest good sizes, unless both sides are positive multiples of `multiple`."""
+    height, width = image.shape[-2:]
+    if height % multiple == 0 and width % multiple == 0 and height * width > 0:
+        return
+    raise UserError(
+        f"image of {height} × {width} pixels: this network takes sides that are multiples of {multiple}; "
+        f"nearest good ones: {nearest(height, multiple)} × {nearest(width, multiple)}"
+    )
+
+
+def nearest(size: int, multiple: int) -> str:
+    """Return the good sides around `size`, such as "96 or 112"."""
+    below = size // multiple * multiple
+    if below == size and size > 0:
+        return str(size)
+    return f"{below} or {below + multiple}" if below else str(multiple)
+
+
+def check_positive(**values: int) -> None:
+    """Raise UserError for the first value that is not a positive whole number."""
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{name}: expected a whole number from 1 on, got {value!r}")
