@@ -1,7 +1,7 @@
 """What every data set looks like before it is prepared: classes, the names of each split, and a reader."""
 
+import hashlib
 import math
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -40,34 +40,39 @@ class Source:
     dropped: list[dict[str, str]] = field(default_factory=list)
 
 
+def shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """Return the names in an order drawn by `seed`: that of the sha256 of "seed:name".
+
+    The order of any two names depends on nothing else. So it is the same on every machine and version, a new image
+    moves few others between splits, and a small limit draws a part of what a larger one draws.
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+
+
 def limited(names: Sequence[str], limit: int | None, seed: int) -> list[str]:
-    """Return at most `limit` of `names`, drawn at random with `seed` and kept in their order; all if None."""
-    names = list(names)
-    if limit is None or limit >= len(names):
-        return names
-    kept = sorted(random.Random(seed).sample(range(len(names)), limit))
-    return [names[i] for i in kept]
+    """Return at most `limit` of `names`, drawn at random by `seed` and kept in their order; all if None."""
+    kept = set(shuffled(names, seed)[:limit])
+    return [name for name in names if name in kept]
 
 
-def random_split(names: Sequence[str], shares: dict[str, float], seed: int) -> dict[str, list[str]]:
-    """Return {split: names}: the names shuffled with `seed`, cut by `shares` (which sum to 1), sorted again.
+def random_split(names: Iterable[str], shares: dict[str, float], seed: int) -> dict[str, list[str]]:
+    """Return {split: sorted names}: the names shuffled by `seed` and cut by `shares`, which sum to 1.
 
     Lists on disk are sorted by breed, site or date, so they are never cut in their order.
     """
     if any(share < 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
-        raise UserError(f"split: the shares {shares} must be at least 0 and sum to 1; change them")
-    shuffled = sorted(names)
-    random.Random(seed).shuffle(shuffled)
+        raise UserError(f"split: {shares} must be shares of at least 0 that sum to 1; change them")
+    order = shuffled(names, seed)
     splits, start, total = {}, 0, 0.0
     for split, share in shares.items():
         total += share
-        end = round(total * len(shuffled))
-        splits[split], start = sorted(shuffled[start:end]), end
+        end = round(total * len(order))
+        splits[split], start = sorted(order[start:end]), end
     return splits
 
 
 def apply_limits(splits: dict[str, Sequence[str]], settings: dict) -> dict[str, list[str]]:
-    """Return the splits after the `limit` of a data set's `settings`, before anything is decoded."""
+    """Return the splits after the `limit` of a data set's `settings`: before anything is decoded."""
     limits = settings.get("limit") or {}
     seed = settings.get("seed", 0)
     return {split: limited(names, limits.get(split), seed) for split, names in splits.items()}

@@ -1,0 +1,92 @@
+"""Decoding and resizing of images and masks from the bytes of a file: plain, checked, with the file named in errors."""
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from seunet.errors import UserError
+
+MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb: 10,000 x 10,000 is no training image
+GREY_MODES = ("1", "L", "LA", "La")
+DEEP_MODES = ("I", "F")  # with I;16 and its kin: more than 8 bits a channel
+
+
+def open_image(data: bytes, name: str) -> Image.Image:
+    """Return the image of a file's content, by its content and not by its suffix; pixels are not decoded yet.
+
+    Raises UserError naming the file when it is empty, no image, or of absurd dimensions.
+    """
+    if not data:
+        raise UserError(f"{name}: the file is empty; replace or remove it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the limit below is an error
+            image = Image.open(BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name}: absurd dimensions ({error}); remove it") from error
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        raise UserError(f"{name}: not a readable image ({_said(error)}); replace or remove it") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise UserError(
+            f"{name}: absurd dimensions ({image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read); "
+            "reduce or remove it"
+        )
+    return image
+
+
+def load(image: Image.Image, name: str) -> Image.Image:
+    """Decode the pixels of an opened image; UserError naming the file when they are damaged or cut short."""
+    try:
+        image.load()
+    except Exception as error:  # as above
+        raise UserError(
+            f"{name}: damaged or truncated image ({_said(error)}); replace or remove it"
+        ) from error
+    return image
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Tell whether an image has more than 8 bits a channel."""
+    return image.mode.split(";")[0] in DEEP_MODES
+
+
+def to_array(image: Image.Image, channels: int, size: tuple[int, int], name: str) -> np.ndarray:
+    """Return an opened image as uint8 (H, W, channels), `size` = (height, width).
+
+    Grey, palette and transparent images are converted (transparency is dropped). The resampling is Pillow's
+    bilinear one, whose support grows with the reduction: it is antialiased. The aspect is not kept.
+    """
+    if is_deep(image):
+        raise UserError(f"{name}: pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
+    image = load(image, name)
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    image = image.convert("L" if channels == 1 else "RGB")
+    height, width = size
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
+
+
+def values(image: Image.Image, name: str) -> np.ndarray:
+    """Return the stored values of a one-channel mask as (H, W): palette indices stay indices, 1-bit gives 0 and 1."""
+    array = np.asarray(load(image, name))
+    if array.ndim != 2:
+        raise UserError(f"{name}: a mask of one channel was expected, this one is {image.mode}; convert it")
+    return array.astype(np.uint8) if array.dtype == bool else array
+
+
+def nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample a mask (H, W) to `size` = (height, width) by the nearest pixel centre."""
+    if mask.shape == tuple(size):
+        return mask
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for new, old in zip(size, mask.shape, strict=True)
+    )
+    return mask[rows[:, None], columns]
+
+
+def _said(error: Exception) -> str:
+    return (str(error) or type(error).__name__).split(" <_io")[0].replace("\n", " ")

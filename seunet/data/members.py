@@ -1,0 +1,127 @@
+"""Reading files straight out of tar and zip archives, one at a time, refusing archives that are not harmless."""
+
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from seunet.errors import UserError
+
+LIMIT = 20 * 2**30  # bytes, unpacked, of a whole archive: more is taken for a bomb
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
+
+
+def members(
+    path: Path | str, wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of the files of a .tar, .tar.gz or .zip archive that are `wanted`, in its order.
+
+    Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
+    missing, truncated or damaged, and for members that no honest data set has: absolute paths, paths that leave the
+    folder, links, devices, names given twice, or more than LIMIT bytes in all.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        read = _zip_members if magic.startswith(b"PK") else _tar_members
+        yield from read(path, _Guard(path), wanted)
+    except _DAMAGE as error:
+        raise UserError(
+            f"{path}: truncated, damaged, or no tar or zip archive ({error}); remove it and run again"
+        ) from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such archive; download it first") from error
+
+
+def pairs(
+    images: Path | str, image_names: dict[str, str], masks: Path | str, mask_names: dict[str, str]
+) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield (sample, image file, mask file) for {member: sample} of two archives (or one, given twice).
+
+    The order is that of the archive of images; all the mask files, which are small, are held in memory.
+    Raises UserError when a member is missing.
+    """
+    found = {mask_names[name]: data for name, data in members(masks, mask_names.__contains__)}
+    _require(masks, [name for name, sample in mask_names.items() if sample not in found])
+    missing = dict(image_names)
+    for name, data in members(images, image_names.__contains__):
+        sample = missing.pop(name)
+        yield sample, data, found.pop(sample)
+        if not missing:
+            return
+    _require(images, list(missing))
+
+
+def _require(path: Path | str, missing: list[str]) -> None:
+    if missing:
+        raise UserError(
+            f"{path}: {len(missing)} expected file(s) are not in it, {missing[0]} for one; "
+            "is it the right archive? Check its url and sha256"
+        )
+
+
+class _Guard:
+    """Checks of every member, wanted or not."""
+
+    def __init__(self, path: Path):
+        self.path, self.seen, self.total = path, set(), 0
+
+    def check(self, name: str, size: int, is_file: bool, is_folder: bool) -> None:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in str(parts):  # C:\... is absolute on Windows
+            self.refuse(name, "its path leaves the folder")
+        if not (is_file or is_folder):
+            self.refuse(name, "it is a link or a device")
+        if is_file and str(parts) in self.seen:
+            self.refuse(name, "the name occurs twice")
+        if is_file:
+            self.seen.add(str(parts))
+        self.grow(size)
+
+    def grow(self, size: int) -> None:
+        self.total += size
+        if self.total > LIMIT:
+            raise UserError(
+                f"{self.path}: refused, more than {LIMIT / 2**30:g} GiB when unpacked; use the official archive"
+            )
+
+    def refuse(self, name: str, reason: str) -> None:
+        raise UserError(f"{self.path}: refused, member {name!r}: {reason}; use the official archive")
+
+
+def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    # gzip.open rather than tarfile's own "r|gz": that one takes a cut file for a finished one, unchecked.
+    with (gzip.open if compressed else open)(path, "rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as tar:
+            for member in tar:
+                guard.check(member.name, member.size, member.isfile(), member.isdir())
+                if member.isfile() and wanted(member.name):
+                    yield member.name, tar.extractfile(member).read()
+                tar.members = []  # tarfile keeps every header otherwise
+        while rest := stream.read(2**20):  # to the end, where gzip keeps its checksum
+            guard.grow(len(rest))
+
+
+def _zip_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 when made on Windows
+            plain = kind in (0, stat.S_IFREG) and not member.is_dir()
+            guard.check(
+                member.filename, member.file_size, plain, member.is_dir() and kind in (0, stat.S_IFDIR)
+            )
+        for member in archive.infolist():
+            if member.flag_bits & 1:
+                guard.refuse(member.filename, "it is encrypted")
+            if not member.is_dir() and wanted(member.filename):
+                try:
+                    data = archive.read(member)
+                except NotImplementedError as error:
+                    guard.refuse(member.filename, str(error))
+                yield member.filename, data
