@@ -1,7 +1,7 @@
-"""Your own data: a folder with `images/` and `masks/`, files of the same name but for the suffix belonging together.
+"""Your own data: a folder with `images/` and `masks/`, where files of the same stem belong together.
 
-PNG, TIFF and JPEG images; masks are PNG or TIFF, since JPEG changes pixel values. Files are told by their
-content where it matters. What could be read in two ways is refused, with the reason.
+Images are PNG, TIFF or JPEG; masks are PNG or TIFF, since JPEG changes pixel values. What could be read in
+two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 def generate(settings: dict, archives: dict[str, Path] | None = None) -> Source:
-    """Return the images of `settings["path"]`, `image_size` pixels square, split at random by `split` and `seed`.
+    """Return the images of `settings["path"]`, `image_size` pixels square, split by `split` and `seed`.
 
     `classes` is {name: values}: a pixel value or a list of them, or a colour [r, g, b] or a list of colours;
-    `ignore` lists values (colours) that count neither in the loss nor in a score. Images are grey only if all are.
-    Every image is opened (not decoded) to check it against its mask.
+    `ignore` lists values (colours) that count neither in the loss nor in a score. Images are grey only if all
+    are. Every image is opened (not decoded) to check it against its mask.
     """
     root = Path(settings["path"])
     images, masks = _files(root / "images"), _files(root / "masks")
@@ -48,8 +48,8 @@ def generate(settings: dict, archives: dict[str, Path] | None = None) -> Source:
 class ClassMap:
     """From the pixel values, or the colours, of a mask to class indices.
 
-    The entries are colours if every one is a list of three numbers or a list of such lists; then masks are read as
-    RGB. Otherwise they are values of one-channel masks (of palette images: the index).
+    The entries are colours if every one is a list of three numbers or a list of such lists; then masks are
+    read as RGB. Otherwise they are values of one-channel masks (of palette images: the index).
     """
 
     def __init__(self, classes: dict[str, int | list], ignore: list):
@@ -67,7 +67,7 @@ class ClassMap:
         self.classes = np.array([keys[key] for key in self.known], dtype=np.uint8)
 
     def __call__(self, image: Image.Image, name: str) -> np.ndarray:
-        """Return the class indices (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
+        """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
         codes = _colour_codes(image, name) if self.colours else _value_codes(image, name)
         places = np.searchsorted(self.known, codes).clip(max=len(self.known) - 1)
         unknown = codes[self.known[places] != codes]
@@ -88,7 +88,8 @@ class ClassMap:
         listed = entry if isinstance(entry, list) else [entry]
         if not listed or not all(_is_number(value) and value >= 0 for value in listed):
             raise UserError(
-                f"classes.{name}: {entry} must be a pixel value or a list of them, or (for every class) [r, g, b]"
+                f"classes.{name}: {entry} must be a pixel value or a list of them, "
+                "or (in all classes and ignore) a colour [r, g, b]"
             )
         return listed
 
@@ -152,7 +153,8 @@ def _check_partners(root: Path, images: dict[str, Path], masks: dict[str, Path])
     for these, others, kind, folder in ((images, masks, "mask", "masks"), (masks, images, "image", "images")):
         if alone := sorted(these.keys() - others.keys()):
             raise UserError(
-                f"{these[alone[0]]}: no {kind} {alone[0]}.* in {root / folder} ({len(alone)} such); add it or remove this file"
+                f"{these[alone[0]]}: no {kind} {alone[0]}.* in {root / folder} ({len(alone)} such); "
+                "add it or remove this file"
             )
 
 
@@ -165,8 +167,8 @@ def _check_pair(image_path: Path, mask_path: Path) -> int:
         )
     if image.size != mask.size:
         raise UserError(
-            f"{mask_path}: {mask.width}x{mask.height} pixels, but its image has {image.width}x{image.height}; "
-            "they must have the same size"
+            f"{mask_path}: {mask.width}x{mask.height} pixels, its image has {image.width}x{image.height}: "
+            "make them the same size"
         )
     for path, opened in ((image_path, image), (mask_path, mask)):
         if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":

@@ -1,7 +1,7 @@
-"""DIC-C2DH-HeLa of the Cell Tracking Challenge: two sequences of 84 grey frames with the silver truth of their cells.
+"""DIC-C2DH-HeLa of the Cell Tracking Challenge: two sequences of 84 grey frames, cells in silver truth.
 
-`0N/tTTT.tif` is a frame, `0N_ST/SEG/man_segTTT.tif` its silver truth: 0 is background, every cell has its own label. The
-gold truth (`0N_GT`) covers few frames and is not used. Ulman et al. 2017, Maška et al. 2023.
+`0N/tTTT.tif` is a frame, `0N_ST/SEG/man_segTTT.tif` its silver truth: 0 is background, every cell has its own
+label. The gold truth (`0N_GT`) covers few frames and is not used. Ulman et al. 2017, Maška et al. 2023.
 """
 
 import re
@@ -24,8 +24,8 @@ _TRUTH = re.compile(r"(?:^|/)(0[12])_ST/SEG/man_seg(\d+)\.tif$")
 def generate(settings: dict, archives: dict[str, Path]) -> Source:
     """Return HeLa from its archive `sequences`, `image_size` pixels square (the frames are 512).
 
-    The last 10 frames of sequence 01 validate, the earlier ones train, sequence 02 tests. Frames without a silver truth are
-    dropped, and named in the prepared data set.
+    The last 10 frames of sequence 01 validate, the earlier ones train, sequence 02 tests. Frames without a
+    silver truth are dropped, and named in the prepared data set.
     """
     archive, size = archives["sequences"], settings["image_size"]
     frames, truths = _index(archive)

@@ -1,4 +1,4 @@
-"""Decoding and resizing of images and masks from the bytes of a file: plain, checked, with the file named in errors."""
+"""Decoding and resizing of images and masks from the bytes of a file; errors name the file."""
 
 import warnings
 from io import BytesIO
@@ -30,7 +30,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
         raise UserError(f"{name}: not a readable image ({_said(error)}); replace or remove it") from error
     if image.width * image.height > MAX_PIXELS:
         raise UserError(
-            f"{name}: absurd dimensions ({image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read); "
+            f"{name}: absurd dimensions ({image.width}x{image.height}, the limit is {MAX_PIXELS:,} pixels); "
             "reduce or remove it"
         )
     return image
@@ -70,7 +70,7 @@ def to_array(image: Image.Image, channels: int, size: tuple[int, int], name: str
 
 
 def values(image: Image.Image, name: str) -> np.ndarray:
-    """Return the stored values of a one-channel mask as (H, W): palette indices stay indices, 1-bit gives 0 and 1."""
+    """Return the stored values (H, W) of a one-channel mask: the index for palettes, 0 and 1 for 1-bit."""
     array = np.asarray(load(image, name))
     if array.ndim != 2:
         raise UserError(f"{name}: a mask of one channel was expected, this one is {image.mode}; convert it")

@@ -1,4 +1,4 @@
-"""Reading files straight out of tar and zip archives, one at a time, refusing archives that are not harmless."""
+"""Reading files straight out of tar and zip archives, one at a time, refusing those that could do harm."""
 
 import gzip
 import stat
@@ -20,8 +20,8 @@ def members(
     """Yield (name, content) of the files of a .tar, .tar.gz or .zip archive that are `wanted`, in its order.
 
     Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
-    missing, truncated or damaged, and for members that no honest data set has: absolute paths, paths that leave the
-    folder, links, devices, names given twice, or more than LIMIT bytes in all.
+    missing, truncated or damaged, and for members that no honest data set has: absolute paths, paths that
+    leave the folder, links, devices, names given twice, or more than LIMIT bytes in all.
     """
     path = Path(path)
     try:
@@ -86,7 +86,7 @@ class _Guard:
         self.total += size
         if self.total > LIMIT:
             raise UserError(
-                f"{self.path}: refused, more than {LIMIT / 2**30:g} GiB when unpacked; use the official archive"
+                f"{self.path}: refused, over {LIMIT / 2**30:g} GiB when unpacked; use the official archive"
             )
 
     def refuse(self, name: str, reason: str) -> None:

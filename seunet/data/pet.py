@@ -1,8 +1,9 @@
-"""Oxford-IIIT Pet: images with trimaps of pet, background and the border between them (Parkhi et al., CVPR 2012).
+"""Oxford-IIIT Pet: images and trimaps of pet, background and the border between (Parkhi et al., CVPR 2012).
 
-The official archives hold more than images and trimaps: AppleDouble files (`._*.png`) among the trimaps, `.mat` files
-among the images, GIF and PNG files named .jpg, grey, palette and RGBA images, and 41 pairs that are in neither
-list. Files are taken by the names of the lists, and decoded by what they are. 23 trimaps without any pet are legal.
+The official archives hold more than images and trimaps: AppleDouble files (`._*.png`) among the trimaps,
+`.mat` files among the images, GIF and PNG files named .jpg, grey, palette and RGBA images, and 41 pairs in
+neither list. Files are taken by the names of the lists, and decoded by what they are. 23 trimaps without any
+pet are legal.
 """
 
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ TRAIN_SHARE = {"train": 0.8, "val": 0.2}
 def generate(settings: dict, archives: dict[str, Path]) -> Source:
     """Return Pet from its archives `images` and `annotations`, `image_size` pixels square.
 
-    Training and validation are 80 % and 20 % of trainval.txt, drawn by `seed`: the list is sorted by breed. The test set
-    is test.txt.
+    Training and validation are 80 % and 20 % of trainval.txt, drawn by `seed`: the list is sorted by breed.
+    The test set is test.txt.
     """
     trainval, test, trimaps = _read_annotations(archives["annotations"])
     seed, size = settings.get("seed", 0), settings["image_size"]

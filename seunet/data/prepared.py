@@ -1,4 +1,4 @@
-"""Prepared data sets: uint8 arrays on disk that training and evaluation map into memory, with dataset.json beside them."""
+"""Prepared data sets: uint8 arrays on disk that training and evaluation map into memory, and dataset.json."""
 
 import json
 import shutil
@@ -36,8 +36,9 @@ SOURCES: dict[str, Callable[[dict, dict[str, Path]], Source]] = {
 def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path | str) -> None:
     """Write the data set `name` to `folder`: arrays of every split, then dataset.json.
 
-    `settings` is the data set's mapping of the configuration, `archives` maps its keys to downloaded files. One image
-    is in memory at a time. Raises UserError on bad input; dataset.json is there only when all else is whole.
+    `settings` is the data set's mapping of the configuration, `archives` maps its keys to downloaded files.
+    One image is in memory at a time. Raises UserError on bad input; dataset.json is there only when all else
+    is whole.
     """
     folder = Path(folder)
     kind = settings["source"]
@@ -92,12 +93,13 @@ def _checked_metric(name: str, metric: str | dict, classes: Iterable[str]) -> st
     ):
         return metric
     raise UserError(
-        f"datasets.{name}.metric: {metric!r} is not known; use mean_iou, or {{iou: CLASS}} with one of {', '.join(classes)}"
+        f"datasets.{name}.metric: {metric!r} is not known; use mean_iou, or {{iou: CLASS}} with a class of "
+        f"{', '.join(classes)}"
     )
 
 
 def _write_rendered(folder: Path, source: Source, settings: dict) -> None:
-    """Write the test images at the sizes of the test scales, when the source can draw them anew at any size."""
+    """Write the test images at the sizes of the test scales, when the source can draw them at any size."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if source.rendered is None:
@@ -120,19 +122,19 @@ def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape:
     """
     places = {name: index for index, name in enumerate(names)}
     count = len(places)
-    with _array_file(folder / "images.npy", (count, *shape)) as images:
-        with _array_file(folder / "masks.npy", (count, *shape[:2])) as masks:
-            for name, image, mask in samples:
-                unknown = mask[(mask >= classes) & (mask != IGNORED)]
-                if unknown.size:
-                    raise UserError(
-                        f"{name}: class {unknown[0]} in its mask, the data set has {classes} classes"
-                    )
-                place = places.pop(name)
-                images.put(place, image)
-                masks.put(place, mask)
-    if places:
-        raise RuntimeError(f"{folder}: the source did not yield {list(places)}")
+    with (
+        _array_file(folder / "images.npy", (count, *shape)) as images,
+        _array_file(folder / "masks.npy", (count, *shape[:2])) as masks,
+    ):
+        for name, image, mask in samples:
+            unknown = mask[(mask >= classes) & (mask != IGNORED)]
+            if unknown.size:
+                raise UserError(f"{name}: class {unknown[0]} in its mask, the data set has {classes} classes")
+            place = places.pop(name)
+            images.put(place, image)
+            masks.put(place, mask)
+        if places:
+            raise RuntimeError(f"{folder}: the source did not yield {list(places)}")
 
 
 class _ArrayFile:
@@ -160,8 +162,8 @@ class Prepared:
     """A prepared data set, opened for reading.
 
     `classes`, `channels`, `height`, `width`, `metric`, `names` as in dataset.json; `train`, `val`, `test` are
-    pairs (images (N, H, W, C), masks (N, H, W)) of memory-mapped uint8. Raises UserError when a file is missing,
-    truncated, or does not fit dataset.json.
+    pairs (images (N, H, W, C), masks (N, H, W)) of memory-mapped uint8. Raises UserError when a file is
+    missing, truncated, or does not fit dataset.json.
     """
 
     def __init__(self, folder: Path | str):
@@ -208,6 +210,6 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise UserError(f"{path}: truncated or damaged ({error}); prepare the data set again") from error
     if array.shape != shape or array.dtype != np.uint8:
         raise UserError(
-            f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; prepare the data set again"
+            f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; prepare it again"
         )
     return array

@@ -43,8 +43,8 @@ class Source:
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
     """Return the names in an order drawn by `seed`: that of the sha256 of "seed:name".
 
-    The order of any two names depends on nothing else. So it is the same on every machine and version, a new image
-    moves few others between splits, and a small limit draws a part of what a larger one draws.
+    The order of any two names depends on nothing else. So it is the same on every machine and version, a new
+    image moves few others between splits, and a small limit draws a part of what a larger one draws.
     """
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
