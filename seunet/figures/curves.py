@@ -1,0 +1,160 @@
+"""Metric and consistency against the scale of the test images."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seunet.errors import UserError
+from seunet.figures import style
+from seunet.tables import SCORES_COLUMNS, Metric, read_table, with_true_scale
+
+FRACTIONS = {-1: "½", -2: "¼", -3: "⅛"}
+Paths = Iterable[Path | str]
+Models = Mapping[str, Mapping[str, Any]]
+
+
+def draw_iou(
+    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+) -> None:
+    """Draw the data set's metric against the true scale of the test images, a curve per model.
+
+    `scores` is the table of `collect_scores`; `models` the whole `models` section of the configuration
+    (label, architecture, scale_jitter), whose order gives the colours; `metric` as there. Raises UserError
+    when the data set has no results.
+    """
+    draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit)
+
+
+def draw_consistency(
+    scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None
+) -> None:
+    """Draw the share of pixels that keep their class when the scale changes. Arguments as `draw_iou`."""
+    name = "Consistency with scale ×1"
+    draw_scores(scores, dataset, models, list(models), "consistency", name, paths, commit)
+
+
+def draw_augmentation(
+    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+) -> None:
+    """Draw SEU-Nets against U-Nets with and without scale jittering, and the scales each was trained on.
+
+    Arguments as `draw_iou`. Other networks appear only when they were trained with jittering.
+    """
+    styles = style.model_styles(models)
+    compared = [
+        name
+        for name, model in models.items()
+        if styles[name].jitter or model.get("architecture") in ("unet", "seunet")
+    ]
+    name = metric_name(metric)
+    draw_scores(scores, dataset, models, compared, "iou", name, paths, commit, training_scales=True)
+
+
+def draw_scores(
+    scores: Path | str,
+    dataset: str,
+    models: Models,
+    chosen: list[str],
+    column: str,
+    name: str,
+    paths: Paths,
+    commit: str | None,
+    training_scales: bool = False,
+) -> None:
+    """Draw `column` of the score table for the chosen models, and the scales each was trained on if asked."""
+    table = read_table(scores, SCORES_COLUMNS)
+    table = table[table["dataset"] == dataset]
+    if table.empty:
+        raise UserError(f"{scores}: no scores of data set '{dataset}'; add a run of it")
+    table = with_true_scale(table)
+    styles = style.model_styles(models)
+    shown = style.shown_models(chosen, table["model"], f"{scores}, data set '{dataset}'")
+    with matplotlib.rc_context(style.RC):
+        strip = 0.09 * len(shown) + 0.12 if training_scales else 0
+        figure = style.new_figure(style.COLUMN, 2.35 + strip)
+        if training_scales:
+            axes, below = figure.subplots(2, sharex=True, height_ratios=[1.75, strip])
+            draw_training_scales(below, [styles[model] for model in shown])
+            axes.tick_params(axis="x", length=0)
+        else:
+            axes = below = figure.subplots()
+        for model in shown:
+            draw_band(axes, table[table["model"] == model], "true_scale", column, styles[model].line)
+        axes.set(ylabel=name)
+        axes.set_title(dataset, loc="left")
+        unit_limits(axes)
+        axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
+        scale_axis(below, table["true_scale"])
+        style.legend_below(figure, axes.get_lines()[: len(shown)], band_note(table, shown))
+        style.save(figure, paths, f"{dataset}: {name} against test scale", commit)
+
+
+def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: dict[str, Any]) -> None:
+    """Draw the mean over seeds as a line and, with several seeds, their minimum and maximum as a band."""
+    finite = table[np.isfinite(table[y])]
+    seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])
+    axes.plot(seeds.index, seeds["mean"], **line)
+    if table["seed"].nunique() > 1:
+        axes.fill_between(
+            seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0
+        )
+
+
+def band_note(table: pd.DataFrame, shown: list[str]) -> str | None:
+    """Return what line and band mean, for the title of the legend; None when every model has one seed."""
+    seeds = sorted(set(table[table["model"].isin(shown)].groupby("model")["seed"].nunique()))
+    if seeds[-1] == 1:
+        return None
+    number = str(seeds[-1]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return f"Line: mean of {number} seeds; band: minimum to maximum"
+
+
+def draw_training_scales(axes: Axes, styles: list[style.ModelStyle]) -> None:
+    """Draw for each model the interval of scales [1/r, r] that it was trained on, or a point at 1."""
+    for row, model in enumerate(styles):
+        reach = model.jitter or 1
+        axes.plot([1 / reach, reach], [row, row], color=model.colour, linewidth=2, solid_capstyle="butt")
+        axes.plot([1], [row], **model.line)
+    axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
+    axes.set(ylim=(len(styles) - 0.4, -0.6), yticks=[])
+    axes.set_ylabel("Trained\non", rotation=0, ha="right", va="center")
+    axes.spines["left"].set_visible(False)
+
+
+def scale_axis(axes: Axes, scales: Iterable[float]) -> None:
+    """Make the x axis a log2 axis over `scales` with ticks ×¼ ×½ ×1 ×2 ×4, the training scale marked."""
+    low, high = math.log2(min([*scales, 0.5])), math.log2(max([*scales, 2]))
+    margin = 0.04 * (high - low)
+    powers = range(math.ceil(low - margin), math.floor(high + margin) + 1)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
+    axes.set_xticks([2.0**p for p in powers], [power_label(p) for p in powers])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("Scale of the test images, relative to training")
+
+
+def power_label(power: int) -> str:
+    """Return ×¼ for −2, ×4 for 2, and so on; ×1 with the note that it is the training scale."""
+    if power == 0:
+        return "×1\n(training)"
+    return f"×{FRACTIONS.get(power) or (2**power if power > 0 else f'1/{2**-power}')}"
+
+
+def unit_limits(axes: Axes) -> None:
+    """Fit the y axis to the data, within [0, 1] and at least 0.1 wide: noise shall not fill the panel."""
+    low, high = axes.dataLim.intervaly
+    if not np.isfinite([low, high]).all():
+        low, high = 0, 1
+    margin = max(0.05 * (high - low), (0.1 - (high - low)) / 2)
+    axes.set_ylim(max(low - margin, -0.01), min(high + margin, 1.01))
+
+
+def metric_name(metric: Metric) -> str:
+    """Return the name of a metric for an axis."""
+    return f"IoU of {metric['iou']}" if isinstance(metric, Mapping) else "Mean IoU"
