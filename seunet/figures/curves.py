@@ -123,7 +123,7 @@ def draw_training_scales(axes: Axes, styles: list[style.ModelStyle]) -> None:
         axes.plot([1], [row], **model.line)
     axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
     axes.set(ylim=(len(styles) - 0.4, -0.6), yticks=[])
-    axes.set_ylabel("Trained\non", rotation=0, ha="right", va="center")
+    axes.set_ylabel("Training\nscales", rotation=0, ha="right", va="center")
     axes.spines["left"].set_visible(False)
 
 

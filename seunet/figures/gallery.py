@@ -1,6 +1,5 @@
 """Predictions of every model for a few test images at several scales."""
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ CLASS_COLOURS = ["#de8f05", "#0173b2", "#029e73", "#cc78bc", "#d55e00", "#56b4e9
 MAX_SCALES, MAX_IMAGES = 6, 3
 # Inches: height of all panels on a page; panels when there is a choice of images, and at most; the names of
 # the rows; title and scales; between two panels; between two images.
-MAX_HEIGHT, PANEL, MARGIN, HEADER, GAP, BLOCK_GAP = 8.5, (0.8, 1.1), 1.0, 0.5, 0.04, 0.12
+MAX_HEIGHT, PANEL, MARGIN, HEADER, GAP, BLOCK_GAP = 8.5, (0.8, 1.1), 1.0, 0.46, 0.04, 0.12
 
 
 def draw_predictions(
@@ -53,7 +52,7 @@ def draw_predictions(
     ignored = any((first[f"mask_{scale}"][images] == IGNORED).any() for scale in scales)
 
     with matplotlib.rc_context(style.RC | {"axes.grid": False}):
-        height, width = first[f"mask_{scales[0]}"].shape[1:]
+        height, width = first[f"mask_{scales[-1]}"].shape[1:]  # the largest: least changed by rounding
         rows = (len(shown) + 2) * len(images)
         side = min(PANEL[1], (style.PAGE - MARGIN) / len(scales), MAX_HEIGHT / rows * width / height)
         figure = style.new_figure(MARGIN + side * len(scales), HEADER, layout=None)
@@ -65,7 +64,7 @@ def draw_predictions(
                 draw_column(block[:, column], loaded, shown, image, scale, colours)
             for axes, name in zip(block[:, 0], names, strict=True):
                 axes.set_ylabel(
-                    textwrap.fill(name, 16), rotation=0, ha="right", va="center", fontsize=7, labelpad=3
+                    style.wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=7, labelpad=3
                 )
         for axes, scale in zip(panels[0, 0], scales, strict=True):
             axes.set_title(scale_title(first, scale), fontsize=7, pad=3)
@@ -77,7 +76,7 @@ def grid(figure: Figure, images: int, rows: int, columns: int, width: float, hei
     """Make the figure taller by panels of this size in inches; return them, (images, rows, columns)."""
     below = figure.get_figheight() - HEADER  # the legend
     full_width = figure.get_figwidth()
-    full = HEADER + images * rows * height + (images - 1) * BLOCK_GAP + below + 0.05
+    full = HEADER + images * rows * height + (images - 1) * BLOCK_GAP + below + 0.08
     figure.set_size_inches(full_width, full)
     panels = np.empty((images, rows, columns), object)
     for image, row, column in np.ndindex(panels.shape):
@@ -89,7 +88,7 @@ def grid(figure: Figure, images: int, rows: int, columns: int, width: float, hei
 
 
 def load_samples(path: Path | str) -> dict[str, np.ndarray]:
-    """Read a sample file: scales (K,), classes (C,); for i < K image_i (n,h,w,c), mask_i, prediction_i (n,h,w).
+    """Read a sample file: scales (K,), classes (C,), image_i (n,h,w,c), mask_i, prediction_i (n,h,w).
 
     All uint8; sizes differ by scale. Raises UserError when the file is missing or lacks one of them.
     """
@@ -158,8 +157,7 @@ def draw_column(
 
 def show(axes: Axes, rgb: np.ndarray) -> None:
     """Show an image (h,w,3) over the unit square of the axes: all scales have the same size on paper."""
-    height, width = rgb.shape[:2]
-    axes.imshow(rgb, extent=(0, 1, 0, 1), aspect=height / width)
+    axes.imshow(rgb, extent=(0, 1, 0, 1), aspect="auto")
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, linewidth=0.4)

@@ -52,6 +52,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, _, GREY, _, SKY = seaborn.color_palette
 PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, "#000000", SKY, BROWN, GREY]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]  # 10 against 9 colours: 90 distinct pairs
 
+# Line styles without (False) and with (True) jittering; the second when the colours come again.
+LINES = {False: ["-", (0, (1, 0.8))], True: [(0, (3, 1.2)), (0, (4, 1, 1, 1))]}
+
 
 @dataclass(frozen=True)
 class ModelStyle:
@@ -61,16 +64,17 @@ class ModelStyle:
     colour: str
     marker: str
     jitter: float | None
+    round: int = 0  # how often the colours were used up before
 
     @property
     def line(self) -> dict[str, Any]:
         """Keyword arguments of `Axes.plot`."""
         jittered = self.jitter is not None
         return {
-            "label": self.label,
+            "label": wrapped(self.label, LABEL_WIDTH),
             "color": self.colour,
             "marker": self.marker,
-            "linestyle": (0, (3, 1.2)) if jittered else "-",
+            "linestyle": LINES[jittered][self.round % 2],
             "markerfacecolor": "white" if jittered else self.colour,
             "markeredgecolor": self.colour,
             "markeredgewidth": 0.9 if jittered else 0.3,
@@ -86,11 +90,19 @@ def model_styles(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelStyl
     styles = {}
     for i, (name, model) in enumerate(models.items()):
         jitter = model.get("scale_jitter") or 1
-        label = "\n".join(textwrap.wrap(str(model.get("label", name)), LABEL_WIDTH))
         styles[name] = ModelStyle(
-            label, PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)], jitter if jitter != 1 else None
+            label=str(model.get("label", name)),
+            colour=PALETTE[i % len(PALETTE)],
+            marker=MARKERS[i % len(MARKERS)],
+            jitter=jitter if jitter != 1 else None,
+            round=i // len(PALETTE),
         )
     return styles
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text in lines of at most `width` characters, broken between words where possible."""
+    return textwrap.fill(text, width, break_on_hyphens=False)
 
 
 def shown_models(models: Iterable[str], present: Iterable[str], where: str) -> list[str]:

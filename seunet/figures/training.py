@@ -1,16 +1,20 @@
 """Loss and validation metric during training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from seunet.figures import style
 from seunet.figures.curves import band_note, draw_band, metric_name, unit_limits
 from seunet.tables import HISTORY_COLUMNS, Metric, read_table
+
+LINE_WIDTH = 0.9  # points; thinner than where a curve has a dozen points
 
 
 def draw_training_curves(
@@ -32,32 +36,38 @@ def draw_training_curves(
     with matplotlib.rc_context(style.RC):
         figure = style.new_figure(style.PAGE, 1.9 * len(datasets) + 0.1)
         rows = figure.subplots(len(datasets), 3, squeeze=False)
-        for (loss, val_loss, metric), dataset in zip(rows, datasets, strict=True):
-            rows_of_dataset = table[table["dataset"] == dataset]
-            for axes, column in ((loss, "loss"), (val_loss, "val_loss"), (metric, "val_metric")):
-                for place, model in enumerate(shown):
-                    curves = rows_of_dataset[rows_of_dataset["model"] == model]
-                    if not curves.empty:
-                        every = max(1, curves["epoch"].nunique() // 6)
-                        line = styles[model].line | {"markevery": (every * place // len(shown), every)}
-                        draw_band(axes, curves, "epoch", column, line | {"linewidth": 0.9})
-                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-                axes.set_xlabel("Epoch")
-            for axes, name in (
-                (loss, "Training loss (nats)"),
-                (val_loss, "Validation loss (nats)"),
-            ):
-                log_axis(axes)
-                axes.set_ylabel(name)
-            metric.set_ylabel(
-                f"Validation {metric_name(metrics.get(dataset, 'mean_iou')).replace('Mean', 'mean')}"
-            )
-            unit_limits(metric)
-            loss.set_title(dataset, loc="left")
-        handles = {line.get_label(): line for axes in rows.flat for line in axes.get_lines()}
-        ordered = [handles[styles[model].label] for model in shown]
-        style.legend_below(figure, ordered, band_note(table, shown))
+        for panels, dataset in zip(rows, datasets, strict=True):
+            curves = table[table["dataset"] == dataset]
+            draw_row(panels, curves, {name: styles[name] for name in shown}, metrics.get(dataset, "mean_iou"))
+            panels[0].set_title(dataset, loc="left")
+        handles = [Line2D([], [], **styles[name].line | {"linewidth": LINE_WIDTH}) for name in shown]
+        style.legend_below(figure, handles, band_note(table, shown))
         style.save(figure, paths, "Training curves", commit)
+
+
+def draw_row(
+    panels: Sequence[Axes], curves: pd.DataFrame, styles: Mapping[str, style.ModelStyle], metric: Metric
+) -> None:
+    """Draw the three panels of one data set; markers are few, and at other epochs for each model."""
+    measures = {
+        "loss": "Training loss (nats)",
+        "val_loss": "Validation loss (nats)",
+        "val_metric": f"Validation {metric_name(metric).replace('Mean', 'mean')}",
+    }
+    for axes, (column, name) in zip(panels, measures.items(), strict=True):
+        for place, (model, look) in enumerate(styles.items()):
+            runs = curves[curves["model"] == model]
+            if runs.empty:
+                continue
+            every = max(1, runs["epoch"].nunique() // 6)
+            markers = {"markevery": (every * place // len(styles), every), "linewidth": LINE_WIDTH}
+            draw_band(axes, runs, "epoch", column, look.line | markers)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set(xlabel="Epoch", ylabel=name)
+        if column == "val_metric":
+            unit_limits(axes)
+        else:
+            log_axis(axes)
 
 
 def log_axis(axes: Axes) -> None:
