@@ -19,14 +19,17 @@ ORIENTATION = 0x0112  # EXIF tag
 SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
-def generate(settings: dict, archives: dict[str, Path] | None = None) -> Source:
+def generate(settings: dict) -> Source:
     """Return the images of `settings["path"]`, `image_size` pixels square, split by `split` and `seed`.
 
     `classes` is {name: values}: a pixel value or a list of them, or a colour [r, g, b] or a list of colours;
     `ignore` lists values (colours) that count neither in the loss nor in a score. Images are grey only if all
     are. Every image is opened (not decoded) to check it against its mask.
     """
-    root = Path(settings["path"])
+    for key in ("path", "classes"):
+        if not settings.get(key):
+            raise UserError(f"{key}: missing; a data set of source `folder` needs path and classes")
+    root = Path(settings["path"]).expanduser()
     images, masks = _files(root / "images"), _files(root / "masks")
     _check_partners(root, images, masks)
     channels = max(_check_pair(images[name], masks[name]) for name in images)
@@ -53,6 +56,8 @@ class ClassMap:
     """
 
     def __init__(self, classes: dict[str, int | list], ignore: list):
+        if not 2 <= len(classes) <= IGNORED:
+            raise UserError(f"classes: {len(classes)} given; name at least 2, and at most {IGNORED}")
         entries = [*classes.values(), *ignore]
         self.colours = all(_is_colour(entry) or _is_list_of_colours(entry) for entry in entries)
         keys: dict[int, int] = {}

@@ -1,6 +1,7 @@
 """Reading files straight out of tar and zip archives, one at a time, refusing those that could do harm."""
 
 import gzip
+import re
 import stat
 import tarfile
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from seunet.errors import UserError
 
 LIMIT = 20 * 2**30  # bytes, unpacked, of a whole archive: more is taken for a bomb
+FILE_LIMIT = 2**30  # bytes of one file, since it is read into memory
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
 
 
@@ -21,7 +23,7 @@ def members(
 
     Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
     missing, truncated or damaged, and for members that no honest data set has: absolute paths, paths that
-    leave the folder, links, devices, names given twice, or more than LIMIT bytes in all.
+    leave the folder, links, devices, names given twice, a file over FILE_LIMIT, more than LIMIT bytes in all.
     """
     path = Path(path)
     try:
@@ -72,14 +74,16 @@ class _Guard:
 
     def check(self, name: str, size: int, is_file: bool, is_folder: bool) -> None:
         parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in str(parts):  # C:\... is absolute on Windows
+        if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
             self.refuse(name, "its path leaves the folder")
         if not (is_file or is_folder):
-            self.refuse(name, "it is a link or a device")
+            self.refuse(name, "it is a link, a device or a sparse file")
         if is_file and str(parts) in self.seen:
             self.refuse(name, "the name occurs twice")
         if is_file:
             self.seen.add(str(parts))
+        if size > FILE_LIMIT:
+            self.refuse(name, f"it has {size:,} bytes, the limit is {FILE_LIMIT:,}")
         self.grow(size)
 
     def grow(self, size: int) -> None:
@@ -100,7 +104,10 @@ def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
     with (gzip.open if compressed else open)(path, "rb") as stream:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as tar:
             for member in tar:
-                guard.check(member.name, member.size, member.isfile(), member.isdir())
+                # a sparse file may claim any size
+                guard.check(
+                    member.name, member.size, member.isfile() and not member.issparse(), member.isdir()
+                )
                 if member.isfile() and wanted(member.name):
                     yield member.name, tar.extractfile(member).read()
                 tar.members = []  # tarfile keeps every header otherwise

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from seunet.data import folder as folder_source
-from seunet.data import hela, pet
+from seunet.data import hela, pet, shapes
 from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.errors import UserError
@@ -19,17 +19,12 @@ from seunet.files import atomic, sha256
 Pair = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), masks (N, H, W), uint8
 
 
-def _shapes(settings: dict, archives: dict[str, Path]) -> Source:
-    from seunet.data import shapes
-
-    return shapes.generate(settings)
-
-
-SOURCES: dict[str, Callable[[dict, dict[str, Path]], Source]] = {
-    "pet": pet.generate,
-    "hela": hela.generate,
-    "folder": folder_source.generate,
-    "shapes": _shapes,
+# source: what reads it, and the archives that it needs
+SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, ...]]] = {
+    "pet": (pet.generate, ("images", "annotations")),
+    "hela": (hela.generate, ("sequences",)),
+    "shapes": (lambda settings, archives: shapes.generate(settings), ()),
+    "folder": (lambda settings, archives: folder_source.generate(settings), ()),
 }
 
 
@@ -44,14 +39,21 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     kind = settings["source"]
     if kind not in SOURCES:
         raise UserError(f"datasets.{name}.source: {kind!r} is not known; choose one of {', '.join(SOURCES)}")
+    generate, needed = SOURCES[kind]
+    if set(archives) != set(needed):
+        raise UserError(
+            f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them"
+        )
     checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
-    source = SOURCES[kind](settings, archives)
+    source = generate(settings, archives)
     metric = _checked_metric(name, settings.get("metric", "mean_iou"), source.classes)
 
-    (folder / "dataset.json").unlink(missing_ok=True)
     for split in SPLITS:
         if not source.splits[split]:
             raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
+
+    (folder / "dataset.json").unlink(missing_ok=True)
+    for split in SPLITS:
         shape = (source.height, source.width, source.channels)
         _write(folder / split, source.read(split), source.splits[split], shape, len(source.classes))
     _write_rendered(folder / "test" / "rendered", source, settings)
