@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.layers.lifted import dilation, stack_scales
+from seunet.layers.lifted import dilation, stack_scales, unstack_scales
 
 
 class ScaleCrossCorrelation(nn.Module):
@@ -35,7 +35,7 @@ class ScaleCrossCorrelation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, N, C_in, H, W) → (S, N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
-        maps = x.unbind(0)  # one node of the graph for all scales: indexing would add S full-size gradients
+        maps = unstack_scales(x)
         scale_size = self.weight.shape[2]
         kernels = [self.weight[:, :, k] * self.base ** (-3 * k) for k in range(scale_size)]
         return stack_scales([self.correlate(maps, kernels, s) for s in range(len(maps))])

@@ -4,7 +4,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers.coefficients import BoundedCoefficient
-from seunet.layers.lifted import GEOMETRIES, check_choice, dilation, stack_scales
+from seunet.layers.lifted import GEOMETRIES, check_choice, dilation, stack_scales, unstack_scales
 from seunet.layers.maxplus import quadratic_maximum
 
 
@@ -28,7 +28,7 @@ class QuadraticDilation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(x.unbind(0))])
+        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(unstack_scales(x))])
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
@@ -58,7 +58,7 @@ class FlatDilation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(x.unbind(0))])
+        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(unstack_scales(x))])
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""

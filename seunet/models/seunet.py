@@ -47,9 +47,9 @@ class LiftedOperators:
         """Return a 1 × 1 convolution shared by all scales."""
         return AllScales(nn.Conv2d(in_channels, out_channels, 1))
 
-    def normalisation(self, channels: int) -> nn.Module:
-        """Return batch norm over samples and scales, with the constants of the released code."""
-        return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.02))
+    def activation(self, channels: int) -> nn.Module:
+        """Return batch norm over samples and scales, with the constants of the released code, and ReLU."""
+        return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.02), nn.ReLU(inplace=True))
 
     def pooling(self, channels: int) -> nn.Module:
         """Return the chosen pooling."""

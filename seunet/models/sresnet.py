@@ -32,8 +32,7 @@ class ResidualBlock(nn.Module):
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
             ScaleCrossCorrelation(in_channels, out_channels),
-            normalisation(out_channels),
-            nn.ReLU(inplace=True),
+            normalisation(out_channels, nn.ReLU(inplace=True)),
             ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride),
             normalisation(out_channels),
         )
@@ -89,6 +88,6 @@ class SResNet(nn.Module):
         return self.upsample(self.classifier(self.project(self.blocks(self.lift(image)))))
 
 
-def normalisation(channels: int) -> nn.Module:
-    """Return batch norm over samples and scales, with the constants of the released code."""
-    return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01))
+def normalisation(channels: int, *after: nn.Module) -> nn.Module:
+    """Return batch norm over samples and scales, with the constants of the released code, and what follows it."""
+    return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), *after)

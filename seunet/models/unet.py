@@ -20,9 +20,9 @@ class ImageOperators:
         """Return a 1 × 1 convolution."""
         return nn.Conv2d(in_channels, out_channels, 1)
 
-    def normalisation(self, channels: int) -> nn.Module:
-        """Return batch norm with the constants of the released code (momentum in torch's convention)."""
-        return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    def activation(self, channels: int) -> nn.Module:
+        """Return batch norm, with the constants of the released code (momentum in torch's convention), and ReLU."""
+        return nn.Sequential(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True))
 
     def pooling(self, channels: int) -> nn.Module:
         """Return 2 × 2 max pooling."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.errors import UserError
+from seunet.layers.lifted import concatenate_channels
 
 
 class Operators(Protocol):
@@ -20,8 +21,8 @@ class Operators(Protocol):
     def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
         """Return a 1 × 1 convolution."""
 
-    def normalisation(self, channels: int) -> nn.Module:
-        """Return a batch norm."""
+    def activation(self, channels: int) -> nn.Module:
+        """Return batch norm and ReLU."""
 
     def pooling(self, channels: int) -> nn.Module:
         """Return a subsampling by 2."""
@@ -84,13 +85,13 @@ class UShape(nn.Module):
             x = pool(x)
         for level, fuse in zip(self.decoder, self.fusions, strict=True):
             x = self.upsample(level(x))
-            x = fuse(torch.cat([x, skips.pop()], dim=-3))
+            x = fuse(concatenate_channels([x, skips.pop()]))
         return self.classifier(self.project(self.head(x)))
 
 
 def block(ops: Operators, convolution: nn.Module, channels: int) -> nn.Sequential:
     """Return convolution, batch norm, ReLU."""
-    return nn.Sequential(convolution, ops.normalisation(channels), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, ops.activation(channels))
 
 
 def pair(ops: Operators, in_channels: int, out_channels: int, interacts: bool) -> nn.Sequential:
@@ -101,9 +102,10 @@ def pair(ops: Operators, in_channels: int, out_channels: int, interacts: bool) -
 
 
 def initialise(model: nn.Module) -> None:
-    """Draw the weights as the released code does: Glorot-uniform kernels, zero biases."""
+    """Draw the weights as the released code does: Glorot-uniform kernels, zero biases. Kernels lie channels-last."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
             nn.init.xavier_uniform_(module.weight)
             nn.init.zeros_(module.bias)
 

@@ -1,0 +1,112 @@
+"""Weights with what it takes to rebuild their network, and the state from which a training resumes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from seunet.errors import UserError
+from seunet.files import atomic
+from seunet.models import build_model
+
+
+def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> None:
+    """Write model.safetensors, then model.json. `description` holds at least what `load_model` reads."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic(folder / "model.safetensors") as path:
+        save_file(weights, path)
+    with atomic(folder / "model.json") as path:
+        path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild the network of a folder, in evaluation mode; return it and its description.
+
+    Raises UserError when a file is missing or damaged, or when the weights do not fit the network.
+    """
+    description = read_description(folder / "model.json")
+    model = build_model(
+        description["architecture"], description["in_channels"], description["num_classes"], **description["options"]
+    )
+    path = folder / "model.safetensors"
+    try:
+        weights = load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; train the model first") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise UserError(f"{path}: the weights do not fit the network of model.json: {problem}") from error
+    return model.to(device).eval(), description
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read model.json; raise UserError when it is missing, damaged or incomplete."""
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; train the model first") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); delete it and train again") from error
+    for key in ("architecture", "in_channels", "num_classes", "options"):
+        if key not in description:
+            raise UserError(f"{path}: the key {key!r} is missing; delete it and train again")
+    return description
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the resume state of a training: whole, or not at all."""
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Read the resume state if there is one; raise UserError when it is damaged or belongs to other settings."""
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch.load raises many kinds; all mean the same to a user
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a whole resume state ({reason}); delete it to train anew") from error
+    if state["hash"] != settings_hash(settings):
+        raise UserError(
+            f"{path}: belongs to other settings ({difference(json.loads(state['settings']), settings)}); "
+            "restore them to resume, or delete the file to train anew"
+        )
+    return state
+
+
+def settings_hash(settings: dict[str, Any]) -> str:
+    """Return the sha256 of the settings, independent of the order of their keys."""
+    return hashlib.sha256(canonical(settings).encode()).hexdigest()
+
+
+def canonical(settings: dict[str, Any]) -> str:
+    """Return the settings as JSON with sorted keys."""
+    return json.dumps(settings, sort_keys=True)
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Name the first setting that differs, by its path, with both values."""
+    old, new = flatten(old), flatten(new)
+    key = next(key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key))
+    return f"{key} was {old.get(key)}, is {new.get(key)}"
+
+
+def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one mapping from dotted paths to values."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

@@ -1,0 +1,121 @@
+"""Augmentation of a batch of images and masks alike: geometry in one resampling, then a gain per channel."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from kornia.filters import gaussian_blur2d
+from torch import Tensor
+
+from seunet.data.rescaling import antialias_sigma
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn anew for every image of a batch.
+
+    rotation: largest angle in degrees. flips: axes that are mirrored with probability ½, of "horizontal" and
+    "vertical". gain: each channel is multiplied by a factor in [1 − gain, 1 + gain]. elastic: a smooth random
+    displacement. scale_jitter: r, a factor uniform in [1/r, r] (linear, as in the paper's protocol). crop:
+    side of the random window in pixels; None keeps the frame.
+    """
+
+    crop: int | None = None
+    rotation: float = 0.0
+    flips: tuple[str, ...] = ()
+    gain: float = 0.0
+    elastic: bool = False
+    scale_jitter: float = 1.0
+    # displacement of the elastic deformation: standard deviation, and distance between its control points
+    elastic_pixels: float = field(default=4.0, repr=False)
+    elastic_spacing: int = field(default=32, repr=False)
+
+    def __call__(self, images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) uint8, (N, H, W) uint8 → float32 in [0, 1] and int64, of side `crop`, on the same device.
+
+        Images and masks are continued by reflection beyond their borders, so no pixel gets a wrong label. All
+        random numbers come from `generator`, on the CPU, whatever the device.
+        """
+        images = images.float() / 255
+        size = (self.crop, self.crop) if self.crop else tuple(images.shape[-2:])
+        factor = self.draw_factors(len(images), generator).to(images.device)
+        if self.scale_jitter > 1:
+            images = antialias(images, factor, self.scale_jitter)
+        grid = self.grid(tuple(images.shape[-2:]), size, factor, generator)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+        labels = masks[:, None].float()
+        labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="reflection", align_corners=False)
+        images = images * (1 + self.gain * symmetric(images.shape[:2], generator)).to(images)[..., None, None]
+        return images.clamp(0, 1), labels[:, 0].long()
+
+    def draw_factors(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return one factor of scale jittering per image, (N,)."""
+        low, high = 1 / self.scale_jitter, self.scale_jitter
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    def grid(
+        self, source: tuple[int, int], size: tuple[int, int], factor: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return where each output pixel is read, (N, h, w, 2) in the coordinates of grid_sample.
+
+        The window of `size` lies at random inside the rescaled image, or around its centre where that is
+        smaller; it is rotated about its own centre, then mirrored.
+        """
+        device, count = factor.device, len(factor)
+        height, width = source
+        pixels_x, pixels_y = window_pixels(size, device)  # (h, w), from the window's centre
+        if self.elastic:
+            displacement = self.displacement(count, size, generator).to(device)
+            pixels_x, pixels_y = pixels_x + displacement[:, 0], pixels_y + displacement[:, 1]
+        angle = (math.radians(self.rotation) * symmetric((count,), generator)).to(device)
+        mirror_x = self.mirror("horizontal", count, generator).to(device)
+        mirror_y = self.mirror("vertical", count, generator).to(device)
+        cos, sin = (torch.cos(angle) / factor)[:, None, None], (torch.sin(angle) / factor)[:, None, None]
+        x, y = pixels_x * mirror_x[:, None, None], pixels_y * mirror_y[:, None, None]
+        free_x = (width - size[1] / factor).clamp(min=0) / 2  # how far the window's centre may move
+        free_y = (height - size[0] / factor).clamp(min=0) / 2
+        shift_x = free_x * symmetric((count,), generator).to(device)
+        shift_y = free_y * symmetric((count,), generator).to(device)
+        if self.rotation == 0 and self.scale_jitter == 1 and not self.elastic:
+            # whole pixels: a plain crop copies values instead of interpolating them
+            shift_x = whole_pixels(shift_x, width - size[1])
+            shift_y = whole_pixels(shift_y, height - size[0])
+        source_x = cos * x - sin * y + shift_x[:, None, None]
+        source_y = sin * x + cos * y + shift_y[:, None, None]
+        return torch.stack([source_x * 2 / width, source_y * 2 / height], dim=-1)
+
+    def mirror(self, axis: str, count: int, generator: torch.Generator) -> Tensor:
+        """Return −1 or 1 per image, (N,): −1 with probability ½ where this axis is to be mirrored."""
+        signs = 1 - 2 * torch.randint(2, (count,), generator=generator).float()
+        return signs if axis in self.flips else signs.abs()
+
+    def displacement(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Return a smooth random displacement in pixels, (N, 2, h, w): bicubic between random control points."""
+        points = [max(2, math.ceil(side / self.elastic_spacing) + 1) for side in size]
+        control = self.elastic_pixels * torch.randn(count, 2, *points, generator=generator)
+        return F.interpolate(control, size=size, mode="bicubic", align_corners=True)
+
+
+def window_pixels(size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the x and y of a window's pixel centres, measured from the window's centre, (h, w) each."""
+    y, x = (torch.arange(side, device=device) - (side - 1) / 2 for side in size)
+    return x.expand(size), y[:, None].expand(size)
+
+
+def symmetric(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Return numbers uniform in [−1, 1]."""
+    return 2 * torch.rand(shape, generator=generator) - 1
+
+
+def whole_pixels(shift: Tensor, free: int) -> Tensor:
+    """Round the shifts of a window whose centre moves by ± free/2 so that its pixels meet the image's."""
+    return torch.round(shift + free / 2) - free / 2
+
+
+def antialias(images: Tensor, factor: Tensor, largest: float) -> Tensor:
+    """Blur (N, C, H, W) before it shrinks by the factors (N,), as the test images are when they shrink."""
+    sigma = antialias_sigma(factor).clamp(min=1e-3)
+    radius = math.ceil(3 * float(antialias_sigma(torch.tensor(1 / largest))))
+    radius = min(radius, min(images.shape[-2:]) - 1)
+    return gaussian_blur2d(images, 2 * radius + 1, sigma[:, None].expand(-1, 2), border_type="reflect")
