@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seunet.data.images import GREY_MODES, load, nearest, open_image, to_array, values
+from seunet.data.images import GREY_MODES, load, nearest, open_image, refuse_ambiguous, to_array, values
 from seunet.data.source import IGNORED, Sample, Source, apply_limits, random_split
 from seunet.errors import UserError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-ORIENTATION = 0x0112  # EXIF tag
 SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
@@ -175,9 +174,6 @@ def _check_pair(image_path: Path, mask_path: Path) -> int:
             f"{mask_path}: {mask.width}x{mask.height} pixels, its image has {image.width}x{image.height}: "
             "make them the same size"
         )
-    for path, opened in ((image_path, image), (mask_path, mask)):
-        if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
-            raise UserError(f"{path}: {opened.n_frames} frames; save each as an image of its own")
-        if opened.getexif().get(ORIENTATION, 1) != 1:
-            raise UserError(f"{path}: to be turned, by its EXIF tag; turn the pixels and remove the tag")
+    refuse_ambiguous(image, str(image_path))
+    refuse_ambiguous(mask, str(mask_path))
     return 1 if image.mode in GREY_MODES else 3

@@ -9,6 +9,7 @@ from PIL import Image
 from seunet.errors import UserError
 
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb: 10,000 x 10,000 is no training image
+ORIENTATION = 0x0112  # EXIF tag
 GREY_MODES = ("1", "L", "LA", "La")
 DEEP_MODES = ("I", "F")  # with I;16 and its kin: more than 8 bits a channel
 
@@ -34,6 +35,22 @@ def open_image(data: bytes, name: str) -> Image.Image:
             "reduce or remove it"
         )
     return image
+
+
+def refuse_ambiguous(image: Image.Image, name: str) -> None:
+    """Raise UserError for an opened image of several frames, or one that its EXIF tag wants turned."""
+    try:
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # MPO: a JPEG with a preview
+        # Asking a PNG would decode it, and no camera writes the tag there.
+        orientation = image.getexif().get(ORIENTATION, 1) if image.format != "PNG" else 1
+    except Exception as error:  # as above
+        raise UserError(
+            f"{name}: damaged or truncated image ({_said(error)}); replace or remove it"
+        ) from error
+    if frames > 1:
+        raise UserError(f"{name}: {frames} frames; save each as an image of its own")
+    if orientation != 1:
+        raise UserError(f"{name}: to be turned, by its EXIF tag; turn the pixels and remove the tag")
 
 
 def load(image: Image.Image, name: str) -> Image.Image:
@@ -78,14 +95,9 @@ def values(image: Image.Image, name: str) -> np.ndarray:
 
 
 def nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resample a mask (H, W) to `size` = (height, width) by the nearest pixel centre."""
-    if mask.shape == tuple(size):
-        return mask
-    rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-        for new, old in zip(size, mask.shape, strict=True)
-    )
-    return mask[rows[:, None], columns]
+    """Resample a mask (H, W) uint8 to `size` = (height, width) by the nearest pixel centre."""
+    height, width = size
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _said(error: Exception) -> str:
