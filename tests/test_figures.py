@@ -176,7 +176,7 @@ def test_predictions(tmp_path, drawn, channels, classes):
     names = [axes.get_ylabel() for axes in drawn[0].axes if axes.get_ylabel()]
     assert names == ["Image", "Truth", "U-Net", "SEU-Net"] * 2  # in the order of the configuration
     legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert legend == [*classes, "border of the true classes", "ignored"]
+    assert legend == [*classes, "outline of the truth", "ignored"]
     assert len({tuple(colour) for colour in gallery.class_colours(list(classes))}) == len(classes)
     assert drawn[0].get_figwidth() <= style.PAGE + 0.01
 

@@ -148,11 +148,12 @@ def draw_column(
     truth = samples[f"mask_{scale}"][image]
     show(panels[0], displayable(samples[f"image_{scale}"][image]))
     show(panels[1], painted(truth, colours))
-    outline(panels[1], truth, len(colours))
+    hatch(panels[1], truth)  # no outline: it would hide thin classes
     for axes, model in zip(panels[2:], shown, strict=True):
         prediction = np.where(truth == IGNORED, IGNORED, loaded[model][f"prediction_{scale}"][image])
         show(axes, painted(prediction, colours))
         outline(axes, truth, len(colours))
+        hatch(axes, truth)
 
 
 def show(axes: Axes, rgb: np.ndarray) -> None:
@@ -164,14 +165,22 @@ def show(axes: Axes, rgb: np.ndarray) -> None:
 
 
 def outline(axes: Axes, truth: np.ndarray, num_classes: int) -> None:
-    """Draw the borders between the classes of the truth (h,w), and hatch what is ignored."""
-    height, width = truth.shape
-    x, y = (np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height
+    """Draw the borders between the classes of the truth (h,w)."""
     for index in range(1, num_classes):
         if (inside := truth == index).any() and not inside.all():
-            axes.contour(x, y, inside, [0.5], colors="black", linewidths=0.6)
+            axes.contour(*centres(truth), inside, [0.5], colors="black", linewidths=0.5)
+
+
+def hatch(axes: Axes, truth: np.ndarray) -> None:
+    """Hatch the ignored pixels of the truth (h,w)."""
     if (ignored := truth == IGNORED).any():
-        axes.contourf(x, y, ignored, [0.5, 1.5], colors="none", hatches=["//////"])
+        axes.contourf(*centres(truth), ignored, [0.5, 1.5], colors="none", hatches=["//////"])
+
+
+def centres(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x (w,) and y (h,) of the centres of the pixels of a mask shown over the unit square."""
+    height, width = mask.shape
+    return (np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height
 
 
 def painted(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -182,8 +191,15 @@ def painted(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
-    """Return an image (h,w,c) uint8 as (h,w,3): RGB as it is, anything else by its first channel in grey."""
-    return image if image.shape[-1] == 3 else np.repeat(image[..., :1], 3, axis=-1)
+    """Return an image (h,w,c) uint8 as (h,w,3): RGB as it is, anything else by its first channel in grey.
+
+    Grey images are stretched to full contrast, without which many a microscope's image shows nothing in print.
+    """
+    if image.shape[-1] == 3:
+        return image
+    low, high = np.percentile(image[..., :1], [0.5, 99.5])
+    grey = (image[..., :1] - low) / max(high - low, 1) * 255
+    return np.repeat(grey.clip(0, 255).astype(np.uint8), 3, axis=-1)
 
 
 def class_colours(classes: list[str]) -> np.ndarray:
@@ -212,7 +228,7 @@ def legend_handles(classes: list[str], colours: np.ndarray, ignored: bool) -> li
         Patch(facecolor=colour / 255, edgecolor=style.INK, linewidth=0.4, label=name)
         for name, colour in zip(classes, colours, strict=True)
     ]
-    handles.append(Line2D([], [], color="black", linewidth=0.8, label="border of the true classes"))
+    handles.append(Line2D([], [], color="black", linewidth=0.8, label="outline of the truth"))
     if ignored:
         handles.append(Patch(facecolor=str(190 / 255), hatch="//////", linewidth=0, label="ignored"))
     return handles
