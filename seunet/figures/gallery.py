@@ -193,7 +193,7 @@ def painted(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
 def displayable(image: np.ndarray) -> np.ndarray:
     """Return an image (h,w,c) uint8 as (h,w,3): RGB as it is, anything else by its first channel in grey.
 
-    Grey images are stretched to full contrast, without which many a microscope's image shows nothing in print.
+    Grey images are stretched to full contrast, without which a microscope image may show nothing in print.
     """
     if image.shape[-1] == 3:
         return image
