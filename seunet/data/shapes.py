@@ -18,7 +18,7 @@ def generate(settings: dict) -> Source:
     """Return the generated data set of `settings`: image_size, count {train, val, test}, seed, limit."""
     size, seed, count = settings["image_size"], settings.get("seed", 0), settings["count"]
     for split in SPLITS:
-        if not isinstance(count.get(split), int) or count[split] < 1:
+        if type(count.get(split)) is not int or count[split] < 1:
             raise UserError(
                 f"count: {split} is {count.get(split)!r}, but must be a number of images, 1 or more"
             )
