@@ -31,7 +31,10 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     """
     description = read_description(folder / "model.json")
     model = build_model(
-        description["architecture"], description["in_channels"], description["num_classes"], **description["options"]
+        description["architecture"],
+        description["in_channels"],
+        description["num_classes"],
+        **description["options"],
     )
     path = folder / "model.safetensors"
     try:
@@ -39,7 +42,9 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; train the model first") from error
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
+        raise UserError(
+            f"{path}: not a whole safetensors file ({error}); delete it and train again"
+        ) from error
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,12 @@ class Testing:
     size_multiple: int = 16
     tiling: Tiling | None = None
     threads: int = 1
+
+    @classmethod
+    def of(cls, dataset: dict[str, Any], threads: int) -> "Testing":
+        """Return the settings of a data set's test_scales, size_multiple and tile in the configuration."""
+        tiling = Tiling(**dataset["tile"]) if dataset["tile"] else None
+        return cls(tuple(dataset["test_scales"]), dataset["size_multiple"], tiling, threads)
 
 
 def evaluate(
@@ -77,7 +84,9 @@ class Evaluator:
     def size(self, scale: float) -> Size:
         """Return height and width of the test images at a nominal scale."""
         multiple = self.testing.size_multiple
-        return rescaled_size(self.data.height, scale, multiple), rescaled_size(self.data.width, scale, multiple)
+        return rescaled_size(self.data.height, scale, multiple), rescaled_size(
+            self.data.width, scale, multiple
+        )
 
     def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.
@@ -94,12 +103,16 @@ class Evaluator:
 
     def classes_at_scale_1(self) -> Tensor:
         """Return the predicted class of every pixel of every test image at scale 1, (N, H, W) uint8."""
-        found = [self.logits(x).argmax(1).byte() for _, x, _ in self.batches((self.data.height, self.data.width))]
+        found = [
+            self.logits(x).argmax(1).byte() for _, x, _ in self.batches((self.data.height, self.data.width))
+        ]
         return torch.cat(found)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
-        return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
+        return predict(
+            self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling
+        ).float()
 
     def test(self, size: Size, reference: Tensor) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size."""
@@ -122,7 +135,9 @@ def check_fit(description: dict, data: Prepared, weights: Path) -> None:
     """Raise UserError when a network was trained on other channels or classes than the data set has."""
     trained, have = description["in_channels"], data.channels
     if trained != have:
-        raise UserError(f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again")
+        raise UserError(
+            f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again"
+        )
     trained, have = description["num_classes"], len(data.classes)
     if trained != have:
         raise UserError(f"{weights}: trained on {trained} classes, the data set has {have}; train again")
@@ -148,7 +163,11 @@ def write_scores(
 
 
 def write_per_image(
-    path: Path, scales: tuple[float, ...], sizes: list[Size], classes: list[str], counts: dict[Size, np.ndarray]
+    path: Path,
+    scales: tuple[float, ...],
+    sizes: list[Size],
+    classes: list[str],
+    counts: dict[Size, np.ndarray],
 ) -> None:
     """Write the same counts per image, (scales, images, classes) each, for intervals."""
     stacked = np.stack([counts[size] for size in sizes], axis=1)
@@ -168,7 +187,9 @@ def write_samples(
     kept: dict[Size, dict[str, np.ndarray]],
 ) -> None:
     """Write a few images with mask and prediction at the scales nearest to ¼, ½, 1, 2 and 4."""
-    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [int(np.argmin([h for h, _ in sizes]))]
+    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [
+        int(np.argmin([h for h, _ in sizes]))
+    ]
     logs = np.log2([scales[i] for i in small])
     chosen = sorted({small[int(np.abs(logs - np.log2(scale)).argmin())] for scale in SAMPLE_SCALES})
     arrays = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}

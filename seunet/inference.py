@@ -53,4 +53,6 @@ def check_tiling(tiling: Tiling, multiple: int) -> None:
     """Raise UserError when tiles would not lie on the network's grid."""
     for name in ("size", "margin"):
         if getattr(tiling, name) % multiple:
-            raise UserError(f"tile.{name}: {getattr(tiling, name)} is no multiple of {multiple}, which this network needs")
+            raise UserError(
+                f"tile.{name}: {getattr(tiling, name)} is no multiple of {multiple}, which this network needs"
+            )

@@ -46,6 +46,15 @@ class Training:
     threads: int = 1
     augmentation: Augmentation = Augmentation()
 
+    @classmethod
+    def of(cls, training: dict[str, Any], scale_jitter: float) -> "Training":
+        """Return the settings of a data set's `training` in the configuration and a model's `scale_jitter`."""
+        rest = {key: value for key, value in training.items() if key not in ("augmentation", "crop")}
+        drawn = training["augmentation"] | {"flips": tuple(training["augmentation"]["flips"])}
+        return cls(
+            augmentation=Augmentation(crop=training["crop"], scale_jitter=scale_jitter, **drawn), **rest
+        )
+
 
 def train(
     dataset: Path,
@@ -163,7 +172,9 @@ SCHEDULES = {
     "plateau": lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.1, patience=30, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
     ),
-    "exponential": lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=10 ** (-1 / 100)),
+    "exponential": lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(
+        optimizer, gamma=10 ** (-1 / 100)
+    ),
     "constant": lambda optimizer: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
 }
 
@@ -209,7 +220,9 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> tuple[float, float]:
+def validate(
+    model: nn.Module, data: Prepared, training: Training, device: torch.device
+) -> tuple[float, float]:
     """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1."""
     model.eval()
     total, pixels, counts = 0.0, 0, 0
@@ -284,6 +297,13 @@ def peak_memory_mb() -> float:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def best_device() -> torch.device:
+    """Return the first GPU that is visible (see CUDA_VISIBLE_DEVICES), else the CPU; say which."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"device: {device_name(device)}", file=sys.stderr, flush=True)
+    return device
 
 
 def device_name(device: torch.device) -> str:

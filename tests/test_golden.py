@@ -14,7 +14,13 @@ from torch import Tensor, nn
 
 from seunet import build_model
 from seunet.data.rescaling import rescale_image, rescale_mask
-from seunet.layers import FlatDilation, GaussianLifting, QuadraticDilation, ScaleCrossCorrelation, ScaleUpsample
+from seunet.layers import (
+    FlatDilation,
+    GaussianLifting,
+    QuadraticDilation,
+    ScaleCrossCorrelation,
+    ScaleUpsample,
+)
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.metrics import confusion_counts, iou, mean_iou
 
@@ -146,7 +152,11 @@ def parameters_by_layer(model: nn.Module, golden: dict[str, np.ndarray]) -> list
     """Pair the golden layers, which are listed in the order of execution, with our modules of the same kind."""
     kinds = (ScaleCrossCorrelation, nn.Conv2d, nn.BatchNorm2d, BoundedCoefficient)
     execution = []
-    hooks = [m.register_forward_hook(lambda m, *_: execution.append(m)) for m in model.modules() if isinstance(m, kinds)]
+    hooks = [
+        m.register_forward_hook(lambda m, *_: execution.append(m))
+        for m in model.modules()
+        if isinstance(m, kinds)
+    ]
     with torch.no_grad():
         model.eval()(tensor(golden["image"]))
     for hook in hooks:

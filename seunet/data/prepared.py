@@ -27,6 +27,8 @@ SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, .
     "folder": (lambda settings, archives: folder_source.generate(settings), ()),
 }
 
+GENERATED = ("shapes",)  # sources whose test images can be drawn at any size
+
 
 def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path | str) -> None:
     """Write the data set `name` to `folder`: arrays of every split, then dataset.json.
@@ -36,30 +38,16 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     is whole.
     """
     folder = Path(folder)
-    kind = settings["source"]
-    if kind not in SOURCES:
-        raise UserError(f"datasets.{name}.source: {kind!r} is not known; choose one of {', '.join(SOURCES)}")
-    generate, needed = SOURCES[kind]
-    if set(archives) != set(needed):
-        raise UserError(
-            f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them"
-        )
     checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
-    source = generate(settings, archives)
+    source = _open(name, settings, archives)
     metric = _checked_metric(name, settings.get("metric", "mean_iou"), source.classes)
-
-    for split in SPLITS:
-        if not source.splits[split]:
-            raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
-
     (folder / "dataset.json").unlink(missing_ok=True)
     for split in SPLITS:
         shape = (source.height, source.width, source.channels)
         _write(folder / split, source.read(split), source.splits[split], shape, len(source.classes))
-    _write_rendered(folder / "test" / "rendered", source, settings)
     description = {
         "dataset": name,
-        "source": kind,
+        "source": settings["source"],
         "classes": list(source.classes),
         "channels": source.channels,
         "height": source.height,
@@ -71,6 +59,47 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     }
     with atomic(folder / "dataset.json") as path:
         path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def render(name: str, settings: dict, folder: Path | str) -> None:
+    """Draw the test images of a generated data set anew at every size of its test scales but its own.
+
+    Written to `folder`/{height}x{width}/images.npy and masks.npy; what `folder` held before is removed. Raises
+    UserError for a source that can only be resampled.
+    """
+    folder = Path(folder)
+    source = _open(name, settings, {})
+    if source.rendered is None:
+        raise UserError(
+            f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size"
+        )
+    multiple = settings.get("size_multiple", 16)
+    sizes = {
+        (rescaled_size(source.height, scale, multiple), rescaled_size(source.width, scale, multiple))
+        for scale in settings["test_scales"]
+    }
+    shutil.rmtree(folder, ignore_errors=True)
+    for height, width in sorted(sizes - {(source.height, source.width)}):
+        shape = (height, width, source.channels)
+        samples = source.rendered(height, width)
+        _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
+
+
+def _open(name: str, settings: dict, archives: dict[str, Path]) -> Source:
+    """Return the source of a data set; raise UserError when it is not known, lacks an archive or is empty."""
+    kind = settings["source"]
+    if kind not in SOURCES:
+        raise UserError(f"datasets.{name}.source: {kind!r} is not known; choose one of {', '.join(SOURCES)}")
+    generate, needed = SOURCES[kind]
+    if set(archives) != set(needed):
+        raise UserError(
+            f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them"
+        )
+    source = generate(settings, archives)
+    for split in SPLITS:
+        if not source.splits[split]:
+            raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
+    return source
 
 
 def _verified(name: str, settings: dict, key: str, path: Path) -> str:
@@ -98,23 +127,6 @@ def _checked_metric(name: str, metric: str | dict, classes: Iterable[str]) -> st
         f"datasets.{name}.metric: {metric!r} is not known; use mean_iou, or {{iou: CLASS}} with a class of "
         f"{', '.join(classes)}"
     )
-
-
-def _write_rendered(folder: Path, source: Source, settings: dict) -> None:
-    """Write the test images at the sizes of the test scales, when the source can draw them at any size."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if source.rendered is None:
-        return
-    multiple = settings.get("size_multiple", 16)
-    sizes = {
-        (rescaled_size(source.height, scale, multiple), rescaled_size(source.width, scale, multiple))
-        for scale in settings["test_scales"]
-    }
-    for height, width in sorted(sizes - {(source.height, source.width)}):
-        shape = (height, width, source.channels)
-        samples = source.rendered(height, width)
-        _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
 
 
 def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape: tuple, classes: int) -> None:

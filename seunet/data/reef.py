@@ -24,10 +24,12 @@ import numpy as np
 
 CLASSES = ["reef", "striped fish", "checked fish", "starfish"]
 
-RADIUS = (13.0, 17.0)  # of every object, in units: sizes vary mildly around one scale
-PERIOD = 0.42  # of stripes and checks, in radii: about 6 pixels at scale 1
-DENSITY = 1 / 250  # attempts to place an object, per square unit
+RADIUS = (9.0, 11.5)  # of every object, in units: sizes vary mildly around one scale
+PERIOD = 0.6  # of stripes and checks, in radii: about 6 pixels at scale 1
+DENSITY = 1 / 110  # attempts to place an object, per square unit
 SPACING = 1.5  # least distance of two centres, in mean radii: objects overlap a little
+CAUSTIC = 60  # brightness of the light lines on the ground
+ROUGHNESS = 0.25  # of the ground: the power of the period that an amplitude grows with, 0 is roughest
 SAMPLES_PER_UNIT = 3  # at least, so that small renderings integrate the texture properly
 SAMPLES_PER_PIXEL = 2  # at least, along each axis
 
@@ -85,14 +87,14 @@ def draw_scene(rng: np.random.Generator, side: float) -> Scene:
 
 
 def _draw_waves(rng: np.random.Generator, count: int = 48) -> np.ndarray:
-    """Plane waves (frequency x, frequency y, phase, amplitude) whose sum is noise with a 1/f spectrum."""
-    period = 2.0 ** rng.uniform(1.0, 6.0, count)  # 2 to 64 units
+    """Plane waves (wave number x, y, phase, amplitude) whose sum is rough at all scales from 1/4 to 4."""
+    period = 2.0 ** np.linspace(-1, 5, count)  # 1/2 to 32 units
     direction = rng.uniform(0, 2 * np.pi, count)
-    frequency = 2 * np.pi / period
-    amplitude = (period / 64) ** 0.6
+    number = 2 * np.pi / period
+    amplitude = (period / 32) ** ROUGHNESS
     amplitude /= np.sqrt((amplitude**2).sum() / 2)
     phase = rng.uniform(0, 2 * np.pi, count)
-    return np.stack([frequency * np.cos(direction), frequency * np.sin(direction), phase, amplitude], axis=1)
+    return np.stack([number * np.cos(direction), number * np.sin(direction), phase, amplitude], axis=1)
 
 
 def _draw_colors(rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +105,7 @@ def _draw_colors(rng: np.random.Generator) -> np.ndarray:
 
 def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
     shape = rng.choice(["fish", "fish", "star", "pebble"])
-    texture = rng.choice(["stripes", "checks"])
+    texture = {"star": "stripes", "pebble": "granite"}.get(shape) or rng.choice(["stripes", "checks"])
     label = {"pebble": 0, "star": 3}.get(shape, 1 if texture == "stripes" else 2)
     x, y = rng.uniform(-0.05 * side, 1.05 * side, 2)
     radius, angle, phase = rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
@@ -112,7 +114,7 @@ def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
 
 def _draw_weed(rng: np.random.Generator, side: float) -> Thing:
     x, y = rng.uniform(0, side, 2)
-    radius, angle, phase = rng.uniform(14, 26), rng.normal(0, 0.5), rng.uniform(0, 2 * np.pi)
+    radius, angle, phase = rng.uniform(8, 16), rng.normal(0, 0.5), rng.uniform(0, 2 * np.pi)
     return Thing(0, "weed", "plain", x, y, radius, angle, phase, _draw_colors(rng))
 
 
@@ -159,6 +161,9 @@ def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
     k = 2 * np.pi / PERIOD
     if thing.texture == "plain":
         return 0.0
+    if thing.texture == "granite":
+        grain = np.cos(9 * u + 4 * v + thing.phase) + np.cos(19 * v - 7 * u) * np.cos(14 * u + 10 * v)
+        return np.clip(0.5 + 0.35 * grain + 0.25 * np.cos(41 * u + 13 * v) * np.cos(37 * v - 17 * u), 0, 1)
     if thing.texture == "stripes":
         along = np.hypot(u, v) if thing.shape == "star" else u + 0.06 * np.cos(4 * v)
         wave = np.cos(k * along + thing.phase)
@@ -175,7 +180,7 @@ def render(scene: Scene, height: int, width: int) -> tuple[np.ndarray, np.ndarra
     factor = max(SAMPLES_PER_PIXEL, int(np.ceil(SAMPLES_PER_UNIT * scene.side / min(height, width))))
     y = _sample_positions(height * factor, scene.side)
     x = _sample_positions(width * factor, scene.side)
-    canvas = _paint_ground(scene, y, x)  # (H', W', 3)
+    canvas = _paint_ground(scene, y, x)  # (3, H', W')
     labels = np.zeros((len(y), len(x)), np.uint8)
     for thing in scene.weeds + scene.things:
         _paint_thing(thing, canvas, labels, y, x)
@@ -187,18 +192,24 @@ def _sample_positions(count: int, side: float) -> np.ndarray:
 
 
 def _paint_ground(scene: Scene, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Mix two colours by the noise, with bright caustics along its zeros."""
+    """Mix two colours by the noise, with bright caustics along its zeros: (3, H', W')."""
     kx, ky, phase, amplitude = scene.waves.astype(np.float32).T
-    # cos(a + b) = cos a cos b − sin a sin b: the sum over waves is two matrix products.
+    # what the samples cannot hold is averaged away, as a sample's square does: sinc of half its side
+    spacing = (x[1] - x[0]) / (2 * np.float32(np.pi))
+    amplitude = amplitude * np.sinc(kx * spacing) * np.sinc(ky * spacing)
+    # cos(a + b) = cos a cos b − sin a sin b: the sum over waves is a product of two thin matrices.
     a, b = y[:, None] * ky, x[:, None] * kx + phase
-    noise = (np.cos(a) * amplitude) @ np.cos(b).T - (np.sin(a) * amplitude) @ np.sin(b).T
-    share = np.clip(0.5 + 0.35 * noise, 0, 1)[..., None]
-    caustic = 70 * np.clip(1 - 4 * np.abs(noise), 0, 1)[..., None]
-    return scene.ground[0] + (scene.ground[1] - scene.ground[0]) * share + caustic
+    rows = np.concatenate([np.cos(a) * amplitude, -np.sin(a) * amplitude], axis=1)
+    columns = np.concatenate([np.cos(b), np.sin(b)], axis=1)
+    # einsum, not @: a BLAS library may round differently from one number of threads to another
+    noise = np.einsum("yk,kx->yx", rows, np.ascontiguousarray(columns.T))
+    share = np.clip(0.5 + 0.35 * noise, 0, 1)
+    caustic = CAUSTIC * np.clip(1 - 4 * np.abs(noise), 0, 1)
+    return _mix(scene.ground, share) + caustic
 
 
 def _paint_thing(thing: Thing, canvas: np.ndarray, labels: np.ndarray, y: np.ndarray, x: np.ndarray) -> None:
-    """Paint one object over canvas (H', W', 3) and labels (H', W'), within its bounding box only."""
+    """Paint one object over canvas (3, H', W') and labels (H', W'), within its bounding box only."""
     reach = 1.15 * thing.radius
     rows = slice(*np.searchsorted(y, (thing.y - reach, thing.y + reach)))
     columns = slice(*np.searchsorted(x, (thing.x - reach, thing.x + reach)))
@@ -208,36 +219,43 @@ def _paint_thing(thing: Thing, canvas: np.ndarray, labels: np.ndarray, y: np.nda
         return
     cos, sin = np.float32(np.cos(thing.angle)), np.float32(np.sin(thing.angle))
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
-    depth = FORMS[thing.shape](u, v, thing.phase)
-    color = _shade(thing, u, v, depth)
-    sample = (y[1] - y[0]) / thing.radius
-    cover = np.clip(depth / sample + 0.5, 0, 1)[..., None]
-    canvas[rows, columns] += (color - canvas[rows, columns]) * cover
+    depth = FORMS[thing.shape](u, v, np.float32(thing.phase))
+    sample = np.float32((y[1] - y[0]) / thing.radius)
+    cover = np.clip(depth / sample + 0.5, 0, 1)
+    under = canvas[:, rows, columns]
+    under += (_shade(thing, u, v, depth) - under) * cover
     labels[rows, columns][depth > 0] = thing.label
 
 
 def _shade(thing: Thing, u: np.ndarray, v: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Colour (h, w, 3) of an object: its pattern, a dark outline, and the eye of a fish."""
-    first, second = thing.colors
-    share = np.broadcast_to(np.asarray(_pattern(thing, u, v), np.float32), depth.shape)[..., None]
-    color = first + (second - first) * share
-    color *= (0.45 + 0.6 * np.clip(depth / 0.12, 0, 1))[..., None]
+    """Colour (3, h, w) of an object: its pattern, a dark outline, and the eye of a fish."""
+    color = _mix(thing.colors, np.broadcast_to(_pattern(thing, u, v), depth.shape))
+    color *= 0.45 + 0.6 * np.clip(depth / 0.12, 0, 1)
     if thing.shape == "fish":
         r = np.hypot(u - 0.68, v - 0.1)
-        color[r < 0.13] = (250, 250, 245)
-        color[r < 0.07] = (15, 15, 20)
+        color[:, r < 0.13] = 250
+        color[:, r < 0.07] = 20
     return color
 
 
+def _mix(colors: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Mix two colours (2, 3) by the share (h, w) of the second: (3, h, w)."""
+    first, second = colors[:, :, None, None]
+    return first + (second - first) * share
+
+
 def _average(canvas: np.ndarray, factor: int) -> np.ndarray:
-    height, width = canvas.shape[0] // factor, canvas.shape[1] // factor
-    total = canvas.reshape(height, factor, width, factor, 3).sum(axis=(1, 3)) / factor**2
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    """Mean of the samples of each pixel: (3, H', W') → (H, W, 3) uint8."""
+    height, width = canvas.shape[1] // factor, canvas.shape[2] // factor
+    rows = canvas.reshape(3, height, factor, width * factor).sum(axis=2)
+    mean = rows.reshape(3, height, width, factor).sum(axis=3) / factor**2
+    return np.ascontiguousarray(np.clip(np.rint(mean), 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _majority(labels: np.ndarray, factor: int) -> np.ndarray:
-    """The class with most samples in each pixel; of equals the first."""
+    """Class with most samples in each pixel, the first of equals: (H', W') → (H, W)."""
     height, width = labels.shape[0] // factor, labels.shape[1] // factor
-    blocks = labels.reshape(height, factor, width, factor)
-    votes = np.stack([(blocks == c).sum(axis=(1, 3), dtype=np.uint16) for c in range(len(CLASSES))])
+    rows = labels.reshape(height, factor, width * factor)
+    votes = [(rows == c).sum(axis=1, dtype=np.uint16) for c in range(len(CLASSES))]
+    votes = np.stack(votes).reshape(-1, height, width, factor).sum(axis=3)
     return votes.argmax(axis=0).astype(np.uint8)

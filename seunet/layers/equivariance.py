@@ -21,7 +21,12 @@ def rescale(x: Tensor, k: int, base: float = 2) -> Tensor:
 
 @torch.no_grad()
 def equivariance_error(
-    layer: Callable[[Tensor], Tensor], x: Tensor, k: int = 1, border: float = 0.25, scale_size: int = 1, base: float = 2
+    layer: Callable[[Tensor], Tensor],
+    x: Tensor,
+    k: int = 1,
+    border: float = 0.25,
+    scale_size: int = 1,
+    base: float = 2,
 ) -> float:
     """Return the relative L2 distance between layer(R_k x) and R_k layer(x).
 

@@ -45,7 +45,9 @@ class QuadraticMaximum(torch.autograd.Function):
         place = torch.tensor(taps(radius), device=grad.device)[place.int()]
         origin = torch.arange(place.shape[axis], device=grad.device).mul_(stride).view(view)
         # channels-last as the maps of the network are, so that nothing has to be laid out anew
-        zeros = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last).zero_()
+        zeros = torch.empty(
+            shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last
+        ).zero_()
         grad_x = zeros.scatter_add_(axis, origin + place * step, grad)
         grad_coefficient = -(grad * (place.to(grad.dtype) / width).square()).sum((0, 2, 3))
         return grad_x, grad_coefficient.to(coefficient.dtype), None, None, None, None, None

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,15 @@ from seunet.models.unet import UNet
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"unet": UNet, "seunet": SEUNet, "sresnet": SResNet}
 
-__all__ = ["ARCHITECTURES", "SEUNet", "SResNet", "UNet", "build_model", "find_architecture"]
+__all__ = [
+    "ARCHITECTURES",
+    "SEUNet",
+    "SResNet",
+    "UNet",
+    "accepted_options",
+    "build_model",
+    "find_architecture",
+]
 
 
 def find_architecture(architecture: str) -> Callable[..., nn.Module]:
@@ -32,13 +41,23 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
         raise UserError(f"architecture: {architecture!r} cannot be imported: {error}") from error
 
 
+def accepted_options(
+    factory: Callable[..., nn.Module], options: dict[str, Any], strict: bool = True
+) -> dict[str, Any]:
+    """Return the options that a factory takes; with `strict`, raise UserError for the first that it does not."""
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(options)
+    own = [name for name in parameters if name not in ("in_channels", "num_classes")]
+    unknown = [name for name in options if name not in own]
+    if unknown and strict:
+        raise UserError(
+            f"{factory.__name__} has no option {unknown[0]!r}; it takes {', '.join(own) or 'none'}"
+        )
+    return {name: value for name, value in options.items() if name in own}
+
+
 def build_model(architecture: str, in_channels: int, num_classes: int, **options) -> nn.Module:
     """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H, W)."""
     factory = find_architecture(architecture)
-    accepted = inspect.signature(factory).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    unknown = [name for name in options if name not in accepted]
-    if unknown and not takes_any:
-        own = [name for name in accepted if name not in ("in_channels", "num_classes")]
-        raise UserError(f"{architecture} has no option {unknown[0]!r}; it takes {', '.join(own)}")
-    return factory(in_channels=in_channels, num_classes=num_classes, **options)
+    return factory(in_channels=in_channels, num_classes=num_classes, **accepted_options(factory, options))

@@ -1,5 +1,7 @@
 """SResNet: a residual network on lifted maps that classifies at an eighth of the resolution."""
 
+from typing import Any
+
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
@@ -56,6 +58,11 @@ class SResNet(nn.Module):
 
     size_multiple = 8
 
+    @staticmethod
+    def multiple_of(**_: Any) -> int:
+        """Return what the sides of an image must be multiples of, whatever the options."""
+        return SResNet.size_multiple
+
     def __init__(
         self,
         in_channels: int,
@@ -68,7 +75,11 @@ class SResNet(nn.Module):
     ):
         super().__init__()
         check_positive(
-            in_channels=in_channels, num_classes=num_classes, width=width, num_scales=num_scales, scale_size=scale_size
+            in_channels=in_channels,
+            num_classes=num_classes,
+            width=width,
+            num_scales=num_scales,
+            scale_size=scale_size,
         )
         self.lift = GaussianLifting(in_channels, num_scales, geometry=geometry)
         self.blocks = nn.Sequential()

@@ -1,6 +1,6 @@
 """The one U-shape of U-Net and SEU-Net: encoder, decoder, skip connections, head; only the operators differ."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -69,10 +69,15 @@ class UShape(nn.Module):
         self.classifier = nn.Conv2d(width, num_classes, 1)
         initialise(self)
 
+    @staticmethod
+    def multiple_of(depth: int = 4, **_: Any) -> int:
+        """Return what the sides of an image must be multiples of, given the network's options."""
+        return 2**depth
+
     @property
     def size_multiple(self) -> int:
         """Sides of an image must be multiples of this."""
-        return 2**self.depth
+        return self.multiple_of(self.depth)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""

@@ -1,0 +1,126 @@
+# What the rules share: the checked configuration, the runs, and the slice of the configuration that each rule depends on.
+import ast
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from seunet import configuration
+from seunet.data.prepared import GENERATED
+from seunet.errors import UserError
+
+try:
+    configuration.check(config, workflow.source_path("../schemas/config.schema.yaml"))
+except UserError as error:
+    raise WorkflowError(str(error))
+
+DATASETS, MODELS = config["datasets"], config["models"]
+RUNS = configuration.all_runs(config)
+RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
+RUN_MODELS = list(dict.fromkeys(model for _, model, _ in RUNS))
+METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
+TABLES = [f"results/tables/{name}.csv" for name in ("scores", "class_iou", "history")]
+FORMATS = ("png", "svg")
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, DATASETS)),
+    model="|".join(map(re.escape, MODELS)),
+    seed=r"\d+",
+
+
+def archive_paths(dataset):
+    """Return where the archives of a data set are kept: {key: path}."""
+    return {
+        key: f"resources/{dataset}/{key}{configuration.archive_suffix(archive['url'])}"
+        for key, archive in DATASETS[dataset]["archives"].items()
+    }
+
+
+def archive_key(wildcards):
+    """Return the configuration's key of the archive that a file of resources/ is."""
+    paths = {path: key for key, path in archive_paths(wildcards.dataset).items()}
+    return paths[f"resources/{wildcards.dataset}/{wildcards.file}"]
+
+
+def preparation(wildcards):
+    """Return what the prepared arrays depend on: a new address, scale or learning rate prepares nothing anew."""
+    return configuration.preparation(DATASETS[wildcards.dataset])
+
+
+def rendering(wildcards):
+    """Return what the test images drawn at other scales depend on."""
+    settings = DATASETS[wildcards.dataset]
+    return preparation(wildcards) | {key: settings[key] for key in ("test_scales", "size_multiple")}
+
+
+def training(wildcards):
+    """Return what the weights depend on."""
+    model = MODELS[wildcards.model]
+    return {
+        "architecture": model["architecture"],
+        "options": configuration.network_options(config, wildcards.dataset, wildcards.model),
+        "training": DATASETS[wildcards.dataset]["training"],
+        "scale_jitter": model["scale_jitter"],
+    }
+
+
+def testing(wildcards):
+    """Return what the scores depend on."""
+    settings = DATASETS[wildcards.dataset]
+    return {key: settings[key] for key in ("test_scales", "size_multiple", "tile")}
+
+
+def threads_of(wildcards):
+    """Return the CPU threads of a training or evaluation."""
+    return DATASETS[wildcards.dataset]["training"]["threads"]
+
+
+def prepared(*splits):
+    """Return the files of a prepared data set that a rule reads."""
+    arrays = [f"{split}/{name}.npy" for split in splits for name in ("images", "masks")]
+    return [f"results/datasets/{{dataset}}/{file}" for file in ["dataset.json", *arrays]]
+
+
+def looks():
+    """Return what decides how models look in figures: of all of them, so that each looks the same in every figure."""
+    return {
+        name: {key: model[key] for key in ("label", "architecture", "scale_jitter")} for name, model in MODELS.items()
+    }
+
+
+def labels(models):
+    """Return the printed names of models."""
+    return {model: MODELS[model]["label"] for model in models}
+
+
+@cache
+def library(root):
+    """Return the source files that a part of seunet imports, itself included.
+
+    They are inputs of the rules, so that a changed library runs again what depends on it. The package's own
+    __init__, which only offers names to users, does not count.
+    """
+    files, waiting = set(), [root]
+    while waiting:
+        name = waiting.pop()
+        base = Path(workflow.basedir, *name.split("."))
+        file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+        if name == "seunet" or file in files or not file.exists():
+            continue
+        files.add(file)
+        parent = name.rpartition(".")[0]
+        waiting.append(parent)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("seunet"):
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names if alias.name.startswith("seunet")]
+    return sorted(map(str, files))
+
+
+def architecture_sources(wildcards):
+    """Return the file of a network of the user's own (package.module:factory), when it lies in this folder."""
+    package, colon, _ = MODELS[wildcards.model]["architecture"].partition(":")
+    file = Path(*package.split(".")).with_suffix(".py")
+    return [str(file)] if colon and file.exists() else []

@@ -1,0 +1,58 @@
+# From weights to scores at all scales, and from scores to tables.
+rule evaluate:
+    input:
+        prepared("test"),
+        lambda wildcards: (
+            "results/datasets/{dataset}/test/rendered"
+            if DATASETS[wildcards.dataset]["source"] in GENERATED
+            else []
+        ),
+        architecture_sources,
+        weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        description="results/models/{dataset}/{model}/seed{seed}/model.json",
+        library=library("seunet.evaluation"),
+    output:
+        scores="results/scores/{dataset}/{model}/seed{seed}.csv",
+        per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
+        samples="results/samples/{dataset}/{model}/seed{seed}.npz",
+    params:
+        testing=testing,
+        threads=threads_of,
+    log:
+        "logs/evaluate/{dataset}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/evaluate/{dataset}/{model}/seed{seed}.tsv"
+    threads: threads_of
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        gpu=1,
+    conda:
+        "../../envs/train.yaml"
+    script:
+        "../scripts/evaluate.py"
+
+
+rule tables:
+    input:
+        scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
+        history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in RUNS],
+        library=library("seunet.tables"),
+    output:
+        scores="results/tables/scores.csv",
+        class_iou="results/tables/class_iou.csv",
+        history="results/tables/history.csv",
+    params:
+        labels=labels(RUN_MODELS),
+        metrics=METRICS,
+    log:
+        "logs/tables/tables.log",
+    benchmark:
+        "benchmarks/tables/tables.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/figures.yaml"
+    script:
+        "../scripts/tables.py"

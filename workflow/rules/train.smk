@@ -1,0 +1,25 @@
+# From prepared arrays to weights: one job per data set, model and seed.
+rule train:
+    input:
+        prepared("train", "val"),
+        architecture_sources,
+        library=library("seunet.training"),
+    output:
+        weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        description="results/models/{dataset}/{model}/seed{seed}/model.json",
+        history="results/models/{dataset}/{model}/seed{seed}/history.csv",
+    params:
+        settings=training,
+    log:
+        "logs/train/{dataset}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/train/{dataset}/{model}/seed{seed}.tsv"
+    threads: threads_of
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=1,
+    conda:
+        "../../envs/train.yaml"
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,21 @@
+"""Test one trained network at all scales."""
+
+from pathlib import Path
+
+from job import job
+
+with job(snakemake):
+    from seunet.evaluation import Testing, evaluate
+    from seunet.training import best_device
+
+    run = snakemake.wildcards
+    evaluate(
+        weights=Path(snakemake.input.weights).parent,
+        dataset=Path(snakemake.input[0]).parent,
+        testing=Testing.of(snakemake.params.testing, snakemake.params.threads),
+        run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
+        scores=Path(snakemake.output.scores),
+        per_image=Path(snakemake.output.per_image),
+        samples=Path(snakemake.output.samples),
+        device=best_device(),
+    )

@@ -1,0 +1,10 @@
+"""Collect the scores and histories of all runs into tables."""
+
+from job import job
+
+with job(snakemake):
+    from seunet.tables import collect_history, collect_scores
+
+    files, made, labels = snakemake.input, snakemake.output, snakemake.params.labels
+    collect_scores(files.scores, labels, snakemake.params.metrics, made.scores, made.class_iou)
+    collect_history(files.history, labels, made.history)

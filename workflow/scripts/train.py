@@ -1,0 +1,19 @@
+"""Train one network with one seed."""
+
+from pathlib import Path
+
+from job import job
+
+with job(snakemake):
+    from seunet.training import Training, best_device, train
+
+    settings, run = snakemake.params.settings, snakemake.wildcards
+    train(
+        dataset=Path(snakemake.input[0]).parent,
+        architecture=settings["architecture"],
+        options=settings["options"],
+        training=Training.of(settings["training"], settings["scale_jitter"]),
+        seed=int(run.seed),
+        folder=Path(snakemake.output.weights).parent,
+        device=best_device(),
+    )

@@ -1,0 +1,9 @@
+"""Draw the training curves of all runs."""
+
+from job import job
+
+with job(snakemake):
+    from seunet.figures import draw_training_curves
+
+    params = snakemake.params
+    draw_training_curves(snakemake.input.history, params.models, params.metrics, list(snakemake.output))
