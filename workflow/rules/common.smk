@@ -124,3 +124,33 @@ def architecture_sources(wildcards):
     package, colon, _ = MODELS[wildcards.model]["architecture"].partition(":")
     file = Path(*package.split(".")).with_suffix(".py")
     return [str(file)] if colon and file.exists() else []
+
+
+def models_on(dataset):
+    """Return the models that are run on a data set, in the order of the configuration."""
+    return [model for model in MODELS if any(run[:2] == (dataset, model) for run in RUNS)]
+
+
+def figures_of(dataset):
+    """Return the kinds of figures of a data set; the comparison with augmentation needs a jittered network."""
+    jittered = any(MODELS[model]["scale_jitter"] > 1 for model in models_on(dataset))
+    return ["iou", "consistency", "predictions"] + ["augmentation"] * jittered
+
+
+def figure_files():
+    """Return all figures, as PNG and SVG."""
+    names = [f"{dataset}_{kind}" for dataset in RUN_DATASETS for kind in figures_of(dataset)]
+    return [f"results/figures/{name}.{suffix}" for name in [*names, "training_curves"] for suffix in FORMATS]
+
+
+def figure_inputs(wildcards):
+    """Return what a figure is drawn from: the table of scores, or each model's samples of its first seed."""
+    if wildcards.kind != "predictions":
+        return {"scores": "results/tables/scores.csv"}
+    first = {model: seed for dataset, model, seed in reversed(RUNS) if dataset == wildcards.dataset}
+    return {
+        "samples": [
+            f"results/samples/{wildcards.dataset}/{model}/seed{first[model]}.npz"
+            for model in models_on(wildcards.dataset)
+        ]
+    }

@@ -2,21 +2,21 @@
 rule download:
     output:
         "resources/{dataset}/{file}",
-    wildcard_constraints:
-        file=r"(images|annotations|sequences)(\.[a-z0-9.]+)?",
-    params:
-        key=archive_key,
-        archive=lambda wildcards: DATASETS[wildcards.dataset]["archives"][archive_key(wildcards)],
     log:
         "logs/download/{dataset}/{file}.log",
     benchmark:
         "benchmarks/download/{dataset}/{file}.tsv"
+    wildcard_constraints:
+        file=r"(images|annotations|sequences)(\.[a-z0-9.]+)?",
     retries: 2
+    conda:
+        "../../envs/download.yaml"
     resources:
         mem_mb=500,
         runtime=180,
-    conda:
-        "../../envs/download.yaml"
+    params:
+        key=archive_key,
+        archive=lambda wildcards: DATASETS[wildcards.dataset]["archives"][archive_key(wildcards)],
     script:
         "../scripts/download.py"
 
@@ -28,18 +28,18 @@ rule prepare:
         library=library("seunet.data.prepared"),
     output:
         prepared("train", "val", "test"),
-    params:
-        settings=preparation,
-        archives=lambda wildcards: archive_paths(wildcards.dataset),
     log:
         "logs/prepare/{dataset}.log",
     benchmark:
         "benchmarks/prepare/{dataset}.tsv"
+    conda:
+        "../../envs/train.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
-    conda:
-        "../../envs/train.yaml"
+    params:
+        settings=preparation,
+        archives=lambda wildcards: archive_paths(wildcards.dataset),
     script:
         "../scripts/prepare.py"
 
@@ -50,16 +50,16 @@ rule render:
         library=library("seunet.data.prepared"),
     output:
         directory("results/datasets/{dataset}/test/rendered"),
-    params:
-        settings=rendering,
     log:
         "logs/render/{dataset}.log",
     benchmark:
         "benchmarks/render/{dataset}.tsv"
+    conda:
+        "../../envs/train.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
-    conda:
-        "../../envs/train.yaml"
+    params:
+        settings=rendering,
     script:
         "../scripts/render.py"

@@ -3,9 +3,7 @@ rule evaluate:
     input:
         prepared("test"),
         lambda wildcards: (
-            "results/datasets/{dataset}/test/rendered"
-            if DATASETS[wildcards.dataset]["source"] in GENERATED
-            else []
+            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
         ),
         architecture_sources,
         weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
@@ -15,20 +13,20 @@ rule evaluate:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
         per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
         samples="results/samples/{dataset}/{model}/seed{seed}.npz",
-    params:
-        testing=testing,
-        threads=threads_of,
     log:
         "logs/evaluate/{dataset}/{model}/seed{seed}.log",
     benchmark:
         "benchmarks/evaluate/{dataset}/{model}/seed{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=1,
-    conda:
-        "../../envs/train.yaml"
+    params:
+        testing=testing,
+        threads=threads_of,
     script:
         "../scripts/evaluate.py"
 
@@ -42,17 +40,17 @@ rule tables:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
         history="results/tables/history.csv",
-    params:
-        labels=labels(RUN_MODELS),
-        metrics=METRICS,
     log:
         "logs/tables/tables.log",
     benchmark:
         "benchmarks/tables/tables.tsv"
+    conda:
+        "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/figures.yaml"
+    params:
+        labels=labels(RUN_MODELS),
+        metrics=METRICS,
     script:
         "../scripts/tables.py"

@@ -8,18 +8,18 @@ rule train:
         weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
         description="results/models/{dataset}/{model}/seed{seed}/model.json",
         history="results/models/{dataset}/{model}/seed{seed}/history.csv",
-    params:
-        settings=training,
     log:
         "logs/train/{dataset}/{model}/seed{seed}.log",
     benchmark:
         "benchmarks/train/{dataset}/{model}/seed{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=1,
-    conda:
-        "../../envs/train.yaml"
+    params:
+        settings=training,
     script:
         "../scripts/train.py"

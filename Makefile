@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: make demo, make test. Each sets up .venv first if needed.
+PYTHON ?= python3.11
+CORES ?= 2
+BIN = .venv/bin
+
+.PHONY: setup demo laptop test lint format bench
+
+setup: .venv/ready
+
+# The lock file pins every package; on a machine with an NVIDIA GPU the pin of torch is its CUDA build.
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile config/demo.yaml
+	@echo "The figures are in results/figures/."
+
+laptop: setup
+	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --configfile config/laptop.yaml
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow/rules
+	$(BIN)/snakemake --lint --configfile config/config.yaml
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt --line-length 120 Snakefile workflow/rules
+
+bench: setup
+	$(BIN)/python -m benchmarks
