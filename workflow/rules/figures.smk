@@ -1,5 +1,4 @@
 # From tables and samples to the figures of the paper.
-ruleorder: training_curves > figure
 
 
 rule figure:
