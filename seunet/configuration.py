@@ -1,17 +1,21 @@
 """The configuration: checked before anything runs, with errors that name the place, and with defaults filled in."""
 
-import difflib
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import jsonschema
+import torch
 import yaml
+from torch import nn
 
+from seunet.data import folder, hela, pet, reef
 from seunet.data.prepared import SOURCES
+from seunet.data.source import random_split
 from seunet.errors import UserError
-from seunet.models import accepted_options, find_architecture
+from seunet.models import ARCHITECTURES, accepted_options, find_architecture
+from seunet.schema import one_line, show, suggestion, validate
 
 PREPARATION = (
     "source",
@@ -26,158 +30,166 @@ PREPARATION = (
     "metric",
 )
 
+# Keys that only one source reads, those of them that it needs, and the classes where the source fixes them.
+OWN_KEYS = {"folder": ("path", "classes", "ignore", "split"), "shapes": ("count",)}
+NEEDED_KEYS = {"folder": ("path", "classes"), "shapes": ("count",)}
+CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
+
+# Beyond these a network of the registry could not be held in any memory, and merely counting would take ages.
+LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10}
+
 
 def check(config: dict[str, Any], schema_path: Path | str) -> None:
     """Check a merged configuration against the schema and against itself, and fill in the defaults in place.
 
-    Raises UserError that names the first bad key by its path, what was expected, and for a misspelt key the
-    nearest allowed one.
+    Raises UserError in one line that names the first bad key by its path, what was expected, and for a
+    misspelt key the nearest allowed one.
     """
-    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
-    errors = sorted(
-        validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path))
-    )
-    if errors:
-        raise UserError("configuration: " + explain(jsonschema.exceptions.best_match([errors[0]])))
-    for name, dataset in config["datasets"].items():
-        check_dataset(f"datasets.{name}", dataset)
+    try:
+        validate(config, yaml.safe_load(Path(schema_path).read_text(encoding="utf-8")))
+        check_consistency(config)
+    except UserError as error:
+        raise UserError(one_line(f"configuration: {error}")) from error
+
+
+def check_consistency(config: dict[str, Any]) -> None:
+    """Check what the schema cannot say: that names are known, and that sizes and options fit together."""
     for name, model in config["models"].items():
         check_model(f"models.{name}", model)
+    for name, dataset in config["datasets"].items():
+        check_dataset(f"datasets.{name}", dataset)
+        check_shared_options(f"datasets.{name}.network", dataset["network"], config["models"])
     for i, run in enumerate(config["runs"]):
         check_known(f"runs[{i}].datasets", run["datasets"], config["datasets"])
         check_known(f"runs[{i}].models", run["models"], config["models"])
-    for dataset, model, _ in all_runs(config):
+    for dataset, model in dict.fromkeys(run[:2] for run in all_runs(config)):
         check_pair(config, dataset, model)
-
-
-def validator(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
-    """Return a validator that also sets the defaults of missing keys, as the documentation of jsonschema shows."""
-    base = jsonschema.Draft202012Validator
-
-    def set_defaults(instance_validator, properties, instance, subschema):
-        if isinstance(instance, dict):
-            for key, value in properties.items():
-                if "default" in value:
-                    default = value["default"]
-                    instance.setdefault(
-                        key, type(default)(default) if isinstance(default, dict | list) else default
-                    )
-        yield from base.VALIDATORS["properties"](instance_validator, properties, instance, subschema)
-
-    return jsonschema.validators.extend(base, {"properties": set_defaults})(schema)
-
-
-def explain(error: jsonschema.ValidationError) -> str:
-    """Say a schema error in one line: the path of the key, what it is, what was expected."""
-    path = join(error.absolute_path)
-    schema = error.schema
-    if error.validator == "additionalProperties":
-        allowed = schema.get("properties", {})
-        unknown = next(key for key in error.instance if key not in allowed)
-        return f"{join([*error.absolute_path, unknown])}: unknown key{suggestion(unknown, allowed)}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"{join([*error.absolute_path, missing])}: missing"
-    if error.validator == "enum" or "enum" in schema:
-        return f"{path}: {error.instance!r} is not known{suggestion(error.instance, schema['enum'])}"
-    if error.validator == "type":
-        wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        return f"{path}: expected {' or '.join(TYPES[kind] for kind in wanted)}, got {error.instance!r}"
-    if error.validator == "contains":
-        return f"{path}: 1 is missing, and consistency compares with scale 1; add it"
-    if error.validator == "pattern":
-        hint = f" ({schema['description']})" if "description" in schema else ""
-        return f"{path}: {error.instance!r} is not allowed here{hint}"
-    if error.validator == "oneOf":
-        return f"{path}: {error.instance!r} is not allowed; expected {schema['description']}"
-    return f"{path}: {error.message}"
-
-
-TYPES = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "a text",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "null",
-}
-
-
-def join(path: Iterable[str | int]) -> str:
-    """Return a path in the configuration as `datasets.pet.test_scales[3]`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text or "the whole"
-
-
-def suggestion(word: Any, allowed: Iterable[str]) -> str:
-    """Return the allowed words, with the nearest to a misspelt one first."""
-    words = [str(entry) for entry in allowed]
-    near = difflib.get_close_matches(str(word), words, n=1)
-    return (
-        f"; did you mean {near[0]}? Allowed: {', '.join(words)}" if near else f"; allowed: {', '.join(words)}"
-    )
 
 
 def check_known(path: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raise UserError for the first name that is not known."""
     for name in names:
         if name not in known:
-            raise UserError(f"configuration: {path}: {name!r} is not known{suggestion(name, known)}")
+            raise UserError(f"{path}: {show(name)} is not known{suggestion(name, known)}")
 
 
 def check_dataset(path: str, dataset: dict[str, Any]) -> None:
     """Check what the schema cannot say of one data set."""
-    _, wanted = SOURCES[dataset["source"]]
-    if set(dataset["archives"]) != set(wanted):
-        names = ", ".join(wanted) or "none"
-        raise UserError(f"configuration: {path}.archives: source {dataset['source']} needs {names}")
-    if dataset["source"] == "folder" and not {"path", "classes"} <= dataset.keys():
-        raise UserError(f"configuration: {path}: source folder needs path and classes")
-    if dataset["source"] == "shapes" and "count" not in dataset:
-        raise UserError(f"configuration: {path}: source shapes needs count")
+    check_source(path, dataset)
     multiple, size = dataset["size_multiple"], dataset["image_size"]
     if size % multiple:
         below, above = size // multiple * multiple, (size // multiple + 1) * multiple
         near = f"{below} or {above}" if below else str(above)
-        raise UserError(
-            f"configuration: {path}.image_size: {size} is no multiple of size_multiple {multiple}; use {near}"
-        )
+        raise UserError(f"{path}.image_size: {size} is no multiple of size_multiple {multiple}; use {near}")
     crop = dataset["training"]["crop"]
     if crop is not None and crop > size:
-        raise UserError(f"configuration: {path}.training.crop: {crop} is larger than image_size {size}")
+        raise UserError(f"{path}.training.crop: {crop} is larger than image_size {size}; use at most {size}")
     tile = dataset["tile"]
     for key in tile or ():
         if tile[key] % multiple:
-            raise UserError(
-                f"configuration: {path}.tile.{key}: {tile[key]} is no multiple of size_multiple {multiple}"
-            )
+            raise UserError(f"{path}.tile.{key}: {tile[key]} is no multiple of size_multiple {multiple}; change it")
+
+
+def check_source(path: str, dataset: dict[str, Any]) -> None:
+    """Check the keys that depend on the source: archives, classes, the metric's class, split."""
+    source = dataset["source"]
+    _, wanted = SOURCES[source]
+    if set(dataset["archives"]) != set(wanted):
+        given = ", ".join(dataset["archives"]) or "none"
+        raise UserError(f"{path}.archives: source {source} needs {' and '.join(wanted) or 'none'}, got {given}")
+    for key, archive in dataset["archives"].items():
+        check_url(f"{path}.archives.{key}.url", archive["url"])
+    for other, keys in OWN_KEYS.items():
+        for key in keys:
+            if other != source and key in dataset:
+                raise UserError(f"{path}.{key}: only source {other} takes it, and this is source {source}; remove it")
+    for key in NEEDED_KEYS.get(source, ()):
+        if key not in dataset:
+            raise UserError(f"{path}.{key}: missing; source {source} needs it")
+    if source == "folder":
+        check_folder(path, dataset)
+    classes = CLASSES.get(source) or dataset["classes"]
+    if dataset["metric"] != "mean_iou":
+        check_known(f"{path}.metric.iou", [dataset["metric"]["iou"]], classes)
+
+
+def check_url(path: str, url: str) -> None:
+    """Raise UserError when an address cannot be taken apart."""
+    try:
+        archive_suffix(url)
+    except ValueError as error:
+        raise UserError(f"{path}: {show(url)} is no address ({error}); give https, http, file:// or a path") from error
+
+
+def check_folder(path: str, dataset: dict[str, Any]) -> None:
+    """Check the class map and the shares of a data set of source folder."""
+    try:
+        Path(dataset["path"]).expanduser()
+        folder.ClassMap(dataset["classes"], dataset.get("ignore", []))
+        random_split([], dataset.get("split", folder.SPLIT), 0)
+    except UserError as error:
+        raise UserError(f"{path}.{error}") from error
+    except RuntimeError as error:  # of expanduser: ~nobody
+        raise UserError(f"{path}.path: {error}") from error
 
 
 def check_model(path: str, model: dict[str, Any]) -> None:
     """Check that the architecture exists and takes the options."""
     try:
-        accepted_options(find_architecture(model["architecture"]), model["options"], strict=True)
+        factory = find_architecture(model["architecture"])
     except UserError as error:
-        raise UserError(f"configuration: {path}: {error}") from error
+        raise UserError(f"{path}.{error}") from error
+    check_option_names(f"{path}.options", model["options"], [factory])
+    try:
+        inspect.signature(factory).bind_partial(in_channels=3, num_classes=2)
+    except TypeError as error:
+        raise UserError(f"{path}.architecture: {show(model['architecture'])} cannot be a network: {error}") from error
+
+
+def check_shared_options(path: str, options: dict[str, Any], models: dict[str, dict]) -> None:
+    """Raise UserError for an option that no network takes: each takes those that it has, so a typo would be lost."""
+    factories = [find_architecture(model["architecture"]) for model in models.values()]
+    check_option_names(path, options, [*ARCHITECTURES.values(), *factories])
+
+
+def check_option_names(path: str, options: dict[str, Any], factories: Iterable[Callable[..., nn.Module]]) -> None:
+    """Raise UserError for the first option that none of the factories takes."""
+    parameters = [entry for factory in factories for entry in inspect.signature(factory).parameters.values()]
+    if any(entry.kind is entry.VAR_KEYWORD for entry in parameters):
+        return
+    known = dict.fromkeys(entry.name for entry in parameters if entry.name not in ("in_channels", "num_classes"))
+    for name in options:
+        if name not in known:
+            raise UserError(f"{path}.{name}: unknown option{suggestion(name, known)}")
 
 
 def check_pair(config: dict[str, Any], dataset: str, model: str) -> None:
-    """Check that a network of the registry takes the sizes of a data set."""
-    settings = config["datasets"][dataset]
+    """Check that a network can be built with its options, and takes the sizes of the data set."""
+    settings, options = config["datasets"][dataset], network_options(config, dataset, model)
     factory = find_architecture(config["models"][model]["architecture"])
-    multiple = getattr(factory, "multiple_of", lambda **options: 1)(**network_options(config, dataset, model))
-    for key, value in (
-        ("size_multiple", settings["size_multiple"]),
-        ("training.crop", settings["training"]["crop"]),
-    ):
+    if factory in ARCHITECTURES.values():
+        check_options(f"models.{model} on datasets.{dataset}", factory, options)
+    multiple = getattr(factory, "multiple_of", lambda **options: 1)(**options)
+    sizes = {"size_multiple": settings["size_multiple"], "training.crop": settings["training"]["crop"]}
+    for key, value in sizes.items():
         if value is not None and value % multiple:
-            raise UserError(
-                f"configuration: datasets.{dataset}.{key}: {value} is no multiple of {multiple}, "
-                f"which models.{model} needs; use {max(multiple, value // multiple * multiple)}"
-            )
+            near = max(multiple, value // multiple * multiple)
+            need = f"{multiple}, which models.{model} needs"
+            raise UserError(f"datasets.{dataset}.{key}: {value} is no multiple of {need}; use {near}")
+
+
+def check_options(path: str, factory: Callable[..., nn.Module], options: dict[str, Any]) -> None:
+    """Build a network of the registry without memory for its weights: its options are checked before any download."""
+    for key, largest in LARGEST.items():
+        if isinstance(options.get(key), int) and options[key] > largest:
+            raise UserError(f"{path}: {key}: {options[key]} is too large; expected at most {largest}")
+    try:
+        with torch.device("meta"):
+            factory(in_channels=3, num_classes=2, **options)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # whatever a wrong value leads to
+        raise UserError(f"{path}: cannot be built with {show(options)} ({error})") from error
 
 
 def all_runs(config: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -216,6 +228,4 @@ def folder_files(dataset: dict[str, Any]) -> list[str]:
     if dataset["source"] != "folder":
         return []
     root = Path(dataset["path"]).expanduser()
-    return sorted(
-        str(file) for part in ("images", "masks") for file in (root / part).glob("*") if file.is_file()
-    )
+    return sorted(str(file) for part in ("images", "masks") for file in (root / part).glob("*") if file.is_file())

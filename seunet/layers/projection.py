@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from seunet.errors import UserError
 from seunet.layers.lifted import check_choice
 
 
@@ -35,6 +36,8 @@ class ScaleDropout(nn.Module):
 
     def __init__(self, p: float = 0.25):
         super().__init__()
+        if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
+            raise UserError(f"scale_dropout: expected a probability from 0 to 1, got {p!r}")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -36,14 +36,14 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
             "package.module:factory"
         )
     try:
-        return getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"architecture: {architecture!r} cannot be imported: {error}") from error
+        factory = getattr(importlib.import_module(module_name), name)
+        inspect.signature(factory)
+    except Exception as error:  # whatever the user's module raises
+        raise UserError(f"architecture: {architecture!r} cannot be imported: {error!r}") from error
+    return factory
 
 
-def accepted_options(
-    factory: Callable[..., nn.Module], options: dict[str, Any], strict: bool = True
-) -> dict[str, Any]:
+def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any], strict: bool = True) -> dict[str, Any]:
     """Return the options that a factory takes; with `strict`, raise UserError for the first that it does not."""
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -52,7 +52,7 @@ def accepted_options(
     unknown = [name for name in options if name not in own]
     if unknown and strict:
         raise UserError(
-            f"{factory.__name__} has no option {unknown[0]!r}; it takes {', '.join(own) or 'none'}"
+            f"{getattr(factory, '__name__', factory)} has no option {unknown[0]!r}; it takes {', '.join(own) or 'none'}"
         )
     return {name: value for name, value in options.items() if name in own}
 
