@@ -8,15 +8,15 @@ from torch import Tensor
 from seunet.layers.lifted import dilation
 
 
-def rescale(x: Tensor, k: int, base: float = 2) -> Tensor:
-    """R_k: f(y) ↦ f(γ^k y) for an image (N, C, H, W); f(s, y) ↦ f(s + k, γ^k y) for a lifted map (S, N, C, H, W).
+def rescale(x: Tensor, k: int, base: float = 2, shift: int = 0) -> Tensor:
+    """Apply R_k: f(y) ↦ f(γ^k y + shift) to an image (N, C, H, W); to a lifted map f(s, y) ↦ f(s + k, γ^k y + shift).
 
-    A lifted map loses its k finest scales. γ must be an integer here.
+    A lifted map (S, N, C, H, W) loses its k finest scales. γ must be an integer here.
     """
     step = dilation(base, k)
     if x.dim() == 5:
         x = x[k:]
-    return x[..., ::step, ::step]
+    return x[..., shift::step, shift::step]
 
 
 @torch.no_grad()
@@ -24,21 +24,32 @@ def equivariance_error(
     layer: Callable[[Tensor], Tensor],
     x: Tensor,
     k: int = 1,
-    border: float = 0.25,
+    *,
+    shift: int = 0,
+    stride: int = 1,
     scale_size: int = 1,
+    border: float = 0.25,
     base: float = 2,
+    rescaled: Tensor | None = None,
 ) -> float:
-    """Return the relative L2 distance between layer(R_k x) and R_k layer(x).
+    """Return the relative L2 distance between layer(R_k x) and R_k layer(x); 0 when the law of the layer holds.
 
+    `shift` is that of the output; the input of a layer of this `stride` is then shifted by stride · shift.
     Compared are the pixels further than `border` (a share of the side) from the edge, and the scales that both
-    sides hold and that read no scale beyond the truncation (S − k − (scale_size − 1) of them).
+    sides hold and that read no scale beyond the truncation (the last scale_size − 1 are left out). `rescaled` takes
+    the place of R_k x where a change of scale is more than subsampling: of an image, it blurs first.
     """
-    before, after = layer(rescale(x, k, base)), rescale(layer(x), k, base)
+    before = layer(rescale(x, k, base, stride * shift) if rescaled is None else rescaled)
+    after = rescale(layer(x), k, base, shift)
     if before.dim() == 5:
         scales = min(before.shape[0], after.shape[0]) - (scale_size - 1)
         before, after = before[:scales], after[:scales]
-    height, width = before.shape[-2:]
-    rows = slice(int(height * border), height - int(height * border))
-    columns = slice(int(width * border), width - int(width * border))
-    before, after = before[..., rows, columns], after[..., rows, columns]
+    rows, columns = (slice(min(sides)) for sides in zip(before.shape[-2:], after.shape[-2:], strict=True))
+    before, after = interior(before[..., rows, columns], border), interior(after[..., rows, columns], border)
     return float((before - after).norm() / after.norm())
+
+
+def interior(x: Tensor, border: float) -> Tensor:
+    """Return the middle of a map: without `border` · side pixels at each edge."""
+    top, left = (int(side * border) for side in x.shape[-2:])
+    return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left]

@@ -13,8 +13,9 @@ from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
 class GaussianLifting(nn.Module):
     """Λ: image (N, C, H, W) → lifted map (S, N, C, H, W); scale 0 is the image itself.
 
-    Law: Λ(R_k f) = R_k Λ(f), up to the sampling error of a Gaussian on the pixel grid, when the blurs form a
-    semigroup whose variance grows like γ^{2s} − 1 (`exact`). Replicate padding at the borders.
+    Law: Λ(R_k f) = R_k Λ(f) when the blurs form a semigroup whose variance grows like γ^{2s} − 1 (`exact`), up to the
+    sampling error of a Gaussian on the pixel grid. R_k of an image is a camera further away: it blurs by σ_k, then
+    subsamples, so R_k f = Λ(f)(k, γ^k ·). Replicate padding at the borders.
 
     - `exact`: fixed σ_s = σ₀ √(γ^{2s} − 1), σ₀ = `sigma` = 0.5 pixels: the blur that takes an image which is
       itself sampled at blur σ₀ to the blur σ₀ γ^s.

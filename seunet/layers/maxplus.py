@@ -45,9 +45,7 @@ class QuadraticMaximum(torch.autograd.Function):
         place = torch.tensor(taps(radius), device=grad.device)[place.int()]
         origin = torch.arange(place.shape[axis], device=grad.device).mul_(stride).view(view)
         # channels-last as the maps of the network are, so that nothing has to be laid out anew
-        zeros = torch.empty(
-            shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last
-        ).zero_()
+        zeros = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last).zero_()
         grad_x = zeros.scatter_add_(axis, origin + place * step, grad)
         grad_coefficient = -(grad * (place.to(grad.dtype) / width).square()).sum((0, 2, 3))
         return grad_x, grad_coefficient.to(coefficient.dtype), None, None, None, None, None
@@ -72,9 +70,7 @@ def reach(offset: int, length: int, stride: int, outputs: int) -> tuple[int, int
     return first, last
 
 
-def quadratic_maximum(
-    x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float
-) -> Tensor:
+def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
     """Dilate (N, C, H, W) along both axes, subsampled by `stride`: max over (k, l) of x − c (k² + l²)/t²."""
     for axis in (2, 3):
         x = QuadraticMaximum.apply(x, coefficient, axis, stride, step, radius, width)

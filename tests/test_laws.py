@@ -1,0 +1,139 @@
+"""The law of every layer: it commutes with a change of scale, exactly where the theory says so.
+
+Errors are relative L2 distances on smooth random fields, away from the borders and from truncated scales.
+"""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from seunet.layers import (
+    FlatDilation,
+    GaussianLifting,
+    QuadraticDilation,
+    ScaleCrossCorrelation,
+    ScaleProjection,
+    ScaleUpsample,
+    Subsampling,
+    equivariance_error,
+)
+from seunet.layers.equivariance import interior, rescale
+from seunet.layers.lifting import blur
+
+EXACT = 1e-5
+STEPS = (1, 2)
+
+
+def smooth_field(*shape: int, sigma: float = 3.0, seed: int = 0) -> Tensor:
+    """Return Gaussian noise blurred by `sigma` pixels, of unit variance: (…, C, H, W)."""
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    radius = int(4 * sigma)
+    kernel = torch.softmax(-(torch.arange(-radius, radius + 1) ** 2) / (2 * sigma**2), dim=0)
+    field = blur(noise.flatten(0, -4) if noise.dim() == 5 else noise, kernel.expand(shape[-3], -1)).view(shape)
+    return field / field.std()
+
+
+@pytest.fixture(scope="module")
+def lifted() -> Tensor:
+    return smooth_field(4, 1, 2, 128, 160)
+
+
+def randomised(layer: torch.nn.Module) -> torch.nn.Module:
+    """Draw every parameter anew, so that no law holds by the accident of the initial values."""
+    torch.manual_seed(1)
+    for parameter in layer.parameters():
+        torch.nn.init.uniform_(parameter, 0.3, 0.9)
+    return layer
+
+
+@pytest.mark.parametrize("k", STEPS)
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize(("scale_size", "stride"), [(1, 1), (2, 1), (1, 2), (2, 2), (2, 3)])
+def test_crosscorrelation(lifted: Tensor, scale_size: int, stride: int, shift: int, k: int) -> None:
+    layer = randomised(ScaleCrossCorrelation(2, 3, scale_size=scale_size, stride=stride))
+    error = equivariance_error(layer, lifted, k, shift=shift, stride=stride, scale_size=scale_size, border=0.3)
+    assert error < EXACT
+
+
+@pytest.mark.parametrize("k", STEPS)
+@pytest.mark.parametrize("shift", range(3))
+@pytest.mark.parametrize(
+    "layer",
+    [QuadraticDilation(2, geometry="exact"), FlatDilation(geometry="exact"), Subsampling()],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_exact_pooling(lifted: Tensor, layer: torch.nn.Module, shift: int, k: int) -> None:
+    assert equivariance_error(randomised(layer), lifted, k, shift=shift, stride=2, border=0.35) < EXACT
+
+
+@pytest.mark.parametrize("k", STEPS)
+@pytest.mark.parametrize("layer", [QuadraticDilation(2), FlatDilation()], ids=lambda layer: type(layer).__name__)
+def test_released_pooling_breaks_the_law(lifted: Tensor, layer: torch.nn.Module, k: int) -> None:
+    error = equivariance_error(layer, lifted, k, stride=2, border=0.35)
+    assert 1e-3 < error < 1  # not zero, as its docstring says
+
+
+def lifting_error(geometry: str, k: int) -> float:
+    layer, image = GaussianLifting(2, 4, geometry=geometry), smooth_field(1, 2, 256, 256, sigma=1)
+    further_away = layer(image)[k][..., :: 2**k, :: 2**k]
+    return equivariance_error(layer, image, k, rescaled=further_away)
+
+
+@pytest.mark.parametrize("k", STEPS)
+def test_lifting(k: int) -> None:
+    assert lifting_error("exact", k) < 0.02  # what sampling a Gaussian of half a pixel costs
+    assert lifting_error("released", k) > 0.05
+
+
+@pytest.mark.parametrize("k", STEPS)
+@pytest.mark.parametrize("shift", range(3))
+def test_projection(lifted: Tensor, shift: int, k: int) -> None:
+    x = lifted.clone()
+    x[:k] -= 100  # the maximum lies on a scale that R_k keeps
+    assert equivariance_error(ScaleProjection("max"), x, k, shift=shift) < EXACT
+
+
+def upsampled(m: int, seed: int) -> Tensor:
+    """Return a map that was upsampled by 2^m: (1, 1, 1, H, W)."""
+    field = torch.randn((1, 1, 1, 12, 12), generator=torch.Generator().manual_seed(seed))
+    return ScaleUpsample(2**m, "exact")(field) if m else field
+
+
+def upsampling_error(f: Tensor, k: int, l: int, shift: int = 0) -> float:  # noqa: E741
+    """Return the distance of U_l R_k f and R_k U_l f, relative to the field, for R_k on space alone."""
+    up = ScaleUpsample(2**l, "exact")
+    before = up(f[..., shift :: 2**k, shift :: 2**k])
+    after = up(f)[..., shift * 2**l :: 2**k, shift * 2**l :: 2**k]
+    rows, columns = (slice(min(sides)) for sides in zip(before.shape[-2:], after.shape[-2:], strict=True))
+    before, after = interior(before[..., rows, columns], 0.35), interior(after[..., rows, columns], 0.35)
+    return float((before - after).abs().max() / f.std())
+
+
+@given(
+    k=st.integers(0, 3), spare=st.integers(0, 2), l=st.integers(0, 2), place=st.integers(0, 2), seed=st.integers(0, 99)
+)
+@settings(max_examples=60, deadline=None)
+def test_upsampling_is_equivariant_on_upsampled_maps(k: int, spare: int, l: int, place: int, seed: int) -> None:  # noqa: E741
+    """U_{γ^l} R_{γ^k, x} f = R_{γ^k, γ^l x} U_{γ^l} f when f = U_{γ^m} g, m ≥ k, and x lies on the lattice γ^k Z²."""
+    assert upsampling_error(upsampled(k + spare, seed), k, l, shift=place * 2**k) < EXACT
+
+
+@pytest.mark.parametrize(("m", "k"), [(0, 1), (1, 2), (2, 3)])
+def test_upsampling_is_not_equivariant_beyond(m: int, k: int) -> None:
+    assert upsampling_error(upsampled(m, seed=0), k, l=1) > 0.01
+
+
+@given(t=st.integers(1, 4), s=st.integers(1, 4), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_exact_upsampling_keeps_pixels_and_composes(t: int, s: int, seed: int) -> None:
+    """U_t(f)(t x) = f(x) and U_t ∘ U_s = U_ts."""
+    f = torch.randn((2, 1, 2, 5, 7), generator=torch.Generator().manual_seed(seed))
+    assert torch.allclose(ScaleUpsample(t, "exact")(f)[..., ::t, ::t], f, atol=1e-5)
+    twice = ScaleUpsample(t, "exact")(ScaleUpsample(s, "exact")(f))
+    assert torch.allclose(twice, ScaleUpsample(t * s, "exact")(f), atol=1e-5)
+
+
+def test_rescaling_composes(lifted: Tensor) -> None:
+    assert torch.equal(rescale(rescale(lifted, 1), 1), rescale(lifted, 2))
