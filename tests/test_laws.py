@@ -3,10 +3,12 @@
 Errors are relative L2 distances on smooth random fields, away from the borders and from truncated scales.
 """
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from seunet.layers import (
@@ -133,6 +135,53 @@ def test_exact_upsampling_keeps_pixels_and_composes(t: int, s: int, seed: int) -
     assert torch.allclose(ScaleUpsample(t, "exact")(f)[..., ::t, ::t], f, atol=1e-5)
     twice = ScaleUpsample(t, "exact")(ScaleUpsample(s, "exact")(f))
     assert torch.allclose(twice, ScaleUpsample(t * s, "exact")(f), atol=1e-5)
+
+
+def analytic_field(size: int, base: float, scales: int, zoomed: bool) -> Tensor:
+    """Return f(s, y), or R_1 f(s, y) = f(s + 1, γ y), of random waves no shorter than 9 γ^s pixels: (S, 1, 2, H, W).
+
+    Known at every point, so that a change of scale by a γ that is no integer needs no resampling.
+    """
+    zoom, first = (base, 1) if zoomed else (1.0, 0)
+    place = torch.arange(size, dtype=torch.float64) * zoom
+    maps = []
+    for scale in range(first, first + scales):
+        generator = torch.Generator().manual_seed(scale)
+        wave = (2 * torch.rand(2, 40, 2, generator=generator, dtype=torch.float64) - 1) * 0.7 / base**scale
+        phase = 2 * torch.pi * torch.rand(2, 40, 1, 1, generator=generator, dtype=torch.float64)
+        angle = wave[..., :1, None] * place[:, None] + wave[..., 1:, None] * place + phase
+        maps.append(torch.cos(angle).mean(1)[None])
+    return torch.stack(maps).float()
+
+
+def zoomed_law_error(layer: torch.nn.Module, base: float) -> float:
+    """Return the relative distance of layer(R_1 x) and R_1 layer(x), the latter interpolated by quintic splines."""
+    with torch.no_grad():
+        before = layer(analytic_field(110, base, 5, zoomed=True))
+        after = layer(analytic_field(160, base, 6, zoomed=False))[1:]
+    size = int(before.shape[-1] * 0.9)
+    place = np.stack(np.meshgrid(np.arange(size) * base, np.arange(size) * base, indexing="ij"))
+    after = np.array([[map_coordinates(x.double().numpy(), place, order=5) for x in maps[0]] for maps in after])
+    before, after = before[:, 0, :, :size, :size], torch.from_numpy(after)
+    before, after = interior(before[:4], 0.3), interior(after[:4], 0.3)
+    return float((before - after).norm() / after.norm())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_continuous_kernels_follow_the_law_between_pixels(stride: int) -> None:
+    torch.manual_seed(0)
+    layer = ScaleCrossCorrelation(2, 3, stride=stride, base=2**0.5)
+    assert zoomed_law_error(layer, 2**0.5) < 0.01
+
+
+@pytest.mark.parametrize("k", STEPS)
+def test_continuous_kernels_are_exact_on_the_grid(lifted: Tensor, k: int) -> None:
+    layer = randomised(ScaleCrossCorrelation(2, 3, basis="gaussian"))
+    assert equivariance_error(layer, lifted, k, border=0.35) < EXACT
+
+
+def test_exact_pooling_between_pixels() -> None:
+    assert zoomed_law_error(QuadraticDilation(2, base=2**0.5, geometry="exact"), 2**0.5) < 0.05
 
 
 def test_rescaling_composes(lifted: Tensor) -> None:

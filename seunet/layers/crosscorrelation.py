@@ -1,10 +1,13 @@
 """Scale-cross-correlation: one kernel for all scales, its taps spread by γ^s at scale s."""
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.layers.lifted import dilation, stack_scales, unstack_scales
+from seunet.errors import UserError
+from seunet.layers.lifted import check_choice, lattice, stack_scales, unstack_scales, whole_step
 
 
 class ScaleCrossCorrelation(nn.Module):
@@ -14,6 +17,12 @@ class ScaleCrossCorrelation(nn.Module):
 
     Law: y(R_k x) = R_k y(x), exactly, for any stride and scale size K, away from borders and from the scales
     whose neighbours s + k are cut off. Kernels (C_out, C_in, K, k, k), Glorot-uniform; zero bias.
+
+    basis: what the weights are. `taps`: values of the kernel at γ^s δ, which must be pixels: γ is an integer.
+    `gaussian`: coefficients of Gaussian derivatives of order 0 … k − 1 in y and x, a continuous kernel that is
+    sampled once per scale; for any γ > 1 (the law then holds up to that sampling; for γ^k whole, exactly). By
+    default `taps` where γ is an integer. Source of the idea: Sosnovik et al., Scale-Equivariant Steerable Networks
+    (2020).
     """
 
     def __init__(
@@ -25,9 +34,14 @@ class ScaleCrossCorrelation(nn.Module):
         stride: int = 1,
         base: float = 2,
         bias: bool = True,
+        basis: str | None = None,
     ):
         super().__init__()
-        self.stride, self.base = stride, base
+        basis = basis or ("taps" if float(base).is_integer() else "gaussian")
+        check_choice("basis", basis, ("taps", "gaussian"))
+        if basis == "taps":
+            whole_step(base, 1)
+        self.stride, self.base, self.basis = stride, base, basis
         shape = (out_channels, in_channels, scale_size, kernel_size, kernel_size)
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -42,8 +56,11 @@ class ScaleCrossCorrelation(nn.Module):
 
     def correlate(self, maps: tuple[Tensor, ...], kernels: list[Tensor], scale: int) -> Tensor:
         """Return the output at one scale, (N, C_out, ⌈H/r⌉, ⌈W/r⌉): the sum over the scales that it reads."""
-        step = dilation(self.base, scale)
-        padding = step * (self.weight.shape[-1] // 2)
+        step, unit = lattice(self.base, scale)
+        if self.basis == "gaussian":
+            filters = gaussian_derivatives(self.weight.shape[-1], unit, self.weight)
+            kernels = [torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters) for kernel in kernels]
+        padding = step * (kernels[0].shape[-1] // 2)
         total = None
         for k, kernel in enumerate(kernels):
             x = maps[min(scale + k, len(maps) - 1)]
@@ -57,5 +74,23 @@ class ScaleCrossCorrelation(nn.Module):
         out_channels, in_channels, scale_size, kernel_size, _ = self.weight.shape
         return (
             f"{in_channels}, {out_channels}, kernel_size={kernel_size}, scale_size={scale_size}, "
-            f"stride={self.stride}, base={self.base}"
+            f"stride={self.stride}, base={self.base:.4g}, basis={self.basis}"
         )
+
+
+SIGMA = 0.7  # of the Gaussian basis, in units of γ^s: sampled well at γ^0 already, in 7 taps at every scale
+
+
+def gaussian_derivatives(orders: int, unit: float, like: Tensor) -> Tensor:
+    """Sample the derivatives of order 0, 1, 2 of a Gaussian of SIGMA · unit taps, (orders, 2r + 1), r = ⌈3 SIGMA unit⌉.
+
+    As functions of x / unit they have norm 1, and the samples carry the weight 1 / unit of a quadrature: so the
+    response to a pattern does not depend on the scale at which the pattern comes.
+    """
+    if orders > 3:
+        raise UserError(f"kernel_size: {orders} derivatives; the Gaussian basis has those of order 0, 1 and 2 (3)")
+    radius = math.ceil(3 * SIGMA * unit)
+    x = torch.arange(-radius, radius + 1, device=like.device, dtype=torch.float64) / (SIGMA * unit)
+    gauss = torch.exp(-(x**2) / 2) / math.sqrt(SIGMA * math.sqrt(math.pi))
+    hermite = torch.stack([gauss, -math.sqrt(2) * x * gauss, (x**2 - 1) * gauss * 2 / math.sqrt(3)])
+    return (hermite[:orders] / unit).to(like.dtype)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from seunet.layers.lifted import dilation
+from seunet.layers.lifted import whole_step
 
 
 def rescale(x: Tensor, k: int, base: float = 2, shift: int = 0) -> Tensor:
@@ -13,7 +13,7 @@ def rescale(x: Tensor, k: int, base: float = 2, shift: int = 0) -> Tensor:
 
     A lifted map (S, N, C, H, W) loses its k finest scales. γ must be an integer here.
     """
-    step = dilation(base, k)
+    step = whole_step(base, k)
     if x.dim() == 5:
         x = x[k:]
     return x[..., shift::step, shift::step]

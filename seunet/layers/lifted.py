@@ -1,5 +1,6 @@
 """The memory layout of lifted maps and the two geometries."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,9 +39,20 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise UserError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
 
 
-def dilation(base: float, scale: int) -> int:
-    """Return γ^s as the whole number of pixels between two taps; raise UserError when it is not whole."""
-    step = base**scale
-    if abs(step - round(step)) > 1e-9:
-        raise UserError(f"base: {base} is not an integer, so scale {scale} has no taps on the pixel grid")
-    return round(step)
+def lattice(base: float, scale: int) -> tuple[int, float]:
+    """Return the step d between the taps at a scale, in pixels, and the size γ^s / d of the layer's unit in taps.
+
+    d = ⌊γ^s⌋: a map at scale s is smooth over γ^s pixels, so coarser taps lose nothing. For an integer γ the unit
+    is exactly one tap (a dilated kernel); else it lies in [1, 2) and the taps sample a continuous function.
+    """
+    size = base**scale
+    step = math.floor(size + 1e-9)
+    return step, size / step
+
+
+def whole_step(base: float, k: int) -> int:
+    """Return γ^k, the pixels between two that a change of scale keeps; raise UserError when it is not whole."""
+    step, unit = lattice(base, k)
+    if abs(unit - 1) > 1e-9:
+        raise UserError(f"base: {base}^{k} is not an integer, so this change of scale keeps no pixel grid")
+    return step

@@ -1,10 +1,12 @@
 """Pooling on lifted maps: dilation by a structuring function that grows with the scale, then subsampling by 2."""
 
+import math
+
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers.coefficients import BoundedCoefficient
-from seunet.layers.lifted import GEOMETRIES, check_choice, dilation, stack_scales, unstack_scales
+from seunet.layers.lifted import GEOMETRIES, check_choice, lattice, stack_scales, unstack_scales
 from seunet.layers.maxplus import quadratic_maximum
 
 
@@ -13,7 +15,8 @@ class QuadraticDilation(nn.Module):
 
     Law: pool(R_k x) = R_k pool(x), exactly for `exact`; with an error that shrinks with t for `released`.
 
-    - `exact`: 7 × 7 taps at 2p + γ^s k, abs(k) ≤ 3, t_s = 2z at every scale (1 for z = 0.5).
+    - `exact`: 7 × 7 taps at 2p + γ^s k, abs(k) ≤ 3, t_s = 2z at every scale (1 for z = 0.5). For a γ that is no
+      integer, the taps of the lattice ⌊γ^s⌋ Z within the same reach: the law then holds up to their spacing.
     - `released`: all taps abs(k) ≤ 3γ^s at 2p + k, t_s = 2z(γ^(s+1) − 1): 1, 3, 7, 15 for z = `zero_scale` = 0.5.
 
     One trainable c per channel, initially 1, in [4z²/9, 4z²]. Taps outside the map never win.
@@ -32,11 +35,12 @@ class QuadraticDilation(nn.Module):
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
-        size = dilation(self.base, scale)
         if self.geometry == "exact":
-            step, radius, width = size, 3, 2 * self.zero_scale
+            step, unit = lattice(self.base, scale)
+            radius, width = math.floor(3 * unit), 2 * self.zero_scale * unit
         else:
-            step, radius, width = 1, 3 * size, 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
+            step, radius = 1, math.floor(3 * self.base**scale)
+            width = 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
         return quadratic_maximum(x, self.coefficient(), 2, step, radius, width)
 
     def extra_repr(self) -> str:
@@ -62,11 +66,11 @@ class FlatDilation(nn.Module):
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
-        size = dilation(self.base, scale)
+        step, _ = lattice(self.base, scale)
         if self.geometry == "exact":
-            x = F.pad(x, (size, size, size, size), value=float("-inf"))
-            return F.max_pool2d(x, 3, stride=2, dilation=size)
-        return F.max_pool2d(same_padding(x, size, stride=2), size, stride=2)
+            x = F.pad(x, (step, step, step, step), value=float("-inf"))
+            return F.max_pool2d(x, 3, stride=2, dilation=step)
+        return F.max_pool2d(same_padding(x, step, stride=2), step, stride=2)
 
 
 def same_padding(x: Tensor, window: int, stride: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleDropout, ScaleProjection
 from seunet.models.lifted import AllScales
-from seunet.models.ushape import check_positive, check_size, initialise
+from seunet.models.ushape import check_base, check_positive, check_probability, check_size, initialise
 
 # (width as a multiple of F, stride, reads the next scales, residual)
 BLOCKS = (
@@ -29,13 +29,13 @@ class ResidualBlock(nn.Module):
     The input gets zero channels where C' > C. Nothing follows the addition.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, scale_size: int, residual: bool):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, scale_size: int, residual: bool, base: float):
         super().__init__()
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
-            ScaleCrossCorrelation(in_channels, out_channels),
+            ScaleCrossCorrelation(in_channels, out_channels, base=base),
             normalisation(out_channels, nn.ReLU(inplace=True)),
-            ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride),
+            ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, base=base),
             normalisation(out_channels),
         )
 
@@ -72,6 +72,7 @@ class SResNet(nn.Module):
         scale_size: int = 1,
         scale_dropout: float = 0.0,
         geometry: str = "released",
+        base: float = 2,
     ):
         super().__init__()
         check_positive(
@@ -81,14 +82,17 @@ class SResNet(nn.Module):
             num_scales=num_scales,
             scale_size=scale_size,
         )
-        self.lift = GaussianLifting(in_channels, num_scales, geometry=geometry)
+        self.lift = GaussianLifting(in_channels, num_scales, check_base(base), geometry)
         self.blocks = nn.Sequential()
         channels = in_channels
         for factor, stride, interacts, residual in BLOCKS:
             out = width * factor
-            self.blocks.append(ResidualBlock(channels, out, stride, scale_size if interacts else 1, residual))
+            size = scale_size if interacts else 1
+            self.blocks.append(ResidualBlock(channels, out, stride, size, residual, base))
             channels = out
-        self.project = nn.Sequential(ScaleDropout(scale_dropout), ScaleProjection("mean"))
+        self.project = nn.Sequential(
+            ScaleDropout(check_probability("scale_dropout", scale_dropout)), ScaleProjection("mean")
+        )
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         self.upsample = nn.Upsample(scale_factor=8, mode="nearest")
         initialise(self)

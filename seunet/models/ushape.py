@@ -139,3 +139,17 @@ def check_positive(**values: int) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"{name}: expected a whole number from 1 on, got {value!r}")
+
+
+def check_base(base: float) -> float:
+    """Return the base of the scales; raise UserError unless it is a number above 1."""
+    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < float("inf"):
+        raise UserError(f"base: expected a number above 1, got {base!r}")
+    return base
+
+
+def check_probability(name: str, value: float) -> float:
+    """Return a probability; raise UserError unless it lies in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise UserError(f"{name}: expected a number from 0 on, below 1, got {value!r}")
+    return value
