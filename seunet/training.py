@@ -20,6 +20,7 @@ from seunet import __version__
 from seunet.checkpoint import canonical, load_state, save_model, save_state, settings_hash
 from seunet.data.augmentation import Augmentation
 from seunet.data.prepared import Prepared
+from seunet.device import device_name
 from seunet.errors import UserError
 from seunet.files import atomic, sha256
 from seunet.layers import clip_coefficients
@@ -148,7 +149,7 @@ class Run:
             "history": self.history,
             "generator": self.generator.get_state(),
             "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],  # of this GPU alone
             "settings": canonical(settings),
             "hash": settings_hash(settings),
         }
@@ -164,7 +165,7 @@ class Run:
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+            torch.cuda.set_rng_state(state["cuda_rng"][0])
         print(f"resumed after epoch {self.epoch}", file=sys.stderr, flush=True)
 
 
@@ -297,15 +298,3 @@ def peak_memory_mb() -> float:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def best_device() -> torch.device:
-    """Return the first GPU that is visible (see CUDA_VISIBLE_DEVICES), else the CPU; say which."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print(f"device: {device_name(device)}", file=sys.stderr, flush=True)
-    return device
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name of the device for the record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -5,8 +5,8 @@ from pathlib import Path
 from job import job
 
 with job(snakemake):
+    from seunet.device import best_device
     from seunet.evaluation import Testing, evaluate
-    from seunet.training import best_device
 
     run = snakemake.wildcards
     evaluate(

@@ -5,7 +5,8 @@ from pathlib import Path
 from job import job
 
 with job(snakemake):
-    from seunet.training import Training, best_device, train
+    from seunet.device import best_device
+    from seunet.training import Training, train
 
     settings, run = snakemake.params.settings, snakemake.wildcards
     train(
