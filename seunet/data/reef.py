@@ -22,26 +22,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CLASSES = ["reef", "striped fish", "checked fish", "starfish"]
+CLASSES = ["reef", "fish", "turtle", "starfish"]
 
 RADIUS = (9.0, 11.5)  # of every object, in units: sizes vary mildly around one scale
 PERIOD = 0.6  # of stripes and checks, in radii: about 6 pixels at scale 1
 DENSITY = 1 / 110  # attempts to place an object, per square unit
 SPACING = 1.5  # least distance of two centres, in mean radii: objects overlap a little
-CAUSTIC = 60  # brightness of the light lines on the ground
+CAUSTIC = 30  # brightness of the light lines on the ground
 ROUGHNESS = 0.25  # of the ground: the power of the period that an amplitude grows with, 0 is roughest
 SAMPLES_PER_UNIT = 3  # at least, so that small renderings integrate the texture properly
 SAMPLES_PER_PIXEL = 2  # at least, along each axis
 
-# Each object takes one light and one dark colour, in either role; the ground lies between two dark ones.
-LIGHT = np.array(
-    [(255, 209, 102), (255, 140, 105), (247, 237, 214), (126, 217, 190), (240, 128, 170), (150, 190, 255)],
+# An animal has one pale and one vivid colour; ground, pebbles and weed lie between two dark ones.
+PALE = np.array([(255, 240, 205), (255, 214, 110), (190, 230, 255), (255, 190, 205)], dtype=np.float32)
+VIVID = np.array(
+    [(200, 40, 30), (165, 25, 100), (20, 90, 190), (205, 85, 5), (5, 120, 95), (105, 45, 175)],
     dtype=np.float32,
 )
-DARK = np.array(
-    [(120, 40, 60), (24, 78, 119), (30, 96, 80), (92, 52, 122), (140, 72, 24), (38, 50, 72)],
-    dtype=np.float32,
-)
+DARK = np.array([(16, 44, 84), (18, 70, 72), (52, 34, 86), (78, 40, 48), (30, 58, 36), (44, 52, 64)], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -97,25 +95,28 @@ def _draw_waves(rng: np.random.Generator, count: int = 48) -> np.ndarray:
     return np.stack([number * np.cos(direction), number * np.sin(direction), phase, amplitude], axis=1)
 
 
-def _draw_colors(rng: np.random.Generator) -> np.ndarray:
-    """Draw a light and a dark colour in random order (2, 3), each with a little gain of its own."""
-    pair = np.stack([rng.choice(LIGHT), rng.choice(DARK)])[rng.permutation(2)]
+def _draw_colors(rng: np.random.Generator, animal: bool) -> np.ndarray:
+    """Draw two colours in random order (2, 3), each with a little gain of its own."""
+    if animal:
+        pair = np.stack([rng.choice(PALE), rng.choice(VIVID)])[rng.permutation(2)]
+    else:
+        pair = rng.choice(DARK, 2, replace=False) * 1.3
     return (pair * rng.uniform(0.85, 1.1, (2, 1))).astype(np.float32)
 
 
 def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
-    shape = rng.choice(["fish", "fish", "star", "pebble"])
-    texture = {"star": "stripes", "pebble": "granite"}.get(shape) or rng.choice(["stripes", "checks"])
-    label = {"pebble": 0, "star": 3}.get(shape, 1 if texture == "stripes" else 2)
+    shape = rng.choice(["fish", "turtle", "star", "pebble"])
+    texture = {"fish": "stripes", "turtle": "checks", "star": "rings", "pebble": "granite"}[shape]
+    label = {"fish": 1, "turtle": 2, "star": 3, "pebble": 0}[shape]
     x, y = rng.uniform(-0.05 * side, 1.05 * side, 2)
     radius, angle, phase = rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
-    return Thing(label, str(shape), str(texture), x, y, radius, angle, phase, _draw_colors(rng))
+    return Thing(label, str(shape), str(texture), x, y, radius, angle, phase, _draw_colors(rng, label > 0))
 
 
 def _draw_weed(rng: np.random.Generator, side: float) -> Thing:
     x, y = rng.uniform(0, side, 2)
     radius, angle, phase = rng.uniform(8, 16), rng.normal(0, 0.5), rng.uniform(0, 2 * np.pi)
-    return Thing(0, "weed", "plain", x, y, radius, angle, phase, _draw_colors(rng))
+    return Thing(0, "weed", "plain", x, y, radius, angle, phase, _draw_colors(rng, False))
 
 
 def _apart(a: Thing, b: Thing) -> bool:
@@ -127,6 +128,9 @@ def _apart(a: Thing, b: Thing) -> bool:
 # u points to the head, v to the side; the sizes in front make the areas of the three alike.
 
 
+SHELL = (0.68, 0.6)  # half axes of a turtle's
+
+
 def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
     return (1 - np.sqrt((u / a) ** 2 + (v / b) ** 2)) * min(a, b)
 
@@ -136,6 +140,15 @@ def _fish(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
     tail = np.minimum(0.95 + u - 0.35 * (0.5 - np.abs(v)), 0.62 * -u - 0.08 - np.abs(v) * 0.8)
     fin = np.minimum(_ellipse(u - 0.1, v - 0.35, 0.42, 0.36), 0.5 - u)
     return np.maximum(np.maximum(body, tail), fin)
+
+
+def _turtle(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
+    v = np.abs(v)
+    shell = _ellipse(u, v, *SHELL)
+    head = _ellipse(u - 0.8, v, 0.21, 0.17)
+    front = _ellipse(0.6 * (u - 0.42) + 0.8 * (v - 0.62), 0.8 * (u - 0.42) - 0.6 * (v - 0.62), 0.32, 0.14)
+    back = _ellipse(0.7 * (u + 0.52) - 0.7 * (v - 0.46), 0.7 * (u + 0.52) + 0.7 * (v - 0.46), 0.26, 0.13)
+    return np.maximum(np.maximum(shell, head), np.maximum(front, back))
 
 
 def _star(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
@@ -153,7 +166,7 @@ def _weed(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
     return 0.07 * (1 - 0.6 * v) - np.abs(u - bend) - np.maximum(np.abs(v) - 1, 0)
 
 
-FORMS: dict[str, Callable] = {"fish": _fish, "star": _star, "pebble": _pebble, "weed": _weed}
+FORMS: dict[str, Callable] = {"fish": _fish, "turtle": _turtle, "star": _star, "pebble": _pebble, "weed": _weed}
 
 
 def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
@@ -164,11 +177,11 @@ def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
     if thing.texture == "granite":
         grain = np.cos(9 * u + 4 * v + thing.phase) + np.cos(19 * v - 7 * u) * np.cos(14 * u + 10 * v)
         return np.clip(0.5 + 0.35 * grain + 0.25 * np.cos(41 * u + 13 * v) * np.cos(37 * v - 17 * u), 0, 1)
-    if thing.texture == "stripes":
-        along = np.hypot(u, v) if thing.shape == "star" else u + 0.06 * np.cos(4 * v)
-        wave = np.cos(k * along + thing.phase)
+    if thing.texture == "checks":
+        wave = 0.8 * (np.cos(k * u + thing.phase) + np.cos(k * v + thing.phase))
+        wave[_ellipse(u, v, *SHELL) < 0] = -1  # head and flippers are plain
     else:
-        wave = 0.5 * (np.cos(k * u + thing.phase) + np.cos(k * v + thing.phase)) * 1.6
+        wave = np.cos(k * (np.hypot(u, v) if thing.texture == "rings" else u) + thing.phase)
     return np.clip(0.5 + 2.5 * wave, 0, 1)
 
 
@@ -230,7 +243,7 @@ def _paint_thing(thing: Thing, canvas: np.ndarray, labels: np.ndarray, y: np.nda
 def _shade(thing: Thing, u: np.ndarray, v: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Colour (3, h, w) of an object: its pattern, a dark outline, and the eye of a fish."""
     color = _mix(thing.colors, np.broadcast_to(_pattern(thing, u, v), depth.shape))
-    color *= 0.45 + 0.6 * np.clip(depth / 0.12, 0, 1)
+    color *= 0.55 + 0.45 * np.clip(depth / 0.12, 0, 1)
     if thing.shape == "fish":
         r = np.hypot(u - 0.68, v - 0.1)
         color[:, r < 0.13] = 250

@@ -19,9 +19,7 @@ def generate(settings: dict) -> Source:
     size, seed, count = settings["image_size"], settings.get("seed", 0), settings["count"]
     for split in SPLITS:
         if type(count.get(split)) is not int or count[split] < 1:
-            raise UserError(
-                f"count: {split} is {count.get(split)!r}, but must be a number of images, 1 or more"
-            )
+            raise UserError(f"count: {split} is {count.get(split)!r}, but must be a number of images, 1 or more")
     names = {split: [f"{split}_{index:05d}" for index in range(count[split])] for split in SPLITS}
     splits = apply_limits(names, settings)
 
@@ -45,6 +43,4 @@ def draw_scene(seed: int, name: str, side: float) -> reef.Scene:
     """Draw the scene of a sample's name, such as "test_00012"."""
     split, index = name.split("_")
     # PCG64 by name: the stream of default_rng may change between versions of numpy.
-    return reef.draw_scene(
-        np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), int(index)])), side
-    )
+    return reef.draw_scene(np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), int(index)])), side)
