@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -46,16 +47,22 @@ def check(config: dict[str, Any], schema_path: Path | str) -> None:
     misspelt key the nearest allowed one.
     """
     try:
-        validate(config, yaml.safe_load(Path(schema_path).read_text(encoding="utf-8")))
+        validate(config, read_schema(schema_path))
         check_consistency(config)
     except UserError as error:
         raise UserError(one_line(f"configuration: {error}")) from error
 
 
+@cache
+def read_schema(path: Path | str) -> dict[str, Any]:
+    """Read a JSON schema written in YAML."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
 def check_consistency(config: dict[str, Any]) -> None:
     """Check what the schema cannot say: that names are known, and that sizes and options fit together."""
     for name, model in config["models"].items():
-        check_model(f"models.{name}", model)
+        check_model(f"models.{name}", model, config["models"])
     for name, dataset in config["datasets"].items():
         check_dataset(f"datasets.{name}", dataset)
         check_shared_options(f"datasets.{name}.network", dataset["network"], config["models"])
@@ -133,8 +140,12 @@ def check_folder(path: str, dataset: dict[str, Any]) -> None:
         raise UserError(f"{path}.path: {error}") from error
 
 
-def check_model(path: str, model: dict[str, Any]) -> None:
-    """Check that the architecture exists and takes the options."""
+def check_model(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:
+    """Check that the architecture exists and takes the options; of an ensemble, see `check_ensemble`."""
+    if "weights_of" in model or "ensemble" in model:
+        return check_ensemble(path, model, models)
+    if "architecture" not in model:
+        raise UserError(f"{path}.architecture: missing; a model has an architecture, or weights_of and ensemble")
     try:
         factory = find_architecture(model["architecture"])
     except UserError as error:
@@ -146,9 +157,23 @@ def check_model(path: str, model: dict[str, Any]) -> None:
         raise UserError(f"{path}.architecture: {show(model['architecture'])} cannot be a network: {error}") from error
 
 
+def check_ensemble(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:
+    """Check that an ensemble names a network with weights of its own, and says nothing about training."""
+    for key in ("weights_of", "ensemble"):
+        if key not in model:
+            raise UserError(f"{path}.{key}: missing; an ensemble has weights_of and ensemble")
+    network = model["weights_of"]
+    check_known(f"{path}.weights_of", [network], models)
+    if "weights_of" in models[network]:
+        raise UserError(f"{path}.weights_of: models.{network} is an ensemble; name a network with its own weights")
+    for key, unset in {"architecture": None, "options": {}, "scale_jitter": 1}.items():
+        if model.get(key, unset) != unset:
+            raise UserError(f"{path}.{key}: an ensemble has that of models.{network}, its weights_of; remove it")
+
+
 def check_shared_options(path: str, options: dict[str, Any], models: dict[str, dict]) -> None:
     """Raise UserError for an option that no network takes: each takes those that it has, so a typo would be lost."""
-    factories = [find_architecture(model["architecture"]) for model in models.values()]
+    factories = [find_architecture(model["architecture"]) for model in models.values() if "architecture" in model]
     check_option_names(path, options, [*ARCHITECTURES.values(), *factories])
 
 
@@ -165,6 +190,7 @@ def check_option_names(path: str, options: dict[str, Any], factories: Iterable[C
 
 def check_pair(config: dict[str, Any], dataset: str, model: str) -> None:
     """Check that a network can be built with its options, and takes the sizes of the data set."""
+    model = trained_model(config, model)  # errors name the network itself
     settings, options = config["datasets"][dataset], network_options(config, dataset, model)
     factory = find_architecture(config["models"][model]["architecture"])
     if factory in ARCHITECTURES.values():
@@ -204,9 +230,20 @@ def all_runs(config: dict[str, Any]) -> list[tuple[str, str, int]]:
     return list(found)
 
 
+def trained_model(config: dict[str, Any], model: str) -> str:
+    """Return the model whose weights a model uses: its own, but for an ensemble."""
+    return config["models"][model].get("weights_of", model)
+
+
+def all_trainings(config: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Return every (data set, model, seed) that is trained for the runs, once."""
+    runs = all_runs(config)
+    return list(dict.fromkeys((dataset, trained_model(config, model), seed) for dataset, model, seed in runs))
+
+
 def network_options(config: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:
     """Return the options of a network on a data set: its own, and those shared on the data set that it takes."""
-    entry = config["models"][model]
+    entry = config["models"][trained_model(config, model)]
     factory = find_architecture(entry["architecture"])
     return accepted_options(factory, config["datasets"][dataset]["network"], strict=False) | entry["options"]
 

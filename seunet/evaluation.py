@@ -1,6 +1,6 @@
 """Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples to look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.errors import UserError
 from seunet.files import atomic
-from seunet.inference import Tiling, predict
+from seunet.inference import MultiScale, Tiling, predict
 from seunet.metrics import confusion_counts, consistency_counts
 
 COUNTS = ("tp", "fp", "fn", "consistent_pixels", "pixels")
@@ -52,15 +52,19 @@ def evaluate(
     per_image: Path,
     samples: Path,
     device: torch.device | str = "cpu",
+    ensemble: Sequence[float] = (),
 ) -> None:
     """Test the network of the folder `weights` at all scales; write the scores (CSV), the same per image, and samples.
 
-    `run` names the run: dataset, model and seed, the first columns of the scores.
+    `run` names the run: dataset, model and seed, the first columns of the scores. With factors in `ensemble`, the
+    network is tested as a multi-scale ensemble.
     """
     torch.set_num_threads(testing.threads)
     model, description = load_model(weights, device)
     data = Prepared(dataset)
     check_fit(description, data, weights)
+    if ensemble:
+        model = MultiScale(model, ensemble)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     reference = evaluator.classes_at_scale_1()
     counts, kept = {}, {}
@@ -84,9 +88,7 @@ class Evaluator:
     def size(self, scale: float) -> Size:
         """Return height and width of the test images at a nominal scale."""
         multiple = self.testing.size_multiple
-        return rescaled_size(self.data.height, scale, multiple), rescaled_size(
-            self.data.width, scale, multiple
-        )
+        return rescaled_size(self.data.height, scale, multiple), rescaled_size(self.data.width, scale, multiple)
 
     def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.
@@ -103,16 +105,12 @@ class Evaluator:
 
     def classes_at_scale_1(self) -> Tensor:
         """Return the predicted class of every pixel of every test image at scale 1, (N, H, W) uint8."""
-        found = [
-            self.logits(x).argmax(1).byte() for _, x, _ in self.batches((self.data.height, self.data.width))
-        ]
+        found = [self.logits(x).argmax(1).byte() for _, x, _ in self.batches((self.data.height, self.data.width))]
         return torch.cat(found)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
-        return predict(
-            self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling
-        ).float()
+        return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
 
     def test(self, size: Size, reference: Tensor) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size."""
@@ -135,9 +133,7 @@ def check_fit(description: dict, data: Prepared, weights: Path) -> None:
     """Raise UserError when a network was trained on other channels or classes than the data set has."""
     trained, have = description["in_channels"], data.channels
     if trained != have:
-        raise UserError(
-            f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again"
-        )
+        raise UserError(f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again")
     trained, have = description["num_classes"], len(data.classes)
     if trained != have:
         raise UserError(f"{weights}: trained on {trained} classes, the data set has {have}; train again")
@@ -187,9 +183,7 @@ def write_samples(
     kept: dict[Size, dict[str, np.ndarray]],
 ) -> None:
     """Write a few images with mask and prediction at the scales nearest to ¼, ½, 1, 2 and 4."""
-    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [
-        int(np.argmin([h for h, _ in sizes]))
-    ]
+    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [int(np.argmin([h for h, _ in sizes]))]
     logs = np.log2([scales[i] for i in small])
     chosen = sorted({small[int(np.abs(logs - np.log2(scale)).argmin())] for scale in SAMPLE_SCALES})
     arrays = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}

@@ -1,10 +1,12 @@
-"""Prediction of images of any size: whole, or tile by tile where memory is short."""
+"""Prediction of images of any size: whole, tile by tile where memory is short, or as a multi-scale ensemble."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.errors import UserError
 
 
@@ -19,12 +21,45 @@ class Tiling:
     margin: int
 
 
+class MultiScale(nn.Module):
+    """A trained network asked at several scales of the same image, its answers averaged: test-time augmentation.
+
+    Each image is resampled by every factor, to sides rounded to the network's size_multiple; the logits come back
+    bilinearly, and the probabilities are averaged. The result is the logarithm of the average, so it serves as
+    logits. With a tiling, each resampled image is tiled on its own grid: memory stays that of the network's tiles.
+    """
+
+    def __init__(self, model: nn.Module, factors: Sequence[float]):
+        super().__init__()
+        self.model, self.factors = model, tuple(factors)
+        self.size_multiple = getattr(model, "size_multiple", 1)
+
+    def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        mean = sum(self.probabilities(images, factor, tiling) for factor in self.factors) / len(self.factors)
+        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+    def probabilities(self, images: Tensor, factor: float, tiling: "Tiling | None") -> Tensor:
+        """Return what the network says of the images at one factor, as probabilities (N, classes, H, W) float32."""
+        size = tuple(images.shape[-2:])
+        asked = tuple(self.nearest_side(side * factor) for side in size)
+        step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
+        logits = [predict(self.model, rescale_image(part, asked), tiling) for part in images.split(step)]
+        return rescale_logits(torch.cat(logits).float(), size).softmax(1)
+
+    def nearest_side(self, side: float) -> int:
+        """Return the side nearest to this one that the network takes."""
+        return max(1, int(side / self.size_multiple + 0.5)) * self.size_multiple
+
+
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
     With tiles, the result is that of the whole image wherever the margin covers the receptive field.
     """
+    if isinstance(model, MultiScale):
+        return model(images, tiling)
     if tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
         return model(images)
     check_tiling(tiling, getattr(model, "size_multiple", 1))

@@ -93,7 +93,8 @@ def test_the_paper_is_whole():
     config = load(ROOT / "config" / "config.yaml")
     configuration.check(config, SCHEMA)
     runs = configuration.all_runs(config)
-    assert len(runs) == len(set(runs)) == 2 * 7 * 3
+    assert len(runs) == len(set(runs)) == 2 * 10 * 3
+    assert len(configuration.all_trainings(config)) == 2 * 9 * 3  # the ensemble has none of its own
     assert [len(config["datasets"][name]["test_scales"]) for name in ("pet", "hela")] == [17, 11]
 
 

@@ -17,7 +17,8 @@ except UserError as error:
 DATASETS, MODELS = config["datasets"], config["models"]
 RUNS = configuration.all_runs(config)
 RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
-RUN_MODELS = list(dict.fromkeys(model for _, model, _ in RUNS))
+TRAININGS = configuration.all_trainings(config)  # an ensemble has none of its own, but needs that of its network
+TRAINED = {model: configuration.trained_model(config, model) for model in MODELS}
 METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
 TABLES = [f"results/tables/{name}.csv" for name in ("scores", "class_iou", "history")]
 FORMATS = ("png", "svg")
@@ -71,6 +72,12 @@ def testing(wildcards):
     return {key: settings[key] for key in ("test_scales", "size_multiple", "tile")}
 
 
+def weights_of(wildcards):
+    """Return the trained network that an evaluation loads."""
+    folder = f"results/models/{wildcards.dataset}/{TRAINED[wildcards.model]}/seed{wildcards.seed}"
+    return {"weights": f"{folder}/model.safetensors", "description": f"{folder}/model.json"}
+
+
 def threads_of(wildcards):
     """Return the CPU threads of a training or evaluation."""
     return DATASETS[wildcards.dataset]["training"]["threads"]
@@ -85,7 +92,12 @@ def prepared(*splits):
 def looks():
     """Return what decides how models look in figures: of all of them, so that each looks the same in every figure."""
     return {
-        name: {key: model[key] for key in ("label", "architecture", "scale_jitter")} for name, model in MODELS.items()
+        name: {
+            "label": model["label"],
+            "architecture": model.get("architecture"),
+            "scale_jitter": MODELS[TRAINED[name]]["scale_jitter"],
+        }
+        for name, model in MODELS.items()
     }
 
 
@@ -121,7 +133,7 @@ def library(root):
 
 def architecture_sources(wildcards):
     """Return the file of a network of the user's own (package.module:factory), when it lies in this folder."""
-    package, colon, _ = MODELS[wildcards.model]["architecture"].partition(":")
+    package, colon, _ = MODELS[TRAINED[wildcards.model]]["architecture"].partition(":")
     file = Path(*package.split(".")).with_suffix(".py")
     return [str(file)] if colon and file.exists() else []
 
@@ -133,7 +145,7 @@ def models_on(dataset):
 
 def figures_of(dataset):
     """Return the kinds of figures of a data set; the comparison with augmentation needs a jittered network."""
-    jittered = any(MODELS[model]["scale_jitter"] > 1 for model in models_on(dataset))
+    jittered = any(looks()[model]["scale_jitter"] > 1 for model in models_on(dataset))
     return ["iou", "consistency", "predictions"] + ["augmentation"] * jittered
 
 

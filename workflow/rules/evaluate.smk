@@ -6,8 +6,7 @@ rule evaluate:
             "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
         ),
         architecture_sources,
-        weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
-        description="results/models/{dataset}/{model}/seed{seed}/model.json",
+        unpack(weights_of),
         library=library("seunet.evaluation"),
     output:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
@@ -27,6 +26,7 @@ rule evaluate:
     params:
         testing=testing,
         threads=threads_of,
+        ensemble=lambda wildcards: MODELS[wildcards.model].get("ensemble", []),
     script:
         "../scripts/evaluate.py"
 
@@ -34,7 +34,7 @@ rule evaluate:
 rule tables:
     input:
         scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in RUNS],
+        history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in TRAININGS],
         library=library("seunet.tables"),
     output:
         scores="results/tables/scores.csv",
@@ -50,7 +50,7 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
-        labels=labels(RUN_MODELS),
+        labels=labels(model for _, model, _ in RUNS + TRAININGS),
         metrics=METRICS,
     script:
         "../scripts/tables.py"

@@ -12,6 +12,8 @@ rule train:
         "logs/train/{dataset}/{model}/seed{seed}.log",
     benchmark:
         "benchmarks/train/{dataset}/{model}/seed{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(re.escape(name) for name in MODELS if name == TRAINED[name]),
     conda:
         "../../envs/train.yaml"
     threads: threads_of

@@ -18,4 +18,5 @@ with job(snakemake):
         per_image=Path(snakemake.output.per_image),
         samples=Path(snakemake.output.samples),
         device=best_device(),
+        ensemble=snakemake.params.ensemble,
     )
