@@ -5,16 +5,11 @@ Lengths are in *units*: one unit is one pixel of the image at scale 1, so a scen
 of the object, on a grid of samples finer than the pixels, then averaged: texture that a pixel cannot hold
 blurs away, and detail appears when the scene is enlarged. No raster is ever resampled.
 
-Fish and starfish live among pebbles and weed. Colours and sizes are drawn in the same way for all of them,
-and stripes and checks occur on all three shapes, so neither colour, size nor texture alone tells the class:
-
-========  ============  ============
-          stripes       checks
-========  ============  ============
-fish      striped fish  checked fish
-star      starfish      starfish
-pebble    reef          reef
-========  ============  ============
+Three animals live among pebbles and weed, told apart by their outline and their pattern: striped fish, turtles
+with a checked shell, starfish with rings. Colours and sizes are drawn in the same way for all of them, so neither
+tells the class; sizes vary mildly, so that training images do not already hold other scales. Animals are bright
+and the ground is dark at every scale. Were the ground told by its smoothness instead, the enlarged inside of an
+animal would be taken for ground at the finest scale of a scale-equivariant network, and win its maximum.
 """
 
 from collections.abc import Callable
@@ -25,7 +20,7 @@ import numpy as np
 CLASSES = ["reef", "fish", "turtle", "starfish"]
 
 RADIUS = (9.0, 11.5)  # of every object, in units: sizes vary mildly around one scale
-PERIOD = 0.6  # of stripes and checks, in radii: about 6 pixels at scale 1
+PERIOD = 0.6  # of stripes, checks and rings, in radii: about 6 pixels at scale 1
 DENSITY = 1 / 110  # attempts to place an object, per square unit
 SPACING = 1.5  # least distance of two centres, in mean radii: objects overlap a little
 CAUSTIC = 30  # brightness of the light lines on the ground
@@ -124,8 +119,9 @@ def _apart(a: Thing, b: Thing) -> bool:
 
 
 # ---------------------------------------------------------------- forms, in coordinates of the object
+#
 # Each gives the distance to the outline in radii, positive inside (near the outline; a bound elsewhere).
-# u points to the head, v to the side; the sizes in front make the areas of the three alike.
+# u points to the head, v to the side; the the numbers make their areas alike.
 
 
 SHELL = (0.68, 0.6)  # half axes of a turtle's
@@ -170,7 +166,7 @@ FORMS: dict[str, Callable] = {"fish": _fish, "turtle": _turtle, "star": _star, "
 
 
 def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
-    """Share of the second colour, 0 to 1. Stripes and checks have the same period and the same mean."""
+    """Share of the second colour, 0 to 1. Stripes, checks and rings have one period and one mean."""
     k = 2 * np.pi / PERIOD
     if thing.texture == "plain":
         return 0.0
