@@ -1,6 +1,8 @@
 # The benchmark: archive → prepared arrays → weights → scores → tables → figures.
 from snakemake.utils import min_version
 
+from seunet.device import visible_cards
+
 min_version("9.0")
 
 
@@ -8,6 +10,9 @@ configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
+
+
+container: "seunet.sif"  # for --sdm apptainer alone: docs/cluster.md
 
 
 include: "workflow/rules/common.smk"
@@ -21,6 +26,11 @@ localrules:
     all,
     download,
     tables,
+
+
+onstart:
+    if workflow.local_exec and not visible_cards():
+        logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
 
 
 rule all:
