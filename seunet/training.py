@@ -33,7 +33,8 @@ class Training:
     """How a network is trained: the `training` mapping of a data set and the scale jittering of a model.
 
     schedule: "plateau" (×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6),
-    "exponential" (÷10 per 100 epochs, from epoch 2 on) or "constant". weight_decay: as in torch.optim.AdamW,
+    "exponential" (÷10 per 100 epochs, from epoch 2 on), "cosine" (to zero over all epochs, for short trainings) or
+    "constant". weight_decay: as in torch.optim.AdamW,
     multiplied by the learning rate. precision: "float32", or "bfloat16" for autocast. threads: of the CPU; part
     of the settings because the order of sums, and so the last bits of the weights, depends on it.
     """
@@ -94,7 +95,9 @@ def train(
         started = time.monotonic()
         loss = train_epoch(run, data, device)
         seconds = time.monotonic() - started
-        run.finish_epoch(loss, *validate(model, data, training, device), seconds, len(data.train[0]))
+        val_loss, val_metric = validate(model, data, training, device)
+        check_finite(val_loss, "validation loss", f"epoch {run.epoch + 1}")
+        run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
         write_history(folder / "history.csv", run.history)
         save_state(folder / "last.pt", run.state(description))
         report(run.history[-1], training.epochs)
@@ -112,7 +115,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
-        self.schedule = SCHEDULES[training.schedule](self.optimizer)
+        self.schedule = SCHEDULES[training.schedule](self.optimizer, training.epochs)
         self.generator = torch.Generator().manual_seed(seed)  # order of the images, and augmentation
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -170,13 +173,15 @@ class Run:
 
 
 SCHEDULES = {
-    "plateau": lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.1, patience=30, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
+    # torch drops after patience + 1 epochs without improvement
+    "plateau": lambda optimizer, epochs: torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.1, patience=29, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
     ),
-    "exponential": lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(
+    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(
         optimizer, gamma=10 ** (-1 / 100)
     ),
-    "constant": lambda optimizer: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
+    "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
+    "constant": lambda optimizer, epochs: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
 }
 
 
@@ -190,13 +195,17 @@ def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
     for indices in tqdm(batches, desc=f"epoch {run.epoch + 1}", leave=False, disable=not sys.stderr.isatty()):
         x, y = run.training.augmentation(*load_batch(images, masks, indices, device), run.generator)
         loss = training_step(run, x, y)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} in epoch {run.epoch + 1}, step {len(losses) + 1}: training stopped; "
-                "lower training.learning_rate (or look at the images)"
-            )
+        check_finite(loss, "loss", f"epoch {run.epoch + 1}, step {len(losses) + 1}")
         losses.append(loss)
     return float(np.mean(losses))
+
+
+def check_finite(loss: float, name: str, place: str) -> None:
+    """Raise UserError when a loss is NaN or infinite: nothing good can follow."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the {name} is {loss} in {place}: training stopped; lower training.learning_rate (or look at the images)"
+        )
 
 
 def training_step(run: Run, x: Tensor, y: Tensor) -> float:
