@@ -121,7 +121,7 @@ def _apart(a: Thing, b: Thing) -> bool:
 # ---------------------------------------------------------------- forms, in coordinates of the object
 #
 # Each gives the distance to the outline in radii, positive inside (near the outline; a bound elsewhere).
-# u points to the head, v to the side; the the numbers make their areas alike.
+# u points to the head, v to the side; the numbers make their areas alike.
 
 
 SHELL = (0.68, 0.6)  # half axes of a turtle's
