@@ -26,6 +26,7 @@ localrules:
     all,
     download,
     tables,
+    claims,
 
 
 onstart:

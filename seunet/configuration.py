@@ -7,16 +7,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import torch
 import yaml
 from torch import nn
 
 from seunet.data import folder, hela, pet, reef
 from seunet.data.prepared import SOURCES
+from seunet.data.rescaling import rescaled_size
 from seunet.data.source import random_split
 from seunet.errors import UserError
 from seunet.models import ARCHITECTURES, accepted_options, find_architecture
 from seunet.schema import one_line, show, suggestion, validate
+from seunet.tables import unseen_scales
 
 PREPARATION = (
     "source",
@@ -69,6 +72,8 @@ def check_consistency(config: dict[str, Any]) -> None:
     for i, run in enumerate(config["runs"]):
         check_known(f"runs[{i}].datasets", run["datasets"], config["datasets"])
         check_known(f"runs[{i}].models", run["models"], config["models"])
+    for i, claim in enumerate(config["claims"]):
+        check_claim(f"claims[{i}]", claim, config)
     for dataset, model in dict.fromkeys(run[:2] for run in all_runs(config)):
         check_pair(config, dataset, model)
 
@@ -171,6 +176,15 @@ def check_ensemble(path: str, model: dict[str, Any], models: dict[str, dict]) ->
             raise UserError(f"{path}.{key}: an ensemble has that of models.{network}, its weights_of; remove it")
 
 
+def check_claim(path: str, claim: dict[str, Any], config: dict[str, Any]) -> None:
+    """Check that a claim compares two models that there are, on data sets that there are."""
+    for role in ("better", "worse"):
+        check_known(f"{path}.{role}", [claim[role]], config["models"])
+    if claim["better"] == claim["worse"]:
+        raise UserError(f"{path}.worse: {show(claim['worse'])} is better already; compare two models")
+    check_known(f"{path}.datasets", claim.get("datasets", []), config["datasets"])
+
+
 def check_shared_options(path: str, options: dict[str, Any], models: dict[str, dict]) -> None:
     """Raise UserError for an option that no network takes: each takes those that it has, so a typo would be lost."""
     factories = [find_architecture(model["architecture"]) for model in models.values() if "architecture" in model]
@@ -239,6 +253,32 @@ def all_trainings(config: dict[str, Any]) -> list[tuple[str, str, int]]:
     """Return every (data set, model, seed) that is trained for the runs, once."""
     runs = all_runs(config)
     return list(dict.fromkeys((dataset, trained_model(config, model), seed) for dataset, model, seed in runs))
+
+
+def claims_to_test(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each claim on each data set where both its models are run with a common seed and tested at unseen scales.
+
+    With the keys claim, dataset, better, worse and seeds, the common ones in increasing order.
+    """
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for dataset, model, seed in all_runs(config):
+        seeds.setdefault((dataset, model), set()).add(seed)
+    found = []
+    for claim in config["claims"]:
+        better, worse = claim["better"], claim["worse"]
+        for dataset in claim.get("datasets", config["datasets"]):
+            common = sorted(seeds.get((dataset, better), set()) & seeds.get((dataset, worse), set()))
+            if common and has_unseen_scales(config["datasets"][dataset]):
+                pair = {"better": better, "worse": worse, "seeds": common}
+                found.append({"claim": claim["claim"], "dataset": dataset} | pair)
+    return found
+
+
+def has_unseen_scales(dataset: dict[str, Any]) -> bool:
+    """Tell whether a data set is tested at scales that are not as good as seen in training."""
+    size, multiple = dataset["image_size"], dataset["size_multiple"]
+    true_scales = [rescaled_size(size, scale, multiple) / size for scale in dataset["test_scales"]]
+    return len(unseen_scales(np.array(true_scales))[0]) > 0
 
 
 def network_options(config: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:

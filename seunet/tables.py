@@ -7,6 +7,7 @@ become IoU = tp / (tp + fp + fn) per class, the data set's metric, and the consi
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from seunet.errors import UserError
@@ -17,11 +18,13 @@ SIZE = ["scale", "height", "width"]
 COUNTS = ["tp", "fp", "fn", "consistent_pixels", "pixels"]
 HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
 HISTORY += ["peak_memory_mb"]
-TEXT = {"dataset", "model", "label", "class"}
+TEXT = {"dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
+SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
 
 SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistency"]
 CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
 HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
+EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
 
 Metric = str | Mapping[str, str]  # "mean_iou" or {"iou": class name}
 
@@ -47,12 +50,8 @@ def collect_scores(
     if (repeated := counts.duplicated([*RUN, "scale", "class"])).any():
         row = counts[repeated].iloc[0]
         run = f"{row['dataset']}/{row['model']}/seed{row['seed']}"
-        raise UserError(
-            f"score files: {run} has two rows for scale {row['scale']} and class '{row['class']}'"
-        )
-    counts["iou"] = counts["tp"] / (
-        counts["tp"] + counts["fp"] + counts["fn"]
-    )  # 0 / 0 is NaN: an absent class
+        raise UserError(f"score files: {run} has two rows for scale {row['scale']} and class '{row['class']}'")
+    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])  # 0 / 0 is NaN: an absent class
     scores = [score_rows(rows, name, metrics) for name, rows in counts.groupby("dataset", sort=False)]
     write_table(pd.concat(scores)[SCORES_COLUMNS], scores_path)
     write_table(counts[CLASS_IOU_COLUMNS], class_iou_path)
@@ -67,9 +66,7 @@ def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]
         scored = counts[counts["class"] == metric["iou"]]
         if scored.empty:
             known = ", ".join(counts["class"].unique())
-            raise UserError(
-                f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}"
-            )
+            raise UserError(f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}")
     elif metric != "mean_iou":
         raise UserError(f"metric of {dataset}: {metric!r} is neither mean_iou nor {{iou: class name}}")
     # The mean skips NaN: classes that are in neither target nor prediction.
@@ -79,9 +76,7 @@ def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]
     return pd.DataFrame({"iou": iou, "consistency": consistency}).reindex(pixels.index).reset_index()
 
 
-def collect_history(
-    history_files: Iterable[Path | str], labels: Mapping[str, str], history_path: Path | str
-) -> None:
+def collect_history(history_files: Iterable[Path | str], labels: Mapping[str, str], history_path: Path | str) -> None:
     """Write the training histories of all runs into one table, one row per run and epoch.
 
     The files are `…/{dataset}/{model}/seed{seed}/history.csv`: what a run is called is read from its folders.
@@ -95,6 +90,16 @@ def collect_history(
         run = {"dataset": dataset, "model": model, "seed": int(seed.removeprefix("seed"))}
         histories.append(read_table(path, HISTORY).assign(**run))
     write_table(add_labels(concatenate(histories, "histories"), labels)[HISTORY_COLUMNS], history_path)
+
+
+def collect_equivariance(files: Iterable[Path | str], labels: Mapping[str, str], path: Path | str) -> None:
+    """Write the errors of all runs into one table, one row per run, scale and stage; `position` is the stage's place.
+
+    Raises UserError when a file is missing, empty or lacks a column, and for an unknown model.
+    """
+    errors = concatenate([read_table(file, [*RUN, "scale", "stage", "error"]) for file in files], "equivariance files")
+    errors["position"] = errors.groupby([*RUN, "scale"]).cumcount()
+    write_table(add_labels(errors, labels)[EQUIVARIANCE_COLUMNS], path)
 
 
 def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
@@ -116,6 +121,21 @@ def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
     return kept.drop(columns="rounding").sort_index()
 
 
+def unseen_scales(true_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the true scales (K,) are unseen, each once, as indices, and their weights in a mean.
+
+    Each octave counts alike: a scale has the width, on a logarithmic axis, of what lies nearer to it than to its
+    neighbours; the outermost ones reach out as far as in. Equal steps have equal weights.
+    """
+    unique, first = np.unique(true_scales, return_index=True)
+    octaves = np.log2(unique)
+    unseen = np.abs(octaves) > np.log2(SEEN)
+    if not unseen.any() or len(unique) == 1:
+        return first[unseen], np.ones(unseen.sum())
+    widths = np.gradient(octaves)[unseen]
+    return first[unseen], widths / widths.sum()
+
+
 def read_table(path: Path | str, columns: list[str]) -> pd.DataFrame:
     """Read `columns` of a CSV file; UserError when it is missing, empty, lacks one or has bad numbers."""
     numbers = [column for column in columns if column not in TEXT]
@@ -130,9 +150,7 @@ def read_table(path: Path | str, columns: list[str]) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run the step that writes it") from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: empty or not a CSV table; delete it and run the step that writes it"
-        ) from error
+        raise UserError(f"{path}: empty or not a CSV table; delete it and run the step that writes it") from error
     if missing := [column for column in columns if column not in table.columns]:
         raise UserError(f"{path}: column '{missing[0]}' is missing; expected {', '.join(columns)}")
     if table.empty:

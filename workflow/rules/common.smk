@@ -20,7 +20,8 @@ RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
 TRAININGS = configuration.all_trainings(config)  # an ensemble has none of its own, but needs that of its network
 TRAINED = {model: configuration.trained_model(config, model) for model in MODELS}
 METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
-TABLES = [f"results/tables/{name}.csv" for name in ("scores", "class_iou", "history")]
+CLAIMS = configuration.claims_to_test(config)
+TABLES = [f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history"] + ["claims"] * bool(CLAIMS)]
 FORMATS = ("png", "svg")
 
 
@@ -152,7 +153,19 @@ def figures_of(dataset):
 def figure_files():
     """Return all figures, as PNG and SVG."""
     names = [f"{dataset}_{kind}" for dataset in RUN_DATASETS for kind in figures_of(dataset)]
-    return [f"results/figures/{name}.{suffix}" for name in [*names, "training_curves"] for suffix in FORMATS]
+    names += ["training_curves"] + ["claims"] * bool(CLAIMS)
+    return [f"results/figures/{name}.{suffix}" for name in names for suffix in FORMATS]
+
+
+def claim_files():
+    """Return the counts per image of every run that a claim is about."""
+    runs = [
+        (claim["dataset"], claim[role], seed)
+        for claim in CLAIMS
+        for role in ("better", "worse")
+        for seed in claim["seeds"]
+    ]
+    return [f"results/scores/{dataset}/{model}/seed{seed}.npz" for dataset, model, seed in dict.fromkeys(runs)]
 
 
 def figure_inputs(wildcards):

@@ -54,3 +54,25 @@ rule tables:
         metrics=METRICS,
     script:
         "../scripts/tables.py"
+
+
+rule claims:
+    input:
+        per_image=claim_files(),
+        library=library("seunet.claims"),
+    output:
+        "results/tables/claims.csv",
+    log:
+        "logs/claims/claims.log",
+    benchmark:
+        "benchmarks/claims/claims.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        claims=CLAIMS,
+        metrics=METRICS,
+    script:
+        "../scripts/claims.py"

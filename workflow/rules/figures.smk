@@ -58,3 +58,28 @@ rule training_curves:
         metrics=METRICS,
     script:
         "../scripts/training_curves.py"
+
+
+rule claims_figure:
+    input:
+        claims="results/tables/claims.csv",
+        library=library("seunet.figures"),
+    output:
+        report(
+            "results/figures/claims.png",
+            caption="../report/claims.rst",
+            category="all data sets",
+            labels={"figure": "claims"},
+        ),
+        "results/figures/claims.svg",
+    log:
+        "logs/claims_figure/claims.log",
+    benchmark:
+        "benchmarks/claims_figure/claims.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/claims_figure.py"
