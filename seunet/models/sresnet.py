@@ -97,6 +97,11 @@ class SResNet(nn.Module):
         self.upsample = nn.Upsample(scale_factor=8, mode="nearest")
         initialise(self)
 
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the modules whose outputs are the network's stages, in forward order."""
+        blocks = {f"block {i}": block for i, block in enumerate(self.blocks, 1)}
+        return {"lifting": self.lift, **blocks, "logits": self}
+
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)

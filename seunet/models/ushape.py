@@ -79,6 +79,12 @@ class UShape(nn.Module):
         """Sides of an image must be multiples of this."""
         return self.multiple_of(self.depth)
 
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the modules whose outputs are the network's stages, in forward order."""
+        encoder = {f"encoder {i}": level for i, level in enumerate(self.encoder, 1)}
+        decoder = {f"decoder {i}": fusion for i, fusion in enumerate(self.fusions, 1)}
+        return {"stem": self.stem, **encoder, **decoder, "head": self.head, "logits": self}
+
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
