@@ -1,13 +1,15 @@
 """Weights with what it takes to rebuild their network, and the state from which a training resumes."""
 
 import hashlib
+import io
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from seunet.errors import UserError
@@ -16,10 +18,13 @@ from seunet.models import build_model
 
 
 def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> None:
-    """Write model.safetensors, then model.json. `description` holds at least what `load_model` reads."""
+    """Write model.safetensors, then model.json. `description` holds at least what `load_model` reads.
+
+    Bytes are made first, then written: on a full disk the writers of torch and safetensors raise no OSError.
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with atomic(folder / "model.safetensors") as path:
-        save_file(weights, path)
+        path.write_bytes(save(weights))
     with atomic(folder / "model.json") as path:
         path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -30,25 +35,26 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     Raises UserError when a file is missing or damaged, or when the weights do not fit the network.
     """
     description = read_description(folder / "model.json")
-    model = build_model(
-        description["architecture"],
-        description["in_channels"],
-        description["num_classes"],
-        **description["options"],
-    )
+    try:
+        model = build_model(
+            description["architecture"],
+            description["in_channels"],
+            description["num_classes"],
+            **description["options"],
+        )
+    except UserError as error:
+        raise UserError(f"{folder / 'model.json'}: {error}") from error
     path = folder / "model.safetensors"
     try:
         weights = load_file(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; train the model first") from error
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: not a whole safetensors file ({error}); delete it and train again"
-        ) from error
+        raise UserError(f"{path}: not a whole safetensors file ({error}); delete it and train again") from error
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        problem = textwrap.shorten(str(error).partition("\n")[2] or str(error), 200)  # torch names every tensor
         raise UserError(f"{path}: the weights do not fit the network of model.json: {problem}") from error
     return model.to(device).eval(), description
 
@@ -61,16 +67,18 @@ def read_description(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; train the model first") from error
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and train again") from error
-    for key in ("architecture", "in_channels", "num_classes", "options"):
-        if key not in description:
-            raise UserError(f"{path}: the key {key!r} is missing; delete it and train again")
+    for key, kind in {"architecture": str, "in_channels": int, "num_classes": int, "options": dict}.items():
+        if not isinstance(description, dict) or not isinstance(description.get(key), kind):
+            raise UserError(f"{path}: the key {key!r} is missing or wrong; delete it and train again")
     return description
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the resume state of a training: whole, or not at all."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     with atomic(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -79,12 +87,13 @@ def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
+        stored_hash, stored = state["hash"], json.loads(state["settings"])
     except Exception as error:  # torch.load raises many kinds; all mean the same to a user
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole resume state ({reason}); delete it to train anew") from error
-    if state["hash"] != settings_hash(settings):
+    if stored_hash != settings_hash(settings):
         raise UserError(
-            f"{path}: belongs to other settings ({difference(json.loads(state['settings']), settings)}); "
+            f"{path}: belongs to other settings ({difference(stored, json.loads(canonical(settings)))}); "
             "restore them to resume, or delete the file to train anew"
         )
     return state

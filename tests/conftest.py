@@ -1,4 +1,4 @@
-"""Shared fixtures: small thread count, the golden values, the real archives."""
+"""Shared fixtures: small thread count, the golden values, the real archives, a tiny prepared data set."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,14 @@ ROOT = Path(__file__).parent.parent
 GOLDEN_DIR = Path(os.environ.get("GOLDEN_DIR", ROOT / "tests" / "golden"))
 MIRROR = ROOT.parent / "shared" / "data"
 
+TINY = {
+    "source": "shapes",
+    "count": {"train": 6, "val": 2, "test": 3},
+    "image_size": 32,
+    "test_scales": [0.5, 1, 2],
+    "size_multiple": 8,
+}
+
 torch.set_num_threads(2)
 
 
@@ -19,3 +27,13 @@ def mirror() -> Path:
     if not (MIRROR / "mirror.yaml").exists():
         pytest.skip(f"{MIRROR} is absent: the real archives are not on this machine")
     return MIRROR
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """Return a prepared data set of a few generated images of 32 pixels, without renderings at other sizes."""
+    from seunet.data.prepared import prepare
+
+    folder = tmp_path_factory.mktemp("tiny") / "reef"
+    prepare("reef", TINY, {}, folder)
+    return folder

@@ -42,7 +42,9 @@ class GaussianLifting(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (S, N, C, H, W)."""
-        return stack_scales([image] + [blur(image, self.kernel(s, image)) for s in range(1, self.num_scales)])
+        # in float32 under autocast too: bfloat16 is too coarse for a Gaussian, and hangs in oneDNN on some CPUs
+        with torch.autocast(image.device.type, enabled=False):
+            return stack_scales([image] + [blur(image, self.kernel(s, image)) for s in range(1, self.num_scales)])
 
     def kernel(self, scale: int, image: Tensor) -> Tensor:
         """Return the 1-D kernels of a scale ≥ 1, one per channel: (C, 2r + 1), each with sum 1."""
