@@ -27,6 +27,7 @@ localrules:
     download,
     tables,
     claims,
+    equivariance_table,
 
 
 onstart:

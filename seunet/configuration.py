@@ -96,6 +96,8 @@ def check_dataset(path: str, dataset: dict[str, Any]) -> None:
     crop = dataset["training"]["crop"]
     if crop is not None and crop > size:
         raise UserError(f"{path}.training.crop: {crop} is larger than image_size {size}; use at most {size}")
+    if 1 in dataset["equivariance_scales"]:
+        raise UserError(f"{path}.equivariance_scales: 1 is what the others are compared with; remove it")
     tile = dataset["tile"]
     for key in tile or ():
         if tile[key] % multiple:

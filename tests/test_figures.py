@@ -11,7 +11,7 @@ from PIL import Image
 from seunet import figures
 from seunet.errors import UserError
 from seunet.figures import gallery, style
-from seunet.tables import HISTORY_COLUMNS, SCORES_COLUMNS
+from seunet.tables import EQUIVARIANCE_COLUMNS, HISTORY_COLUMNS, SCORES_COLUMNS
 
 MODELS = {
     "unet": {"label": "U-Net", "architecture": "unet"},
@@ -119,9 +119,7 @@ def test_many_models_are_told_apart():
 
 
 def test_mean_and_range_over_seeds(tmp_path, drawn):
-    figures.draw_iou(
-        score_table(tmp_path, ["unet"], (0, 1, 3)), "toy", MODELS, "mean_iou", [tmp_path / "f.png"]
-    )
+    figures.draw_iou(score_table(tmp_path, ["unet"], (0, 1, 3)), "toy", MODELS, "mean_iou", [tmp_path / "f.png"])
     figures.draw_iou(score_table(tmp_path, ["unet"]), "toy", MODELS, "mean_iou", [tmp_path / "f.png"])
     several, single = (figure.axes[0] for figure in drawn)
     middle = 3  # at scale 1: .70, .71, .73
@@ -135,9 +133,7 @@ def test_mean_and_range_over_seeds(tmp_path, drawn):
 
 @pytest.mark.parametrize("count", [1, 2, 12])
 def test_width_fits_the_column_and_the_legend_the_figure(tmp_path, drawn, count):
-    models = {
-        f"m{i}": {"label": f"A network of kind number {i}", "architecture": "unet"} for i in range(count)
-    }
+    models = {f"m{i}": {"label": f"A network of kind number {i}", "architecture": "unet"} for i in range(count)}
     figures.draw_augmentation(score_table(tmp_path, models), "toy", models, "mean_iou", [tmp_path / "g.png"])
     with Image.open(tmp_path / "g.png") as image:
         assert image.width == pytest.approx(style.COLUMN * style.DPI, abs=1)
@@ -214,3 +210,59 @@ def test_errors_say_what_to_do(tmp_path):
     with pytest.raises(UserError, match="'image_0' is missing"):
         figures.draw_predictions({"unet": tmp_path / "c.npz"}, "toy", MODELS, out)
     assert not out[0].exists()
+
+
+def equivariance_table(folder: Path, seeds=(0, 1)) -> Path:
+    stages = {"unet": ["stem", "head", "logits"], "sresnet": ["lifting", "block 1", "block 2", "logits"]}
+    rows = [
+        (
+            dataset,
+            model,
+            model,
+            seed,
+            scale,
+            stage,
+            i,
+            np.nan if stage == "lifting" and scale == 4 else 0.1 * (i + scale),
+        )
+        for dataset in ("toy", "other")
+        for model in MODELS
+        for seed in seeds
+        for scale in (0.25, 0.5, 2.0, 4.0)
+        for i, stage in enumerate(stages.get(model, ["logits"]))
+    ]
+    path = folder / "equivariance.csv"
+    pd.DataFrame(rows, columns=EQUIVARIANCE_COLUMNS).to_csv(path, index=False)
+    return path
+
+
+def test_equivariance_has_a_panel_per_model_and_the_same_axes(tmp_path, drawn):
+    paths = [tmp_path / "equivariance.png", tmp_path / "equivariance.svg"]
+    figures.draw_equivariance(equivariance_table(tmp_path), MODELS, paths)
+    assert all(path.stat().st_size > 0 for path in paths)
+    panels = drawn[0].axes
+    assert [axes.get_title("left") for axes in panels] == ["U-Net", "U-Net, jittering 2", "SResNet", "SEU-Net"] * 2
+    assert len({(axes.get_xlim(), axes.get_ylim(), axes.get_yscale()) for axes in panels}) == 1
+    ticks = [tick.get_text() for tick in panels[2].get_xticklabels()]
+    assert ticks == ["lifting", "block 1", "block 2", "logits"]
+    assert [line.get_xdata()[-1] for line in panels[0].get_lines()] == [0] * 4  # the logits of all networks
+    assert [len(line.get_xdata()) for line in panels[2].get_lines()] == [4, 4, 4, 3]  # one is not measured
+    assert len(panels[0].collections) == 4  # bands over two seeds
+
+
+def test_scales_of_equivariance_are_told_apart(tmp_path, drawn):
+    figures.draw_equivariance(equivariance_table(tmp_path, seeds=(0,)), MODELS, [tmp_path / "a.png"])
+    lines = drawn[0].axes[0].get_lines()
+    assert [line.get_marker() for line in lines] == ["v", "v", "^", "^"]
+    assert len({line.get_color() for line in lines}) == 4
+    legend = drawn[0].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["×¼", "×½", "×2", "×4"]
+
+
+def test_equivariance_where_nothing_could_be_measured(tmp_path):
+    table = pd.read_csv(equivariance_table(tmp_path)).assign(error=np.nan)
+    table.to_csv(tmp_path / "empty.csv", index=False)
+    with pytest.raises(UserError, match="no error at any scale"):
+        figures.draw_equivariance(tmp_path / "empty.csv", MODELS, [tmp_path / "empty.png"])
+    table.assign(error=0.0).to_csv(tmp_path / "zero.csv", index=False)
+    figures.draw_equivariance(tmp_path / "zero.csv", MODELS, [tmp_path / "zero.png"])

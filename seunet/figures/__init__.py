@@ -1,12 +1,13 @@
 """Figures for a paper, drawn from tables and samples alone.
 
 `style` has what they share, `curves` metric and consistency against scale, `gallery` predictions side by side,
-`training` the training curves, `claims` differences with their intervals. Every function writes its figure under all
-paths it is given (.png, .svg).
+`training` the training curves, `claims` differences with their intervals, `equivariance` the errors of trained
+networks. Every function writes its figure under all paths it is given (.png, .svg).
 """
 
 from seunet.figures.claims import draw_claims
 from seunet.figures.curves import draw_augmentation, draw_consistency, draw_iou
+from seunet.figures.equivariance import draw_equivariance
 from seunet.figures.gallery import draw_predictions
 from seunet.figures.training import draw_training_curves
 
@@ -14,6 +15,7 @@ __all__ = [
     "draw_augmentation",
     "draw_claims",
     "draw_consistency",
+    "draw_equivariance",
     "draw_iou",
     "draw_predictions",
     "draw_training_curves",

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from seunet.errors import UserError
 from seunet.figures import style
 from seunet.figures.curves import band_note, draw_band, power_label
 from seunet.tables import EQUIVARIANCE_COLUMNS, read_table
@@ -32,7 +33,7 @@ def draw_equivariance(
     """Draw the relative error of every stage, a line per scale: a panel per model, a block of them per data set.
 
     `errors` is the table of `collect_equivariance`, `models` the whole `models` section of the configuration. All
-    panels have the same axes. Raises UserError when no model has results.
+    panels have the same axes. Raises UserError when no model has results, or no scale any error.
     """
     table = read_table(errors, EQUIVARIANCE_COLUMNS)
     styles = style.model_styles(models)
@@ -42,6 +43,8 @@ def draw_equivariance(
     last = table.groupby(["dataset", "model"])["position"].transform("max")
     table = table.assign(place=table["position"] - last, error=table["error"].clip(lower=LOWEST))
     looks = scale_looks(table[np.isfinite(table["error"])]["scale"])
+    if not looks:
+        raise UserError(f"{errors}: no error at any scale; choose equivariance_scales that fit the size of the images")
     with matplotlib.rc_context(style.RC):
         blocks = dict(iter(table.groupby("dataset", sort=False)))
         names = {name: [model for model in shown if model in set(rows["model"])] for name, rows in blocks.items()}
@@ -106,7 +109,7 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, looks: Mapping[float, dict[str, A
 def share_axes(panels: Mapping[Any, Axes], table: pd.DataFrame) -> None:
     """Give all panels the same axes: stages up to the logits, and errors on a logarithmic axis."""
     errors = table["error"][np.isfinite(table["error"])]
-    low, high = (errors.min() / 1.15, errors.max() * 1.15) if len(errors) else (0.1, 1)
+    low, high = errors.min() / 1.15, errors.max() * 1.15
     for axes in panels.values():
         axes.set_xlim(table["place"].min() - 0.5, 0.5)
         axes.set_yscale("log")

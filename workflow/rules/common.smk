@@ -21,7 +21,8 @@ TRAININGS = configuration.all_trainings(config)  # an ensemble has none of its o
 TRAINED = {model: configuration.trained_model(config, model) for model in MODELS}
 METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
 CLAIMS = configuration.claims_to_test(config)
-TABLES = [f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history"] + ["claims"] * bool(CLAIMS)]
+TABLES = [f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history", "equivariance"]]
+TABLES += ["results/tables/claims.csv"] * bool(CLAIMS)
 FORMATS = ("png", "svg")
 
 
@@ -71,6 +72,11 @@ def testing(wildcards):
     """Return what the scores depend on."""
     settings = DATASETS[wildcards.dataset]
     return {key: settings[key] for key in ("test_scales", "size_multiple", "tile")}
+
+
+def measuring(wildcards):
+    """Return what the errors of equivariance depend on: as `testing`, at scales of their own."""
+    return testing(wildcards) | {"test_scales": DATASETS[wildcards.dataset]["equivariance_scales"]}
 
 
 def weights_of(wildcards):
@@ -153,7 +159,7 @@ def figures_of(dataset):
 def figure_files():
     """Return all figures, as PNG and SVG."""
     names = [f"{dataset}_{kind}" for dataset in RUN_DATASETS for kind in figures_of(dataset)]
-    names += ["training_curves"] + ["claims"] * bool(CLAIMS)
+    names += ["training_curves", "equivariance"] + ["claims"] * bool(CLAIMS)
     return [f"results/figures/{name}.{suffix}" for name in names for suffix in FORMATS]
 
 

@@ -31,6 +31,57 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
+rule equivariance:
+    input:
+        prepared("test"),
+        lambda wildcards: (
+            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
+        ),
+        architecture_sources,
+        unpack(weights_of),
+        library=library("seunet.equivariance"),
+    output:
+        "results/equivariance/{dataset}/{model}/seed{seed}.csv",
+    log:
+        "logs/equivariance/{dataset}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/equivariance/{dataset}/{model}/seed{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: threads_of
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        gpu=1,
+    params:
+        measuring=measuring,
+        threads=threads_of,
+        ensemble=lambda wildcards: MODELS[wildcards.model].get("ensemble", []),
+    script:
+        "../scripts/equivariance.py"
+
+
+rule equivariance_table:
+    input:
+        errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
+        library=library("seunet.tables"),
+    output:
+        "results/tables/equivariance.csv",
+    log:
+        "logs/equivariance_table/equivariance_table.log",
+    benchmark:
+        "benchmarks/equivariance_table/equivariance_table.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        labels=labels(model for _, model, _ in RUNS),
+    script:
+        "../scripts/equivariance_table.py"
+
+
 rule tables:
     input:
         scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],

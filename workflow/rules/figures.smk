@@ -83,3 +83,30 @@ rule claims_figure:
         runtime=30,
     script:
         "../scripts/claims_figure.py"
+
+
+rule equivariance_figure:
+    input:
+        errors="results/tables/equivariance.csv",
+        library=library("seunet.figures"),
+    output:
+        report(
+            "results/figures/equivariance.png",
+            caption="../report/equivariance.rst",
+            category="all data sets",
+            labels={"figure": "equivariance"},
+        ),
+        "results/figures/equivariance.svg",
+    log:
+        "logs/equivariance_figure/equivariance_figure.log",
+    benchmark:
+        "benchmarks/equivariance_figure/equivariance_figure.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        models=looks(),
+    script:
+        "../scripts/equivariance_figure.py"

@@ -1,0 +1,21 @@
+"""Measure how far every stage of one trained network is from equivariance."""
+
+from pathlib import Path
+
+from job import job
+
+with job(snakemake):
+    from seunet.device import best_device
+    from seunet.equivariance import measure
+    from seunet.evaluation import Testing
+
+    run = snakemake.wildcards
+    measure(
+        weights=Path(snakemake.input.weights).parent,
+        dataset=Path(snakemake.input[0]).parent,
+        testing=Testing.of(snakemake.params.measuring, snakemake.params.threads),
+        run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
+        path=Path(snakemake.output[0]),
+        device=best_device(),
+        ensemble=snakemake.params.ensemble,
+    )

@@ -1,0 +1,8 @@
+"""Draw the errors of equivariance of all runs."""
+
+from job import job
+
+with job(snakemake):
+    from seunet.figures import draw_equivariance
+
+    draw_equivariance(snakemake.input.errors, snakemake.params.models, list(snakemake.output))
