@@ -63,7 +63,7 @@ def test_trainings_survive_the_cluster(cluster, tmp_path):
         wait(lambda: resumed_after(disturbed, 0) > epoch, 240, on_cluster)
         assert field(second, "Restarts") == "1"
 
-        assert on_cluster.wait(timeout=600) == 0, tail(disturbed)
+        assert on_cluster.wait(timeout=1200) == 0, tail(disturbed)
         assert state(first[1]) == "TIMEOUT" and resumed_after(disturbed, 1) > 0
         assert in_peace.wait(timeout=300) == 0, tail(calm)
     finally:
