@@ -44,7 +44,7 @@ def test_trainings_survive_the_cluster(cluster, tmp_path):
     on_cluster = start(disturbed, ["--profile", "slurm", *options, "--", FIGURE], slow="0.5")
     in_peace = start(calm, ["--cores", "1", *(MODELS.format(seed, "model.safetensors") for seed in SEEDS)])
     try:
-        first = [wait(lambda s=seed: running_training(disturbed, s), 240, on_cluster) for seed in SEEDS]
+        first = [wait(lambda s=seed: running_training(disturbed, s), 600, on_cluster) for seed in SEEDS]
         check_requests(first, attempt=1)
         check_own_gpus(first)
 
@@ -54,13 +54,13 @@ def test_trainings_survive_the_cluster(cluster, tmp_path):
         slurm("scontrol", "update", f"JobId={first[1]}", "TimeLimit=1")
         slurm("scancel", "--signal=KILL", first[0])
         wait(lambda: state(first[0]) in ("FAILED", "CANCELLED"), 60, on_cluster)
-        second = wait(lambda: running_training(disturbed, 0, resumed=True), 240, on_cluster)
+        second = wait(lambda: running_training(disturbed, 0, resumed=True), 600, on_cluster)
         assert second != first[0]
         check_requests([second], attempt=2)
 
         epoch = resumed_after(disturbed, 0)
         slurm("scontrol", "requeue", second)
-        wait(lambda: resumed_after(disturbed, 0) > epoch, 240, on_cluster)
+        wait(lambda: resumed_after(disturbed, 0) > epoch, 600, on_cluster)
         assert field(second, "Restarts") == "1"
 
         assert on_cluster.wait(timeout=1200) == 0, tail(disturbed)
