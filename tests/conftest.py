@@ -18,7 +18,7 @@ TINY = {
     "size_multiple": 8,
 }
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # the networks of the tests are tiny; threads would wait for each other
 
 
 @pytest.fixture(scope="session")
