@@ -40,9 +40,7 @@ def mean_iou(tp: Tensor, fp: Tensor, fn: Tensor) -> float:
     return iou(tp, fp, fn).nanmean().item()
 
 
-def dataset_metric(
-    metric: str | dict[str, str], classes: list[str], tp: Tensor, fp: Tensor, fn: Tensor
-) -> float:
+def dataset_metric(metric: str | dict[str, str], classes: list[str], tp: Tensor, fp: Tensor, fn: Tensor) -> float:
     """Return a data set's metric from counts (C,): "mean_iou", or {"iou": class} for the IoU of one class."""
     if metric == "mean_iou":
         return mean_iou(tp, fp, fn)

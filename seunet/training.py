@@ -53,9 +53,7 @@ class Training:
         """Return the settings of a data set's `training` in the configuration and a model's `scale_jitter`."""
         rest = {key: value for key, value in training.items() if key not in ("augmentation", "crop")}
         drawn = training["augmentation"] | {"flips": tuple(training["augmentation"]["flips"])}
-        return cls(
-            augmentation=Augmentation(crop=training["crop"], scale_jitter=scale_jitter, **drawn), **rest
-        )
+        return cls(augmentation=Augmentation(crop=training["crop"], scale_jitter=scale_jitter, **drawn), **rest)
 
 
 def train(
@@ -120,9 +118,7 @@ class Run:
         self.epoch = 0
         self.history: list[dict[str, float]] = []
 
-    def finish_epoch(
-        self, loss: float, val_loss: float, val_metric: float, seconds: float, images: int
-    ) -> None:
+    def finish_epoch(self, loss: float, val_loss: float, val_metric: float, seconds: float, images: int) -> None:
         """Add a row to the history and let the schedule set the learning rate of the next epoch."""
         self.epoch += 1
         self.history.append(
@@ -177,9 +173,7 @@ SCHEDULES = {
     "plateau": lambda optimizer, epochs: torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.1, patience=29, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
     ),
-    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(
-        optimizer, gamma=10 ** (-1 / 100)
-    ),
+    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=10 ** (-1 / 100)),
     "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
     "constant": lambda optimizer, epochs: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
 }
@@ -230,9 +224,7 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(
-    model: nn.Module, data: Prepared, training: Training, device: torch.device
-) -> tuple[float, float]:
+def validate(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> tuple[float, float]:
     """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1."""
     model.eval()
     total, pixels, counts = 0.0, 0, 0

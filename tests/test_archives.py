@@ -93,9 +93,7 @@ def test_continues_or_discards_what_was_left(server, tmp_path, path, left):
 
 
 def test_cut_for_good_keeps_what_came(server, tmp_path):
-    with pytest.raises(
-        UserError, match="always-cut.*2 attempts.*next run continues it.*datasets.x.archives.y.url"
-    ):
+    with pytest.raises(UserError, match="always-cut.*2 attempts.*next run continues it.*datasets.x.archives.y.url"):
         fetch(server.url + "/always-cut", SHA, tmp_path / "a.bin", retries=1, key="datasets.x.archives.y")
     assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:2000]
     assert not (tmp_path / "a.bin").exists()
@@ -223,9 +221,7 @@ def test_hostile_names(tmp_path, write, entry, said):
     assert str(tmp_path / "a") in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_tar_links_and_devices(tmp_path, kind):
     path = tar(tmp_path / "a", [("x", special(kind, link="/etc/passwd"))])
     with pytest.raises(UserError, match="link, a device"):

@@ -147,9 +147,7 @@ def pet_files():
         annotations[f"annotations/trimaps/{name}.png"] = encoded(mask)
         annotations[f"annotations/trimaps/._{name}.png"] = b"\0\5\26\7AppleDouble"
         photos[f"images/{name}.jpg"] = encoded(colour(i), "JPEG", quality=95)
-    for i, (kind, mode) in enumerate(
-        [("GIF", "P"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "L"), ("PNG", "LA")]
-    ):
+    for i, (kind, mode) in enumerate([("GIF", "P"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "L"), ("PNG", "LA")]):
         photos[f"images/{names[i]}.jpg"] = encoded(colour(i, mode), kind)
     photos["images/breed0_0.mat"] = b"MATLAB 5.0"
     lists = {"trainval": names[:20], "test": names[20:25]}
@@ -457,9 +455,7 @@ def test_bad_folder_settings(tmp_path, change, said):
         prepare_folder(tmp_path, **change)
 
 
-@given(
-    st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5), min_size=2, max_size=9), st.integers(0, 9)
-)
+@given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5), min_size=2, max_size=9), st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
 def test_class_maps(groups, seed):
     seen = set()
@@ -548,9 +544,7 @@ def test_preparing_again_gives_the_same_bytes(folder):
 # The real archives, reduced
 
 
-@pytest.mark.skipif(
-    not (MIRROR / "mirror.yaml").exists(), reason="no local copy of the archives in ../shared/data"
-)
+@pytest.mark.skipif(not (MIRROR / "mirror.yaml").exists(), reason="no local copy of the archives in ../shared/data")
 @pytest.mark.parametrize(("name", "size", "channels", "dropped"), [("pet", 64, 3, 41), ("hela", 512, 1, 0)])
 def test_local_copy(tmp_path, name, size, channels, dropped):
     entries = yaml.safe_load((MIRROR / "mirror.yaml").read_text())["datasets"][name]["archives"]

@@ -153,9 +153,7 @@ def parameters_by_layer(model: nn.Module, golden: dict[str, np.ndarray]) -> list
     kinds = (ScaleCrossCorrelation, nn.Conv2d, nn.BatchNorm2d, BoundedCoefficient)
     execution = []
     hooks = [
-        m.register_forward_hook(lambda m, *_: execution.append(m))
-        for m in model.modules()
-        if isinstance(m, kinds)
+        m.register_forward_hook(lambda m, *_: execution.append(m)) for m in model.modules() if isinstance(m, kinds)
     ]
     with torch.no_grad():
         model.eval()(tensor(golden["image"]))

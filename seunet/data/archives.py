@@ -18,9 +18,7 @@ BACKOFF = 2.0  # seconds before the first retry, doubled each time
 TIMEOUT = (15, 60)  # seconds to connect, and without a byte
 CHUNK = 2**18
 LOG_INTERVAL = 15.0  # seconds between the lines of progress in a log
-ALTERNATIVES = {
-    "https://thor.robots.ox.ac.uk/~vgg/data/pets/": "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
-}
+ALTERNATIVES = {"https://thor.robots.ox.ac.uk/~vgg/data/pets/": "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"}
 _NETWORK = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -69,9 +67,7 @@ def fetch(
 def _copy(url: str, partial: Path, key: str) -> None:
     source = Path(unquote(urlsplit(url).path)) if url.lower().startswith("file:") else Path(url).expanduser()
     if not source.is_file():
-        raise UserError(
-            f"{key}.url: {url}: no such file ({source.absolute()}); correct the path or give an address"
-        )
+        raise UserError(f"{key}.url: {url}: no such file ({source.absolute()}); correct the path or give an address")
     shutil.copyfile(source, partial)
 
 
@@ -84,9 +80,7 @@ def _download_verified(url: str, sha256: str, partial: Path, retries: int, key: 
         except _TransientError as failure:
             if attempt == retries:
                 kept = " What came so far is kept, and the next run continues it." if partial.exists() else ""
-                raise UserError(
-                    f"{url}: {failure}, in {retries + 1} attempts.{kept} {_advice(url, key)}"
-                ) from failure
+                raise UserError(f"{url}: {failure}, in {retries + 1} attempts.{kept} {_advice(url, key)}") from failure
             wait = BACKOFF * 2**attempt
             print(f"{url}: {failure}; again in {wait:g} s", file=sys.stderr, flush=True)
             time.sleep(wait)
@@ -96,9 +90,7 @@ def _download_verified(url: str, sha256: str, partial: Path, retries: int, key: 
         except UserError:
             if not resumed or attempt == retries:
                 raise
-            print(
-                f"{url}: the resumed download has a wrong sha256; from the start", file=sys.stderr, flush=True
-            )
+            print(f"{url}: the resumed download has a wrong sha256; from the start", file=sys.stderr, flush=True)
             continue
         return
 
@@ -127,9 +119,7 @@ def _download(url: str, partial: Path, key: str) -> None:
         if response.status_code >= 500 or response.status_code in (408, 429):
             raise _TransientError(f"the server answered {response.status_code} {response.reason}")
         if response.status_code not in (200, 206):
-            raise UserError(
-                f"{url}: the server answered {response.status_code} {response.reason}. {_advice(url, key)}"
-            )
+            raise UserError(f"{url}: the server answered {response.status_code} {response.reason}. {_advice(url, key)}")
         continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
         )
@@ -149,9 +139,7 @@ def _receive(response: requests.Response, partial: Path, have: int) -> None:
             try:
                 chunk = next(stream, b"")
             except _NETWORK as error:
-                raise _TransientError(
-                    f"the connection broke after {file.tell():,} bytes ({_reason(error)})"
-                ) from error
+                raise _TransientError(f"the connection broke after {file.tell():,} bytes ({_reason(error)})") from error
             if not chunk:
                 break
             file.write(chunk)
@@ -170,9 +158,7 @@ def _verify(partial: Path, expected: str, url: str, key: str) -> None:
         head = file.read(2048).lower()
     html = b"<html" in head or b"<!doctype html" in head
     partial.unlink()
-    what = (
-        "an HTML page came instead of the archive" if html else "another file, or another version of it, came"
-    )
+    what = "an HTML page came instead of the archive" if html else "another file, or another version of it, came"
     raise UserError(
         f"{url}: {what}: sha256 expected {expected}, got {got}, {size:,} bytes; it was removed. "
         f"{_advice(url, key, checksum=True)}"

@@ -34,9 +34,7 @@ def generate(settings: dict) -> Source:
     channels = max(_check_pair(images[name], masks[name]) for name in images)
     to_class = ClassMap(settings["classes"], settings.get("ignore") or [])
     size = settings["image_size"]
-    splits = apply_limits(
-        random_split(images, settings.get("split") or SPLIT, settings.get("seed", 0)), settings
-    )
+    splits = apply_limits(random_split(images, settings.get("split") or SPLIT, settings.get("seed", 0)), settings)
 
     def read(split: str) -> Iterator[Sample]:
         for name in splits[split]:
@@ -63,9 +61,7 @@ class ClassMap:
         for index, (name, entry) in enumerate([*classes.items(), *(("ignore", entry) for entry in ignore)]):
             for key in self._keys(name, entry):
                 if key in keys:
-                    raise UserError(
-                        f"classes: {self._said(key)} stands for two of them ({name} is one); change one"
-                    )
+                    raise UserError(f"classes: {self._said(key)} stands for two of them ({name} is one); change one")
                 keys[key] = index if index < len(classes) else IGNORED
         self.known = np.array(sorted(keys))
         self.classes = np.array([keys[key] for key in self.known], dtype=np.uint8)
@@ -123,9 +119,7 @@ def _value_codes(image: Image.Image, name: str) -> np.ndarray:
         return values(image, name).astype(np.int64)
     rgb = np.asarray(load(image, name).convert("RGB"))
     if (rgb != rgb[..., :1]).any():
-        raise UserError(
-            f"{name}: a mask in colour; give every class (and ignore) as [r, g, b], or convert the mask"
-        )
+        raise UserError(f"{name}: a mask in colour; give every class (and ignore) as [r, g, b], or convert the mask")
     return rgb[..., 0].astype(np.int64)
 
 
@@ -136,9 +130,7 @@ def _open(path: Path) -> Image.Image:
 def _files(folder: Path) -> dict[str, Path]:
     """Return {stem: file} of a folder, hidden files left out."""
     if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder; a data set of source `folder` has images/ and masks/ in its path"
-        )
+        raise UserError(f"{folder}: no such folder; a data set of source `folder` has images/ and masks/ in its path")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in ("Thumbs.db", "desktop.ini"):
@@ -166,9 +158,7 @@ def _check_pair(image_path: Path, mask_path: Path) -> int:
     """Check an image against its mask by their headers; return the channels that the image needs, 1 or 3."""
     image, mask = _open(image_path), _open(mask_path)
     if mask.format in ("JPEG", "MPO"):
-        raise UserError(
-            f"{mask_path}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF"
-        )
+        raise UserError(f"{mask_path}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF")
     if image.size != mask.size:
         raise UserError(
             f"{mask_path}: {mask.width}x{mask.height} pixels, its image has {image.width}x{image.height}: "

@@ -47,9 +47,7 @@ def generate(settings: dict, archives: dict[str, Path]) -> Source:
         width=size,
         splits=splits,
         read=read,
-        dropped=[
-            {"name": name, "reason": "no silver truth"} for name in sorted(frames.keys() - truths.keys())
-        ],
+        dropped=[{"name": name, "reason": "no silver truth"} for name in sorted(frames.keys() - truths.keys())],
     )
 
 
@@ -66,9 +64,7 @@ def _index(archive: Path) -> tuple[dict[str, str], dict[str, str]]:
     list(members(archive, note))
     if not frames or not truths:
         missing = "0N_ST/SEG/man_segTTT.tif" if frames else "0N/tTTT.tif"
-        raise UserError(
-            f"{archive}: no file {missing} in it; is it DIC-C2DH-HeLa.zip? Check its url and sha256"
-        )
+        raise UserError(f"{archive}: no file {missing} in it; is it DIC-C2DH-HeLa.zip? Check its url and sha256")
     return frames, truths
 
 

@@ -44,9 +44,7 @@ def refuse_ambiguous(image: Image.Image, name: str) -> None:
         # Asking a PNG would decode it, and no camera writes the tag there.
         orientation = image.getexif().get(ORIENTATION, 1) if image.format != "PNG" else 1
     except Exception as error:  # as above
-        raise UserError(
-            f"{name}: damaged or truncated image ({_said(error)}); replace or remove it"
-        ) from error
+        raise UserError(f"{name}: damaged or truncated image ({_said(error)}); replace or remove it") from error
     if frames > 1:
         raise UserError(f"{name}: {frames} frames; save each as an image of its own")
     if orientation != 1:
@@ -58,9 +56,7 @@ def load(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as error:  # as above
-        raise UserError(
-            f"{name}: damaged or truncated image ({_said(error)}); replace or remove it"
-        ) from error
+        raise UserError(f"{name}: damaged or truncated image ({_said(error)}); replace or remove it") from error
     return image
 
 

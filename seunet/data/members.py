@@ -16,9 +16,7 @@ FILE_LIMIT = 2**30  # bytes of one file, since it is read into memory
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
 
 
-def members(
-    path: Path | str, wanted: Callable[[str], bool] = lambda name: True
-) -> Iterator[tuple[str, bytes]]:
+def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of the files of a .tar, .tar.gz or .zip archive that are `wanted`, in its order.
 
     Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
@@ -89,9 +87,7 @@ class _Guard:
     def grow(self, size: int) -> None:
         self.total += size
         if self.total > LIMIT:
-            raise UserError(
-                f"{self.path}: refused, over {LIMIT / 2**30:g} GiB when unpacked; use the official archive"
-            )
+            raise UserError(f"{self.path}: refused, over {LIMIT / 2**30:g} GiB when unpacked; use the official archive")
 
     def refuse(self, name: str, reason: str) -> None:
         raise UserError(f"{self.path}: refused, member {name!r}: {reason}; use the official archive")
@@ -105,9 +101,7 @@ def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
         with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as tar:
             for member in tar:
                 # a sparse file may claim any size
-                guard.check(
-                    member.name, member.size, member.isfile() and not member.issparse(), member.isdir()
-                )
+                guard.check(member.name, member.size, member.isfile() and not member.issparse(), member.isdir())
                 if member.isfile() and wanted(member.name):
                     yield member.name, tar.extractfile(member).read()
                 tar.members = []  # tarfile keeps every header otherwise
@@ -120,9 +114,7 @@ def _zip_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
         for member in archive.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)  # 0 when made on Windows
             plain = kind in (0, stat.S_IFREG) and not member.is_dir()
-            guard.check(
-                member.filename, member.file_size, plain, member.is_dir() and kind in (0, stat.S_IFDIR)
-            )
+            guard.check(member.filename, member.file_size, plain, member.is_dir() and kind in (0, stat.S_IFDIR))
         for member in archive.infolist():
             if member.flag_bits & 1:
                 guard.refuse(member.filename, "it is encrypted")

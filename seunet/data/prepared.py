@@ -70,9 +70,7 @@ def render(name: str, settings: dict, folder: Path | str) -> None:
     folder = Path(folder)
     source = _open(name, settings, {})
     if source.rendered is None:
-        raise UserError(
-            f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size"
-        )
+        raise UserError(f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size")
     multiple = settings.get("size_multiple", 16)
     sizes = {
         (rescaled_size(source.height, scale, multiple), rescaled_size(source.width, scale, multiple))
@@ -92,9 +90,7 @@ def _open(name: str, settings: dict, archives: dict[str, Path]) -> Source:
         raise UserError(f"datasets.{name}.source: {kind!r} is not known; choose one of {', '.join(SOURCES)}")
     generate, needed = SOURCES[kind]
     if set(archives) != set(needed):
-        raise UserError(
-            f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them"
-        )
+        raise UserError(f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them")
     source = generate(settings, archives)
     for split in SPLITS:
         if not source.splits[split]:
@@ -108,9 +104,7 @@ def _verified(name: str, settings: dict, key: str, path: Path) -> str:
     try:
         got = sha256(path)
     except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such archive; download it first (datasets.{name}.archives.{key})"
-        ) from error
+        raise UserError(f"{path}: no such archive; download it first (datasets.{name}.archives.{key})") from error
     if expected and got != expected.lower():
         raise UserError(
             f"{path}: sha256 {got}, but datasets.{name}.archives.{key} expects {expected}; download it again"
@@ -119,9 +113,7 @@ def _verified(name: str, settings: dict, key: str, path: Path) -> str:
 
 
 def _checked_metric(name: str, metric: str | dict, classes: Iterable[str]) -> str | dict:
-    if metric == "mean_iou" or (
-        isinstance(metric, dict) and list(metric) == ["iou"] and metric["iou"] in classes
-    ):
+    if metric == "mean_iou" or (isinstance(metric, dict) and list(metric) == ["iou"] and metric["iou"] in classes):
         return metric
     raise UserError(
         f"datasets.{name}.metric: {metric!r} is not known; use mean_iou, or {{iou: CLASS}} with a class of "
@@ -197,9 +189,7 @@ class Prepared:
                 f"{path}: missing, so the data set is not prepared; run the rule `prepare` again"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}: not a description of a data set ({error!r}); prepare it again"
-            ) from error
+            raise UserError(f"{path}: not a description of a data set ({error!r}); prepare it again") from error
         self.train, self.val, self.test = (
             self._pair(self.folder / split, split, self.height, self.width) for split in SPLITS
         )
@@ -223,7 +213,5 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     except (ValueError, EOFError) as error:
         raise UserError(f"{path}: truncated or damaged ({error}); prepare the data set again") from error
     if array.shape != shape or array.dtype != np.uint8:
-        raise UserError(
-            f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; prepare it again"
-        )
+        raise UserError(f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; prepare it again")
     return array

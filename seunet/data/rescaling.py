@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def rescaled_size(size: int, scale: float, multiple: int) -> int:
-    """Return the side, in pixels, of an image of side `size` at a nominal scale: a multiple of `multiple`, rounded down.
+    """Return the side in pixels of an image of side `size` at a nominal scale, rounded down to a multiple.
 
     The rounding is the protocol's (multiples of 16), so the true scale differs from the nominal one. A side
     is at least one `multiple`.

@@ -31,9 +31,7 @@ def draw_iou(
     draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit)
 
 
-def draw_consistency(
-    scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None
-) -> None:
+def draw_consistency(scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None) -> None:
     """Draw the share of pixels that keep their class when the scale changes. Arguments as `draw_iou`."""
     name = "Consistency with scale ×1"
     draw_scores(scores, dataset, models, list(models), "consistency", name, paths, commit)
@@ -48,9 +46,7 @@ def draw_augmentation(
     """
     styles = style.model_styles(models)
     compared = [
-        name
-        for name, model in models.items()
-        if styles[name].jitter or model.get("architecture") in ("unet", "seunet")
+        name for name, model in models.items() if styles[name].jitter or model.get("architecture") in ("unet", "seunet")
     ]
     name = metric_name(metric)
     draw_scores(scores, dataset, models, compared, "iou", name, paths, commit, training_scales=True)
@@ -101,9 +97,7 @@ def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: dict[str, A
     seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])
     axes.plot(seeds.index, seeds["mean"], **line)
     if table["seed"].nunique() > 1:
-        axes.fill_between(
-            seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0
-        )
+        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0)
 
 
 def band_note(table: pd.DataFrame, shown: list[str]) -> str | None:

@@ -63,9 +63,7 @@ def draw_predictions(
             for column, scale in enumerate(scales):
                 draw_column(block[:, column], loaded, shown, image, scale, colours)
             for axes, name in zip(block[:, 0], names, strict=True):
-                axes.set_ylabel(
-                    style.wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=7, labelpad=3
-                )
+                axes.set_ylabel(style.wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=7, labelpad=3)
         for axes, scale in zip(panels[0, 0], scales, strict=True):
             axes.set_title(scale_title(first, scale), fontsize=7, pad=3)
         figure.text(0.05 / figure.get_figwidth(), 1 - 0.05 / figure.get_figheight(), dataset, va="top")
@@ -98,13 +96,9 @@ def load_samples(path: Path | str) -> dict[str, np.ndarray]:
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: missing or no sample file; run the evaluation that writes it") from error
     needed = ["scales", "classes"]
-    needed += [
-        f"{n}_{i}" for i in range(len(samples.get("scales", []))) for n in ("image", "mask", "prediction")
-    ]
+    needed += [f"{n}_{i}" for i in range(len(samples.get("scales", []))) for n in ("image", "mask", "prediction")]
     if missing := [name for name in needed if name not in samples]:
-        raise UserError(
-            f"{path}: array '{missing[0]}' is missing; delete the file and run the evaluation again"
-        )
+        raise UserError(f"{path}: array '{missing[0]}' is missing; delete the file and run the evaluation again")
     if not len(samples["scales"]) or not len(samples["image_0"]):
         raise UserError(f"{path}: holds no images; delete the file and run the evaluation again")
     return samples
@@ -114,9 +108,7 @@ def check_same_images(path_a: Path | str, a: dict, path_b: Path | str, b: dict) 
     """Raise UserError unless two sample files hold the same images at the same scales."""
     masks = [f"mask_{i}" for i in range(len(a["scales"]))]
     if not all(name in b and np.array_equal(a[name], b[name]) for name in ["scales", "classes", *masks]):
-        raise UserError(
-            f"{path_b}: other images or scales than {path_a}; delete both and run the evaluation again"
-        )
+        raise UserError(f"{path_b}: other images or scales than {path_a}; delete both and run the evaluation again")
 
 
 def chosen_scales(samples: dict[str, np.ndarray]) -> list[int]:
