@@ -43,8 +43,12 @@ datasets:
 models:
   unet: {label: U-Net, architecture: unet}
   seunet: {label: SEU-Net, architecture: seunet, options: {num_scales: 2}}
+  ensemble: {label: Ensemble, weights_of: unet, ensemble: [0.5, 1, 2]}
+claims:
+  - {claim: it generalises, better: seunet, worse: unet, datasets: [reef]}
 runs:
   - {datasets: [reef, cells], models: [unet, seunet], seeds: [0, 1]}
+  - {datasets: [reef], models: [ensemble], seeds: [0]}
 """ % ("0" * 64)
 
 
@@ -93,7 +97,9 @@ def test_the_paper_is_whole():
     config = load(ROOT / "config" / "config.yaml")
     configuration.check(config, SCHEMA)
     runs = configuration.all_runs(config)
-    assert len(runs) == len(set(runs)) == 2 * 10 * 3
+    assert len(runs) == len(set(runs))
+    models = ("unet", "unet-jitter1.5", "unet-jitter2", "unet-jitter4", "sresnet", "seunet", "seunet-nodropout")
+    assert {(data, model, seed) for data in ("pet", "hela") for model in models for seed in (0, 1, 2)} <= set(runs)
     assert len(configuration.all_trainings(config)) == 2 * 9 * 3  # the ensemble has none of its own
     assert [len(config["datasets"][name]["test_scales"]) for name in ("pet", "hela")] == [17, 11]
 
@@ -122,7 +128,7 @@ def test_one_run_listed_in_two_entries_is_run_once():
     config["runs"].append({"datasets": ["reef"], "models": ["unet"], "seeds": [1, 2]})
     configuration.check(config, SCHEMA)
     runs = configuration.all_runs(config)
-    assert len(runs) == len(set(runs)) == 9
+    assert len(runs) == len(set(runs)) == 10
 
 
 BAD = [  # path, value in YAML, parts of the message
@@ -161,6 +167,7 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.reef.training.augmentation", "{elastic: 1}", "augmentation.elastic: expected true or false, got 1"),
     ("datasets.reef.test_scales", "1", "datasets.reef.test_scales: expected a list, got 1"),
     ("datasets.reef.test_scales", "[1, big]", "datasets.reef.test_scales[1]: expected a number"),
+    ("datasets.reef.equivariance_scales", "[0.5, 1]", "reef.equivariance_scales: 1 is what the others are compared with"),
     ("datasets.reef.tile", "64", "datasets.reef.tile: expected null or a mapping with size and margin, got 64"),
     ("datasets.reef.metric", "iou", "datasets.reef.metric: expected mean_iou or a mapping with iou"),
     ("datasets.reef.metric", "{iou: 3}", "datasets.reef.metric.iou: expected a text, got 3"),
@@ -188,8 +195,8 @@ BAD = [  # path, value in YAML, parts of the message
     ("models.unet.architecture", "math:sqrt", "models.unet.architecture:", "math:sqrt"),
     ("models.unet.architecture", "3d unet", "models.unet.architecture:", "package.module:factory"),
     ("runs.0.datasets", "[reff]", 'runs[0].datasets: "reff" is not known', "did you mean reef?", "cells"),
-    ("runs.0.models", "[resnet]", 'runs[0].models: "resnet" is not known', "unet, seunet"),
-    ("datasets.reef.training.schedule", "cosine", "training.schedule:", "plateau, exponential, constant"),
+    ("runs.0.models", "[resnet]", 'runs[0].models: "resnet" is not known', "unet, seunet, ensemble"),
+    ("datasets.reef.training.schedule", "linear", "training.schedule:", "plateau, exponential, cosine, constant"),
     ("datasets.reef.training.precision", "float16", "training.precision:", "float32, bfloat16"),
     ("datasets.reef.training.augmentation", "{flips: [diagonal]}", "flips[0]:", "horizontal, vertical"),
     ("datasets.cells.metric.iou", "cel", "datasets.cells.metric.iou:", "did you mean cell?", "background"),
@@ -236,6 +243,19 @@ BAD = [  # path, value in YAML, parts of the message
     ("models.seunet.options", "{num_scales: 10000}", "num_scales", "at most"),
     ("models.seunet.options", "{scale_dropout: 2}", "scale_dropout", "2"),
     ("models.seunet.options", "{scale_dropout: half}", "scale_dropout", "half"),
+    ("datasets.reef.equivariance_scales", "[1, 2]", "datasets.reef.equivariance_scales: 1 is what", "remove it"),
+    # ensembles and claims
+    ("models.ensemble.weights_of", "unt", 'models.ensemble.weights_of: "unt" is not known', "did you mean unet?"),
+    ("models.ensemble.weights_of", "ensemble", "models.ensemble.weights_of:", "name a network with its own weights"),
+    ("models.ensemble.architecture", "unet", "models.ensemble.architecture:", "remove it"),
+    ("models.ensemble.ensemble", "[]", "models.ensemble.ensemble: [] is too short"),
+    ("models.ensemble.ensemble", "[0]", "models.ensemble.ensemble[0]: 0 is out of bounds"),
+    ("models.ensemble", "{label: a, ensemble: [1]}", "models.ensemble.weights_of: missing"),
+    ("models.ensemble", "{label: a}", "models.ensemble.architecture: missing"),
+    ("claims", "null", "claims: expected a list, got null"),
+    ("claims.0.better", "sunet", 'claims[0].better: "sunet" is not known', "did you mean seunet?"),
+    ("claims.0.worse", "seunet", "claims[0].worse:", "compare two models"),
+    ("claims.0.datasets", "[ref]", 'claims[0].datasets: "ref" is not known', "did you mean reef?"),
     # archives, and what belongs to one source alone
     ("datasets.cells.archives", "{}", "datasets.cells.archives: source hela needs sequences, got none"),
     ("datasets.cells.source", "pet", "datasets.cells.archives: source pet needs images and annotations"),

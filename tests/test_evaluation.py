@@ -15,7 +15,8 @@ from seunet import evaluation
 from seunet.checkpoint import load_model, save_model
 from seunet.data.prepared import Prepared, render
 from seunet.errors import UserError
-from seunet.evaluation import COUNTS, Testing, evaluate
+from seunet.evaluation import COUNTS, evaluate
+from seunet.evaluation import Testing as Settings
 from seunet.files import sha256
 from seunet.inference import Tiling
 from seunet.models import build_model
@@ -57,9 +58,9 @@ def weights(tmp_path_factory) -> Path:
     return network(tmp_path_factory.mktemp("weights"))
 
 
-def score(weights: Path, dataset: Path, folder: Path, testing: Testing | None = None):
+def score(weights: Path, dataset: Path, folder: Path, testing: Settings | None = None):
     """Evaluate; return the table, the counts per image and the samples."""
-    testing = testing or Testing(SCALES, size_multiple=8)
+    testing = testing or Settings(SCALES, size_multiple=8)
     files = {"scores": folder / "s.csv", "per_image": folder / "p.npz", "samples": folder / "samples.npz"}
     evaluate(weights, dataset, testing, RUN, **files)
     return pd.read_csv(files["scores"]), np.load(files["per_image"]), np.load(files["samples"])
@@ -218,7 +219,7 @@ def test_batches_do_not_matter(scored, weights, ignoring, tmp_path, monkeypatch)
 
 
 def test_tiles_do_not_matter_where_the_margin_covers_the_receptive_field(scored, weights, ignoring, tmp_path):
-    table, _, _ = score(weights, ignoring, tmp_path, Testing(SCALES, 8, Tiling(size=8, margin=24)))
+    table, _, _ = score(weights, ignoring, tmp_path, Settings(SCALES, 8, Tiling(size=8, margin=24)))
     for name in COUNTS:
         assert np.abs(table[name] - scored[0][name]).sum() <= 2
 
