@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from seunet.data import reef
 from seunet.data.shapes import draw_scene, generate
@@ -88,11 +89,12 @@ def test_the_same_scene_at_another_scale(scale):
 
 
 def test_enlarging_reveals_detail():
-    """A large rendering holds high frequencies that an enlarged small one cannot have."""
+    """A large rendering holds detail that an enlarged small one lacks, though water softens both."""
     scene = draw_scene(0, "test_00000", SIDE)
     large = reef.render(scene, 4 * SIDE, 4 * SIDE)[0].astype(float)
-    enlarged = reef.render(scene, SIDE, SIDE)[0].repeat(4, axis=0).repeat(4, axis=1)
-    assert np.abs(large - enlarged).mean() > 4
+    small = Image.fromarray(reef.render(scene, SIDE, SIDE)[0])
+    enlarged = np.asarray(small.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(large - enlarged).mean() > 0.5
 
 
 def test_rendered_follows_the_test_split_at_any_size():
@@ -113,11 +115,11 @@ def test_all_classes_occur():
 
 
 def test_neither_mean_colour_nor_size_tells_the_class(things):
-    """Three classes: a guess is right in a third of the cases, and these features must not add much."""
+    """Two classes: a guess is right in half of the cases, and these features must not add much."""
     colors, areas, labels = things
-    assert neighbour_accuracy(colors, labels) < 0.5
-    assert neighbour_accuracy(areas, labels) < 0.5
-    assert neighbour_accuracy(np.hstack([colors, areas]), labels) < 0.5
+    assert neighbour_accuracy(colors, labels) < 0.65
+    assert neighbour_accuracy(areas, labels) < 0.65
+    assert neighbour_accuracy(np.hstack([colors, areas]), labels) < 0.65
 
 
 @pytest.mark.parametrize("value", [0, -1, None, 2.5, True])

@@ -3,10 +3,11 @@
 Lengths are in *units*: one unit is one pixel of the image at scale 1, so a scene of 64 units rendered at
 256 pixels is that scene at scale 4. Everything is evaluated anew at each size, from formulas in coordinates
 of the object, on a grid of samples finer than the pixels, then averaged: texture that a pixel cannot hold
-blurs away, and detail appears when the scene is enlarged. No raster is ever resampled.
+blurs away, and detail appears when the scene is enlarged. No raster is ever resampled. Water softens what is seen
+through it by a blur in units of the scene, as a lens does: an enlarged photograph has no edge of one pixel.
 
-Three animals live among pebbles and weed, told apart by their outline and their pattern: striped fish, turtles
-with a checked shell, starfish with rings. Colours and sizes are drawn in the same way for all of them, so neither
+Two animals live among pebbles and weed, told apart by their outline and their pattern: striped fish, and starfish
+with rings. Colours and sizes are drawn in the same way for all of them, so neither
 tells the class; sizes vary mildly, so that training images do not already hold other scales. Animals are bright
 and the ground is dark at every scale. Were the ground told by its smoothness instead, the enlarged inside of an
 animal would be taken for ground at the finest scale of a scale-equivariant network, and win its maximum.
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-CLASSES = ["reef", "fish", "turtle", "starfish"]
+CLASSES = ["background", "fish", "starfish"]
 
 RADIUS = (9.0, 11.5)  # of every object, in units: sizes vary mildly around one scale
 PERIOD = 0.6  # of stripes, checks and rings, in radii: about 6 pixels at scale 1
@@ -25,6 +27,7 @@ DENSITY = 1 / 110  # attempts to place an object, per square unit
 SPACING = 1.5  # least distance of two centres, in mean radii: objects overlap a little
 CAUSTIC = 30  # brightness of the light lines on the ground
 ROUGHNESS = 0.25  # of the ground: the power of the period that an amplitude grows with, 0 is roughest
+SOFTNESS = 0.8  # standard deviation of the blur, in units
 SAMPLES_PER_UNIT = 3  # at least, so that small renderings integrate the texture properly
 SAMPLES_PER_PIXEL = 2  # at least, along each axis
 
@@ -100,9 +103,9 @@ def _draw_colors(rng: np.random.Generator, animal: bool) -> np.ndarray:
 
 
 def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
-    shape = rng.choice(["fish", "turtle", "star", "pebble"])
-    texture = {"fish": "stripes", "turtle": "checks", "star": "rings", "pebble": "granite"}[shape]
-    label = {"fish": 1, "turtle": 2, "star": 3, "pebble": 0}[shape]
+    shape = rng.choice(["fish", "star", "pebble"])
+    texture = {"fish": "stripes", "star": "rings", "pebble": "granite"}[shape]
+    label = {"fish": 1, "star": 2, "pebble": 0}[shape]
     x, y = rng.uniform(-0.05 * side, 1.05 * side, 2)
     radius, angle, phase = rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
     return Thing(label, str(shape), str(texture), x, y, radius, angle, phase, _draw_colors(rng, label > 0))
@@ -124,9 +127,6 @@ def _apart(a: Thing, b: Thing) -> bool:
 # u points to the head, v to the side; the numbers make their areas alike.
 
 
-SHELL = (0.68, 0.6)  # half axes of a turtle's
-
-
 def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
     return (1 - np.sqrt((u / a) ** 2 + (v / b) ** 2)) * min(a, b)
 
@@ -136,15 +136,6 @@ def _fish(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
     tail = np.minimum(0.95 + u - 0.35 * (0.5 - np.abs(v)), 0.62 * -u - 0.08 - np.abs(v) * 0.8)
     fin = np.minimum(_ellipse(u - 0.1, v - 0.35, 0.42, 0.36), 0.5 - u)
     return np.maximum(np.maximum(body, tail), fin)
-
-
-def _turtle(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
-    v = np.abs(v)
-    shell = _ellipse(u, v, *SHELL)
-    head = _ellipse(u - 0.8, v, 0.21, 0.17)
-    front = _ellipse(0.6 * (u - 0.42) + 0.8 * (v - 0.62), 0.8 * (u - 0.42) - 0.6 * (v - 0.62), 0.32, 0.14)
-    back = _ellipse(0.7 * (u + 0.52) - 0.7 * (v - 0.46), 0.7 * (u + 0.52) + 0.7 * (v - 0.46), 0.26, 0.13)
-    return np.maximum(np.maximum(shell, head), np.maximum(front, back))
 
 
 def _star(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
@@ -162,22 +153,18 @@ def _weed(u: np.ndarray, v: np.ndarray, phase: float) -> np.ndarray:
     return 0.07 * (1 - 0.6 * v) - np.abs(u - bend) - np.maximum(np.abs(v) - 1, 0)
 
 
-FORMS: dict[str, Callable] = {"fish": _fish, "turtle": _turtle, "star": _star, "pebble": _pebble, "weed": _weed}
+FORMS: dict[str, Callable] = {"fish": _fish, "star": _star, "pebble": _pebble, "weed": _weed}
 
 
 def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
-    """Share of the second colour, 0 to 1. Stripes, checks and rings have one period and one mean."""
+    """Share of the second colour, 0 to 1. Stripes and rings have one period and one mean."""
     k = 2 * np.pi / PERIOD
     if thing.texture == "plain":
         return 0.0
     if thing.texture == "granite":
         grain = np.cos(9 * u + 4 * v + thing.phase) + np.cos(19 * v - 7 * u) * np.cos(14 * u + 10 * v)
         return np.clip(0.5 + 0.35 * grain + 0.25 * np.cos(41 * u + 13 * v) * np.cos(37 * v - 17 * u), 0, 1)
-    if thing.texture == "checks":
-        wave = 0.8 * (np.cos(k * u + thing.phase) + np.cos(k * v + thing.phase))
-        wave[_ellipse(u, v, *SHELL) < 0] = -1  # head and flippers are plain
-    else:
-        wave = np.cos(k * (np.hypot(u, v) if thing.texture == "rings" else u) + thing.phase)
+    wave = np.cos(k * (np.hypot(u, v) if thing.texture == "rings" else u) + thing.phase)
     return np.clip(0.5 + 2.5 * wave, 0, 1)
 
 
@@ -193,7 +180,7 @@ def render(scene: Scene, height: int, width: int) -> tuple[np.ndarray, np.ndarra
     labels = np.zeros((len(y), len(x)), np.uint8)
     for thing in scene.weeds + scene.things:
         _paint_thing(thing, canvas, labels, y, x)
-    return _average(canvas, factor), _majority(labels, factor)
+    return _average(canvas, factor, SOFTNESS * height / scene.side), _majority(labels, factor)
 
 
 def _sample_positions(count: int, side: float) -> np.ndarray:
@@ -253,11 +240,12 @@ def _mix(colors: np.ndarray, share: np.ndarray) -> np.ndarray:
     return first + (second - first) * share
 
 
-def _average(canvas: np.ndarray, factor: int) -> np.ndarray:
-    """Mean of the samples of each pixel: (3, H', W') → (H, W, 3) uint8."""
+def _average(canvas: np.ndarray, factor: int, sigma: float) -> np.ndarray:
+    """Mean of the samples of each pixel, blurred by `sigma` pixels: (3, H', W') → (H, W, 3) uint8."""
     height, width = canvas.shape[1] // factor, canvas.shape[2] // factor
     rows = canvas.reshape(3, height, factor, width * factor).sum(axis=2)
     mean = rows.reshape(3, height, width, factor).sum(axis=3) / factor**2
+    mean = gaussian_filter(mean, (0, sigma, sigma), mode="nearest")
     return np.ascontiguousarray(np.clip(np.rint(mean), 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 

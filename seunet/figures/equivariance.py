@@ -87,7 +87,7 @@ def scale_looks(scales: Iterable[float]) -> dict[float, dict[str, Any]]:
     looks = {}
     for (hue, marker), side in ((SMALLER, [s for s in scales if s < 1]), (LARGER, [s for s in scales if s > 1])):
         ordered = sorted(set(side), key=lambda scale: abs(math.log(scale)))
-        shades = np.linspace(NEAR, FAR, len(ordered)) if len(ordered) > 1 else [0.75]
+        shades = [(NEAR + FAR) / 2] if len(ordered) == 1 else np.linspace(NEAR, FAR, len(ordered))
         for scale, shade in zip(ordered, shades, strict=True):
             colour = matplotlib.colors.to_hex(matplotlib.colormaps[hue](shade))
             looks[scale] = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
