@@ -170,7 +170,6 @@ BAD = [  # path, value in YAML, parts of the message
     (
         "datasets.reef.equivariance_scales",
         "[0.5, 1]",
-        "reef.equivariance_scales: 1 is what the others are compared with",
     ),
     ("datasets.reef.tile", "64", "datasets.reef.tile: expected null or a mapping with size and margin, got 64"),
     ("datasets.reef.metric", "iou", "datasets.reef.metric: expected mean_iou or a mapping with iou"),
