@@ -176,7 +176,7 @@ def edited(clone):
 
 
 def test_a_changed_caption_computes_nothing(finished, edited):
-    edited("workflow/report/iou.rst", "\nOne more sentence.\n")
+    edited("workflow/report/figure.rst", "\nOne more sentence.\n")
     assert not {"prepare", "render", "train", "evaluate", "tables"} & finished.planned().keys()
 
 

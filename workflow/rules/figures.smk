@@ -8,7 +8,7 @@ rule figure:
     output:
         report(
             "results/figures/{dataset}_{kind}.png",
-            caption="../report/{kind}.rst",
+            caption="../report/figure.rst",
             category="{dataset}",
             labels={"figure": "{kind}"},
         ),
