@@ -223,6 +223,7 @@ def test_claims_are_tested_where_both_models_run_and_scales_are_unseen():
 
 def test_without_claims_there_are_none():
     config = good()
+    del config["claims"]
     configuration.check(config, SCHEMA)
     assert configuration.claims_to_test(config) == []
 
