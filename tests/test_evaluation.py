@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from seunet import evaluation
 from seunet.checkpoint import load_model, save_model
+from seunet.data import reef
 from seunet.data.prepared import Prepared, render
 from seunet.errors import UserError
 from seunet.evaluation import COUNTS, evaluate
@@ -21,6 +22,7 @@ from seunet.files import sha256
 from seunet.inference import Tiling
 from seunet.models import build_model
 
+CLASSES = len(reef.CLASSES)
 RUN = {"dataset": "reef", "model": "unet", "seed": 3}
 SCALES = (0.5, 0.55, 1, 1.5, 2)  # of 32 pixels in multiples of 8: 16, 16, 32, 48, 64
 
@@ -36,7 +38,7 @@ def ignoring(tiny, tmp_path_factory) -> Path:
     return folder
 
 
-def network(folder: Path, in_channels=3, num_classes=3) -> Path:
+def network(folder: Path, in_channels=3, num_classes=CLASSES) -> Path:
     """Save an untrained U-Net whose batch norms fit the images, so that it predicts several classes."""
     torch.manual_seed(2)
     options = {"width": 4, "depth": 2}
@@ -153,7 +155,7 @@ def test_counts_are_those_of_scikit_learn(scored, weights, ignoring):
     with torch.no_grad():
         prediction = model(torch.tensor(data.test[0] / 255, dtype=torch.float32).permute(0, 3, 1, 2)).argmax(1).numpy()
     truth = data.test[1]
-    matrix = confusion_matrix(truth[truth != 255], prediction[truth != 255], labels=range(3))
+    matrix = confusion_matrix(truth[truth != 255], prediction[truth != 255], labels=range(CLASSES))
     rows = table[table["scale"] == 1]
     np.testing.assert_array_equal(rows["tp"], matrix.diagonal())
     np.testing.assert_array_equal(rows["fp"], matrix.sum(0) - matrix.diagonal())
@@ -163,7 +165,7 @@ def test_counts_are_those_of_scikit_learn(scored, weights, ignoring):
 def test_table_has_one_row_per_scale_and_class(scored, ignoring):
     table, _, _ = scored
     names = ["dataset", "model", "seed", "scale", "height", "width", "class", *COUNTS]
-    assert list(table.columns) == names and len(table) == len(SCALES) * 3
+    assert list(table.columns) == names and len(table) == len(SCALES) * CLASSES
     assert list(table["class"]) == Prepared(ignoring).classes * len(SCALES)
     assert list(table["scale"].unique()) == list(SCALES)
     assert list(table["height"].unique()) == [16, 32, 48, 64] and (table["height"] == table["width"]).all()
@@ -174,7 +176,7 @@ def test_per_image_counts_sum_to_the_totals(scored):
     table, per_image, _ = scored
     assert per_image["scale"].tolist() == list(SCALES) and per_image["classes"].tolist() == list(table["class"][:3])
     for name in COUNTS:
-        assert per_image[name].shape == (len(SCALES), 3, 3) and per_image[name].dtype == np.int64
+        assert per_image[name].shape == (len(SCALES), 3, CLASSES) and per_image[name].dtype == np.int64
         np.testing.assert_array_equal(per_image[name].sum(1).ravel(), table[name])
 
 
@@ -266,7 +268,7 @@ def test_two_evaluations_give_the_same_bytes(weights, ignoring, tmp_path):
         assert sha256(tmp_path / "a" / file) == sha256(tmp_path / "b" / file)
 
 
-@pytest.mark.parametrize(("channels", "classes"), [(1, 3), (3, 2)], ids=["channels", "classes"])
+@pytest.mark.parametrize(("channels", "classes"), [(1, CLASSES), (3, 2)], ids=["channels", "classes"])
 def test_networks_of_other_channels_or_classes_are_refused(ignoring, tmp_path, channels, classes):
     folder = network(tmp_path / "other", channels, classes)
     with pytest.raises(UserError, match="train again") as caught:
