@@ -223,7 +223,7 @@ def equivariance_table(folder: Path, seeds=(0, 1)) -> Path:
             scale,
             stage,
             i,
-            np.nan if stage == "lifting" and scale == 4 else 0.1 * (i + scale),
+            np.nan if stage == "block 1" and scale == 4 else 0.1 * (i + scale),
         )
         for dataset in ("toy", "other")
         for model in MODELS
@@ -244,9 +244,9 @@ def test_equivariance_has_a_panel_per_model_and_the_same_axes(tmp_path, drawn):
     assert [axes.get_title("left") for axes in panels] == ["U-Net", "U-Net, jittering 2", "SResNet", "SEU-Net"] * 2
     assert len({(axes.get_xlim(), axes.get_ylim(), axes.get_yscale()) for axes in panels}) == 1
     ticks = [tick.get_text() for tick in panels[2].get_xticklabels()]
-    assert ticks == ["lifting", "block 1", "block 2", "logits"]
+    assert ticks == ["block 1", "block 2", "logits"]  # the lifting is not learned
     assert [line.get_xdata()[-1] for line in panels[0].get_lines()] == [0] * 4  # the logits of all networks
-    assert [len(line.get_xdata()) for line in panels[2].get_lines()] == [4, 4, 4, 3]  # one is not measured
+    assert [len(line.get_xdata()) for line in panels[2].get_lines()] == [3, 3, 3, 2]  # one is not measured
     assert len(panels[0].collections) == 4  # bands over two seeds
 
 

@@ -24,6 +24,7 @@ PANELS = 5  # beside each other, at most
 PANEL = 1.4  # inches: the height of a row of panels, names of stages included
 TICKS = [m * 10.0**e for e in range(-6, 4) for m in (1, 2, 5)]
 LABEL_WIDTH = 24  # characters of a model's label in a line
+NOT_LEARNED = "lifting"  # not drawn: its small errors, of the image's brightness above all, would stretch the axis
 LOWEST = 1e-4  # a smaller error, such as none, is drawn here: the axis is logarithmic
 
 
@@ -38,7 +39,7 @@ def draw_equivariance(
     table = read_table(errors, EQUIVARIANCE_COLUMNS)
     styles = style.model_styles(models)
     shown = style.shown_models(models, table["model"], str(errors))
-    table = table[table["model"].isin(shown)]
+    table = table[table["model"].isin(shown) & (table["stage"] != NOT_LEARNED)]
     # Places count back from the logits, where networks of any depth meet.
     last = table.groupby(["dataset", "model"])["position"].transform("max")
     table = table.assign(place=table["position"] - last, error=table["error"].clip(lower=LOWEST))
@@ -109,7 +110,7 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, looks: Mapping[float, dict[str, A
 def share_axes(panels: Mapping[Any, Axes], table: pd.DataFrame) -> None:
     """Give all panels the same axes: stages up to the logits, and errors on a logarithmic axis."""
     errors = table["error"][np.isfinite(table["error"])]
-    low, high = errors.min() / 1.15, errors.max() * 1.15
+    low, high = errors.min() / 1.3, errors.max() * 1.3
     for axes in panels.values():
         axes.set_xlim(table["place"].min() - 0.5, 0.5)
         axes.set_yscale("log")
