@@ -130,9 +130,9 @@ def stage_errors(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], steps
     for x, rescaled in pairs:
         shrunk = rescaled.shape[-1] < x.shape[-1]
         small, large = (rescaled, x) if shrunk else (x, rescaled)
-        maps: dict[str, Tensor] = {}
+        maps: dict[str, Maps] = {}
 
-        def compare(name: str, large_map: Tensor, maps=maps, shrunk=shrunk) -> None:
+        def compare(name: str, large_map: Maps, maps=maps, shrunk=shrunk) -> None:
             totals[name] += squares(maps.pop(name), large_map, steps, shrunk).cpu()
 
         watch(model, stages, small, maps.__setitem__)
@@ -140,8 +140,11 @@ def stage_errors(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], steps
     return {name: float((error / norm).sqrt()) for name, (error, norm) in totals.items()}
 
 
-def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callable[[str, Tensor], None]) -> None:
-    """Run a network on images, and show `see` the map of every stage: (N, C, H, W) or lifted, (S, N, C, H, W)."""
+Maps = list[Tensor]  # (N, C, H, W) each: one, or one per scale
+
+
+def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callable[[str, Maps], None]) -> None:
+    """Run a network on images, and show `see` the maps of every stage."""
     hooks = [
         stage.register_forward_hook(lambda module, inputs, output, name=name: see(name, canonical(name, output)))
         for name, stage in stages.items()
@@ -153,28 +156,35 @@ def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callab
             hook.remove()
 
 
-def canonical(stage: str, x: Tensor) -> Tensor:
-    """Return a stage's map as it is compared: one lifted scale is an ordinary map; logits have mean 0 over the classes.
+def canonical(stage: str, x: Tensor | list[Tensor]) -> Maps:
+    """Return a stage's maps, as they are compared: a lifted map or a pyramid has one per scale.
 
-    What is added to the logits of all classes changes no probability, and differs between networks and ensembles.
+    Logits have mean 0 over the classes here: what is added to those of all classes changes no probability, and differs
+    between networks and ensembles.
     """
     if stage == "logits":
-        return x - x.mean(1, keepdim=True)
-    return x[0] if x.dim() == 5 and len(x) == 1 else x
+        return [x - x.mean(1, keepdim=True)]
+    return [x] if isinstance(x, Tensor) and x.dim() == 4 else list(x)
 
 
-def squares(small: Tensor, large: Tensor, steps: int | None, shrunk: bool) -> Tensor:
+def squares(small: Maps, large: Maps, steps: int | None, shrunk: bool) -> Tensor:
     """Return (‖a − b‖², ‖b‖²) of the maps of two images, one of them larger by γ^steps; see `stage_errors`.
 
     `shrunk` tells that the small one is the rescaled one. The larger map is resampled to the size of the smaller
-    (bilinear, antialiased). Scale s of the small image's lifted map belongs to scale s + steps of the large one's:
-    what is seen there at scale γ^s has γ^steps times the size here. Scales without partner do not count.
+    (bilinear, antialiased). Scale s of the small image's maps belongs to scale s + steps of the large one's: what is
+    seen there at scale γ^s has γ^steps times the size here. Scales without partner do not count; the others count
+    alike, whatever their number of pixels.
     """
-    if small.dim() == 5:
+    if len(small) > 1:
         if steps is None or steps >= len(small):
-            return small.new_full((2,), math.nan, dtype=torch.float64)
-        small, large = small[: len(small) - steps].flatten(0, 1), large[steps:].flatten(0, 1)
+            return small[0].new_full((2,), math.nan, dtype=torch.float64)
+        small, large = small[: len(small) - steps], large[steps:]
+    return sum(scale_squares(*pair, shrunk) for pair in zip(small, large, strict=True))
+
+
+def scale_squares(small: Tensor, large: Tensor, shrunk: bool) -> Tensor:
+    """Return (‖a − b‖², ‖b‖²) of the maps at one scale, per pixel."""
     large = rescale_image(large, tuple(small.shape[-2:]))
     small, large = interior(small, BORDER).double(), interior(large, BORDER).double()
     reference = large if shrunk else small
-    return torch.stack([(small - large).square().sum(), reference.square().sum()])
+    return torch.stack([(small - large).square(), reference.square()]).mean((-2, -1)).flatten(1).sum(1)

@@ -49,10 +49,12 @@ class ScaleCrossCorrelation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, N, C_in, H, W) → (S, N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
-        maps = unstack_scales(x)
-        scale_size = self.weight.shape[2]
-        kernels = [self.weight[:, :, k] * self.base ** (-3 * k) for k in range(scale_size)]
+        maps, kernels = unstack_scales(x), self.kernels()
         return stack_scales([self.correlate(maps, kernels, s) for s in range(len(maps))])
+
+    def kernels(self) -> list[Tensor]:
+        """Return the K kernels, (C_out, C_in, k, k) each, with their weights γ^(−3k)."""
+        return [kernel * self.base ** (-3 * k) for k, kernel in enumerate(self.weight.unbind(2))]
 
     def correlate(self, maps: tuple[Tensor, ...], kernels: list[Tensor], scale: int) -> Tensor:
         """Return the output at one scale, (N, C_out, ⌈H/r⌉, ⌈W/r⌉): the sum over the scales that it reads."""

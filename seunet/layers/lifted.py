@@ -17,6 +17,8 @@ def stack_scales(maps: Sequence[Tensor]) -> Tensor:
     Every `x[s]`, and `x.flatten(0, 1)`, is then a channels-last batch without a copy, which is the fast
     layout of convolution and batch norm.
     """
+    if len(maps) == 1:
+        return maps[0][None]
     return torch.stack([x.permute(0, 2, 3, 1) for x in maps]).permute(0, 1, 4, 2, 3)
 
 

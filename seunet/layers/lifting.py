@@ -64,10 +64,10 @@ class GaussianLifting(nn.Module):
         return f"num_scales={self.num_scales}, base={self.base}, geometry={self.geometry}"
 
 
-def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve each channel of (N, C, H, W) with its own kernel of (C, 2r + 1), along both axes."""
+def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
+    """Convolve each channel of (N, C, H, W) with its own kernel of (C, 2r + 1), along both axes; keep 0, stride, …"""
     channels, radius = kernel.shape[0], kernel.shape[1] // 2
     kernel = kernel.to(image.dtype)
     padded = F.pad(image, (radius, radius, radius, radius), mode="replicate")
-    rows = F.conv2d(padded, kernel[:, None, None, :], groups=channels)
-    return F.conv2d(rows, kernel[:, None, :, None], groups=channels)
+    rows = F.conv2d(padded, kernel[:, None, None, :], stride=(1, stride), groups=channels)
+    return F.conv2d(rows, kernel[:, None, :, None], stride=(stride, 1), groups=channels)

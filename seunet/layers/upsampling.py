@@ -42,3 +42,8 @@ def aligned(x: Tensor, factor: int) -> Tensor:
     x = F.pad(x, (0, 1, 0, 1), mode="replicate")
     y = F.interpolate(x, size=(height + 1, width + 1), mode="bilinear", align_corners=True)
     return y[..., :height, :width]
+
+
+def aligned_to(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
+    """Upsample (N, C, h, w) as `aligned` does, cut to the size (H, W) of a map whose lattice it is: h = ⌈H/t⌉."""
+    return (x if factor == 1 else aligned(x, factor))[..., : size[0], : size[1]]

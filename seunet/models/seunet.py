@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from seunet.errors import UserError
 from seunet.layers import (
     FlatDilation,
     GaussianLifting,
@@ -15,8 +17,9 @@ from seunet.layers import (
     ScaleUpsample,
     Subsampling,
 )
-from seunet.layers.lifted import check_choice
+from seunet.layers.lifted import check_choice, concatenate_channels
 from seunet.models.lifted import AllScales
+from seunet.models.pyramid import PyramidOperators
 from seunet.models.ushape import UShape, check_base, check_positive, check_probability
 
 POOLINGS: dict[str, Callable[[int, str, float], nn.Module]] = {
@@ -68,6 +71,10 @@ class LiftedOperators:
         """Return bilinear upsampling."""
         return ScaleUpsample(2, self.upsampling_geometry)
 
+    def join(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Concatenate along the channels."""
+        return concatenate_channels([x, skip])
+
     def project(self) -> nn.Module:
         """Return scale-dropout and the maximum (or mean) over scales."""
         return nn.Sequential(ScaleDropout(self.scale_dropout), ScaleProjection(self.projection))
@@ -80,7 +87,9 @@ class SEUNet(UShape):
     scale_size: K, how many neighbouring scales the second convolution of each pair reads. geometry: `released` (the
     published code) or `exact` (the law of every layer holds); lifting, pooling_geometry and upsampling set it for one
     operator alone. pooling: quadratic, quadratic2 (twice as wide), flat, none or strided. projection: max or mean.
-    basis: that of ScaleCrossCorrelation.
+    basis: that of ScaleCrossCorrelation. layout: `dense` (every scale has all pixels) or `pyramid` (scale γ^s has the
+    pixels of γ^s Z²; a third more work than one scale; images of any size; geometry exact and an integer base). The
+    weights of one layout are those of the other.
     """
 
     def __init__(
@@ -100,19 +109,52 @@ class SEUNet(UShape):
         projection: str = "max",
         base: float = 2,
         basis: str | None = None,
+        layout: str = "dense",
     ):
         check_positive(num_scales=num_scales, scale_size=scale_size)
         check_choice("pooling", pooling, tuple(POOLINGS))
-        ops = LiftedOperators(
-            num_scales,
-            scale_size,
-            check_base(base),
-            basis,
-            check_probability("scale_dropout", scale_dropout),
-            lifting_geometry=lifting or geometry,
-            pooling_kind=pooling,
-            pooling_geometry=pooling_geometry or geometry,
-            upsampling_geometry=upsampling or geometry,
-            projection=projection,
-        )
+        check_choice("layout", layout, ("dense", "pyramid"))
+        geometries = {
+            "lifting": lifting or geometry,
+            "pooling_geometry": pooling_geometry or geometry,
+            "upsampling": upsampling or geometry,
+        }
+        shared = {
+            "num_scales": num_scales,
+            "scale_size": scale_size,
+            "base": check_base(base),
+            "basis": basis,
+            "scale_dropout": check_probability("scale_dropout", scale_dropout),
+            "pooling_kind": pooling,
+            "projection": projection,
+        }
+        if layout == "pyramid":
+            check_exact(geometries)
+            ops = PyramidOperators(**shared)
+        else:
+            lifting, pooling_geometry, upsampling = geometries.values()
+            ops = LiftedOperators(
+                **shared,
+                lifting_geometry=lifting,
+                pooling_geometry=pooling_geometry,
+                upsampling_geometry=upsampling,
+            )
         super().__init__(ops, in_channels, num_classes, width, depth)
+        self.layout = layout
+
+    @staticmethod
+    def multiple_of(depth: int = 4, layout: str = "dense", **_: Any) -> int:
+        """Return what the sides of an image must be multiples of, given the network's options."""
+        return 1 if layout == "pyramid" else 2**depth
+
+    @property
+    def size_multiple(self) -> int:
+        """Sides of an image must be multiples of this."""
+        return self.multiple_of(self.depth, self.layout)
+
+
+def check_exact(geometries: dict[str, str]) -> None:
+    """Raise UserError unless every operator has the exact geometry: the others need pixels off the lattice."""
+    for name, geometry in geometries.items():
+        if geometry != "exact":
+            raise UserError(f"layout: pyramid needs the exact geometry, and {name} is {geometry}; set geometry: exact")

@@ -1,7 +1,8 @@
 """U-Net: the U-shape on ordinary feature maps (N, C, H, W)."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from seunet.layers.lifted import concatenate_channels
 from seunet.models.ushape import UShape
 
 
@@ -31,6 +32,10 @@ class ImageOperators:
     def upsampling(self) -> nn.Module:
         """Return nearest upsampling."""
         return nn.Upsample(scale_factor=2, mode="nearest")
+
+    def join(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Concatenate along the channels."""
+        return concatenate_channels([x, skip])
 
     def project(self) -> nn.Module:
         """Nothing to project."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from seunet.errors import UserError
-from seunet.layers.lifted import concatenate_channels
 
 
 class Operators(Protocol):
@@ -29,6 +28,9 @@ class Operators(Protocol):
 
     def upsampling(self) -> nn.Module:
         """Return an upsampling by 2."""
+
+    def join(self, x: Any, skip: Any) -> Any:
+        """Concatenate the channels of upsampled maps and of the skip."""
 
     def project(self) -> nn.Module:
         """Return the way out: from maps to an image."""
@@ -59,7 +61,7 @@ class UShape(nn.Module):
             self.pools.append(ops.pooling(out))
             channels = out
         self.decoder, self.fusions = nn.ModuleList(), nn.ModuleList()
-        self.upsample = ops.upsampling()
+        self.upsample, self.join = ops.upsampling(), ops.join
         for out, skip in zip(decoder_widths, reversed(encoder_widths), strict=True):
             self.decoder.append(pair(ops, channels, out, interacts=True))
             self.fusions.append(block(ops, ops.pointwise(out + skip, out), out))
@@ -95,8 +97,7 @@ class UShape(nn.Module):
             skips.append(x)
             x = pool(x)
         for level, fuse in zip(self.decoder, self.fusions, strict=True):
-            x = self.upsample(level(x))
-            x = fuse(concatenate_channels([x, skips.pop()]))
+            x = fuse(self.join(self.upsample(level(x)), skips.pop()))
         return self.classifier(self.project(self.head(x)))
 
 
