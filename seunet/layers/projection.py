@@ -44,9 +44,14 @@ class ScaleDropout(nn.Module):
         """(S, N, C, H, W) → (S, N, C, H, W)."""
         if not self.training or self.p == 0:
             return x
-        # drawn by the CPU's generator, so that one seed gives one training on every device
-        keep = torch.rand(x.shape[:3]) >= self.p
-        return x * keep[..., None, None].to(x)
+        return x * self.draw(*x.shape[:3]).to(x)
+
+    def draw(self, *shape: int) -> Tensor:
+        """Return which maps of a lifted map (S, N, C) survive, as (S, N, C, 1, 1).
+
+        Drawn by the CPU's generator, so that one seed gives one training on every device.
+        """
+        return (torch.rand(shape) >= self.p)[..., None, None]
 
     def extra_repr(self) -> str:
         """Show the probability."""

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from seunet.layers import FlatDilation, QuadraticDilation, ScaleDropout, ScaleProjection, ScaleUpsample, Subsampling
+from seunet.layers import FlatDilation, QuadraticDilation, ScaleUpsample, Subsampling
 from seunet.layers.lifted import check_choice, whole_step
 from seunet.layers.pyramid import (
     OnLattice,
     Pyramid,
     PyramidBatchNorm,
     PyramidCrossCorrelation,
+    PyramidDropout,
     PyramidLifting,
+    PyramidProjection,
     PyramidReLU,
-    PyramidToGrid,
     join,
 )
 from seunet.models.lifted import AllScales
@@ -97,7 +98,5 @@ class PyramidOperators:
         return join(x, skip)
 
     def project(self) -> nn.Module:
-        """Return the way back to the image's pixels, then scale-dropout and the maximum (or mean) over scales."""
-        return nn.Sequential(
-            PyramidToGrid(self.base), ScaleDropout(self.scale_dropout), ScaleProjection(self.projection)
-        )
+        """Return scale-dropout and the maximum (or mean) over scales, on the image's pixels."""
+        return nn.Sequential(PyramidDropout(self.scale_dropout), PyramidProjection(self.projection, self.base))
