@@ -43,15 +43,16 @@ CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
 LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10}
 
 
-def check(config: dict[str, Any], schema_path: Path | str) -> None:
+def check(config: dict[str, Any], schema_path: Path | str, build: bool = True) -> None:
     """Check a merged configuration against the schema and against itself, and fill in the defaults in place.
 
     Raises UserError in one line that names the first bad key by its path, what was expected, and for a
-    misspelt key the nearest allowed one.
+    misspelt key the nearest allowed one. Without `build` no network is built to check the values of its options,
+    for a configuration that was checked before.
     """
     try:
         validate(config, read_schema(schema_path))
-        check_consistency(config)
+        check_consistency(config, build)
     except UserError as error:
         raise UserError(one_line(f"configuration: {error}")) from error
 
@@ -62,7 +63,7 @@ def read_schema(path: Path | str) -> dict[str, Any]:
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
-def check_consistency(config: dict[str, Any]) -> None:
+def check_consistency(config: dict[str, Any], build: bool) -> None:
     """Check what the schema cannot say: that names are known, and that sizes and options fit together."""
     for name, model in config["models"].items():
         check_model(f"models.{name}", model, config["models"])
@@ -75,7 +76,7 @@ def check_consistency(config: dict[str, Any]) -> None:
     for i, claim in enumerate(config["claims"]):
         check_claim(f"claims[{i}]", claim, config)
     for dataset, model in dict.fromkeys(run[:2] for run in all_runs(config)):
-        check_pair(config, dataset, model)
+        check_pair(config, dataset, model, build)
 
 
 def check_known(path: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -204,12 +205,12 @@ def check_option_names(path: str, options: dict[str, Any], factories: Iterable[C
             raise UserError(f"{path}.{name}: unknown option{suggestion(name, known)}")
 
 
-def check_pair(config: dict[str, Any], dataset: str, model: str) -> None:
+def check_pair(config: dict[str, Any], dataset: str, model: str, build: bool) -> None:
     """Check that a network can be built with its options, and takes the sizes of the data set."""
     model = trained_model(config, model)  # errors name the network itself
     settings, options = config["datasets"][dataset], network_options(config, dataset, model)
     factory = find_architecture(config["models"][model]["architecture"])
-    if factory in ARCHITECTURES.values():
+    if build and factory in ARCHITECTURES.values():
         check_options(f"models.{model} on datasets.{dataset}", factory, options)
     multiple = getattr(factory, "multiple_of", lambda **options: 1)(**options)
     sizes = {"size_multiple": settings["size_multiple"], "training.crop": settings["training"]["crop"]}

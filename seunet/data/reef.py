@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 CLASSES = ["background", "fish", "starfish"]
 
@@ -245,6 +244,8 @@ def _average(canvas: np.ndarray, factor: int, sigma: float) -> np.ndarray:
     height, width = canvas.shape[1] // factor, canvas.shape[2] // factor
     rows = canvas.reshape(3, height, factor, width * factor).sum(axis=2)
     mean = rows.reshape(3, height, width, factor).sum(axis=3) / factor**2
+    from scipy.ndimage import gaussian_filter  # slow to import, and every start of the workflow reads this module
+
     mean = gaussian_filter(mean, (0, sigma, sigma), mode="nearest")
     return np.ascontiguousarray(np.clip(np.rint(mean), 0, 255).astype(np.uint8).transpose(1, 2, 0))
 

@@ -10,7 +10,9 @@ from seunet.data.prepared import GENERATED
 from seunet.errors import UserError
 
 try:
-    configuration.check(config, workflow.source_path("../schemas/config.schema.yaml"))
+    # Every job reads this file again: the networks are built, to check their options, in the process that started it.
+    schema = workflow.source_path("../schemas/config.schema.yaml")
+    configuration.check(config, schema, build=workflow.is_main_process)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -130,12 +132,20 @@ def library(root):
         files.add(file)
         parent = name.rpartition(".")[0]
         waiting.append(parent)
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("seunet"):
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names if alias.name.startswith("seunet")]
+        waiting += imported(file)
     return sorted(map(str, files))
+
+
+@cache
+def imported(file):
+    """Return what a source file may import of seunet: modules, and names that may be modules."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("seunet"):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names if alias.name.startswith("seunet")]
+    return names
 
 
 def architecture_sources(wildcards):
