@@ -1,9 +1,13 @@
 # The benchmark: archive → prepared arrays → weights → scores → tables → figures.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
+from seunet import provenance
 from seunet.device import visible_cards
 
 min_version("9.0")
+RECORD = {}  # of this run, for results/run.json
 
 
 configfile: "config/config.yaml"
@@ -33,6 +37,15 @@ localrules:
 onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
+    RECORD.update(provenance.begin(config, Path("results")))
+
+
+onsuccess:
+    provenance.finish(RECORD, Path("results"), "complete")
+
+
+onerror:
+    provenance.finish(RECORD, Path("results"), "failed")
 
 
 rule all:

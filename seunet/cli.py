@@ -17,6 +17,7 @@ from seunet.data.rescaling import rescale_logits, rescaled_size
 from seunet.errors import UserError
 from seunet.files import atomic
 from seunet.inference import Tiling, predict
+from seunet.provenance import compare
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scale-equivariant segmentation networks.")
 PALETTE = [0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xECE133, 0xCA9161]
@@ -34,11 +35,6 @@ def says_mistakes(command: Callable) -> Callable:
             raise typer.Exit(1) from error
 
     return wrapped
-
-
-@app.callback()
-def main() -> None:
-    """Keep `predict` a command of its own, with room for others."""
 
 
 @app.command("predict")
@@ -68,6 +64,21 @@ def predict_images(
         with atomic(output / f"{path.stem}.png") as temporary:
             class_map(classes.byte().numpy()).save(temporary)
     typer.echo(f"{len(images)} class map(s) in {output}/: {', '.join(enumerated(description['classes']))}")
+
+
+@app.command("compare")
+@says_mistakes
+def compare_runs(
+    first: Annotated[Path, typer.Argument(help="Folder of results, or its run.json.")],
+    second: Annotated[Path, typer.Argument(help="The same of another run.")],
+) -> None:
+    """Say what differs between two runs; status 0 if their tables agree, but for measured times, else 3."""
+    lines, agree = compare(first, second)
+    for line in lines:
+        typer.echo(line)
+    typer.echo("The tables agree." if agree else "The tables differ.")
+    if not agree:
+        raise typer.Exit(3)
 
 
 def class_map(classes: np.ndarray) -> Image.Image:

@@ -4,5 +4,6 @@ from job import job
 
 with job(snakemake):
     from seunet.figures import draw_equivariance
+    from seunet.provenance import commit
 
-    draw_equivariance(snakemake.input.errors, snakemake.params.models, list(snakemake.output))
+    draw_equivariance(snakemake.input.errors, snakemake.params.models, list(snakemake.output), commit())

@@ -4,6 +4,7 @@ from job import job
 
 with job(snakemake):
     from seunet.figures import draw_training_curves
+    from seunet.provenance import commit
 
     params = snakemake.params
-    draw_training_curves(snakemake.input.history, params.models, params.metrics, list(snakemake.output))
+    draw_training_curves(snakemake.input.history, params.models, params.metrics, list(snakemake.output), commit())
