@@ -1,0 +1,13 @@
+"""How long Snakemake plans before it starts anything."""
+
+import subprocess
+import sys
+
+from benchmarks.measure import Row, medians
+
+
+def rows() -> list[Row]:
+    """Time a dry run of the whole paper."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--configfile", "config/config.yaml"]
+    time = medians({"plan": lambda: subprocess.run(command, check=True, capture_output=True)})
+    return [Row("`snakemake -n` on config/config.yaml, wall time", time["plan"], 5, "s")]
