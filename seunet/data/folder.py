@@ -61,7 +61,7 @@ class ClassMap:
         for index, (name, entry) in enumerate([*classes.items(), *(("ignore", entry) for entry in ignore)]):
             for key in self._keys(name, entry):
                 if key in keys:
-                    raise UserError(f"classes: {self._said(key)} stands for two of them ({name} is one); change one")
+                    raise UserError(f"classes: {self._said(key)} stands for two of them ({name!r} is one); change one")
                 keys[key] = index if index < len(classes) else IGNORED
         self.known = np.array(sorted(keys))
         self.classes = np.array([keys[key] for key in self.known], dtype=np.uint8)
