@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 CORES ?= 2
 BIN = .venv/bin
 
-.PHONY: setup demo laptop test lint format bench
+.PHONY: setup demo laptop test lint format bench faults
 
 setup: .venv/ready
 
@@ -37,3 +37,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.
+faults: setup
+	PYTHONPATH=tests $(BIN)/python -m faults.campaign

@@ -74,9 +74,12 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write the resume state of a training: whole, or not at all."""
+    """Write the resume state of a training: whole, or not at all, and with its checksum.
+
+    The checksum lies inside, since torch reads damaged values without a word, and a file beside it could be older.
+    """
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(state | {"checksum": checksum(state)}, buffer)
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
@@ -88,6 +91,8 @@ def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         stored_hash, stored = state["hash"], json.loads(state["settings"])
+        if state.pop("checksum") != checksum(state):
+            raise ValueError("its checksum is wrong")
     except Exception as error:  # torch.load raises many kinds; all mean the same to a user
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole resume state ({reason}); delete it to train anew") from error
@@ -97,6 +102,24 @@ def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
             "restore them to resume, or delete the file to train anew"
         )
     return state
+
+
+def checksum(state: dict[str, Any]) -> str:
+    """Return the sha256 of a nested state: of its keys, numbers and strings, and of the bytes of its tensors."""
+    digest = hashlib.sha256()
+    waiting: list[Any] = [state]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [part for pair in value.items() for part in pair]
+        elif isinstance(value, list | tuple):
+            waiting += value
+        elif isinstance(value, torch.Tensor):
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        else:
+            digest.update(repr(value).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def settings_hash(settings: dict[str, Any]) -> str:

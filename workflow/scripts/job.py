@@ -1,26 +1,53 @@
-"""What every script does around its one call: redirect the log, and say a user's mistake in one line."""
+"""What every script does around its one call: redirect the log, check its inputs, and say mistakes in one line."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be installed, whatever the working folder
 
 from seunet.errors import UserError
+from seunet.files import write_error
+from seunet.integrity import record, verify
 
 
 @contextmanager
 def job(snakemake):
-    """Send standard output and error to the job's log; end with one line on the terminal after a UserError."""
+    """Send standard output and error to the job's log; end with one line on the terminal after a user's error.
+
+    Inputs are compared with the checksums that the jobs before left, outputs get theirs.
+    """
     terminal, log = sys.stderr, Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", buffering=1) as file:
-        sys.stdout = sys.stderr = file
-        try:
+    try:
+        with open_log(log) as file:
+            sys.stdout = sys.stderr = file
+            verify(snakemake.input)
             yield
-        except UserError as error:
-            print(f"error: {error}", file=file)
-            print(f"\nerror in rule {snakemake.rule}: {error}\n", file=terminal, flush=True)
-            sys.exit(1)
-        finally:
-            sys.stdout, sys.stderr = sys.__stdout__, terminal
+            record(snakemake.output)
+    except Exception as error:
+        message = plain(error, log)
+        if message is None:
+            raise
+        with suppress(OSError):  # where the disk is full, the log cannot say so
+            log.write_text(f"{log.read_text()}error: {message}\n")
+        print(f"\nerror in rule {snakemake.rule}: {message}\n", file=terminal, flush=True)
+        sys.exit(1)
+    finally:
+        sys.stdout, sys.stderr = sys.__stdout__, terminal
+
+
+def open_log(path):
+    """Open the log for writing, a line at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", buffering=1)
+
+
+def plain(error, log):
+    """Return what to tell the user of an error that is not the code's fault, or None."""
+    if isinstance(error, OSError):
+        error = write_error(Path(error.filename or log), error)
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
+    return None

@@ -1,0 +1,285 @@
+"""The fault campaign: every stage of the workflow × every fault, at random moments.
+
+For each combination the workflow is run from the state before the stage, hurt, restarted with the command that
+users type, and its results are compared with those of an undisturbed run. Needs root and Linux for the faults of
+disks (tmpfs, read-only mounts). `python -m faults.campaign --seed 1` writes a table to standard output.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from faults.judge import differences
+from test_data import pet_archives, pet_files
+
+from seunet.files import sha256
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "seunet", "config", "envs")
+RUN = "pet/unet/seed0"
+TARGETS = ["results/figures/pet_iou.png", "results/figures/pet_iou.svg", "results/tables/scores.csv"]
+FAULTS = [
+    "kill job",
+    "kill all",
+    "terminate job",
+    "terminate all",
+    "disk full",
+    "read-only folder",
+    "input truncated",
+    "input corrupted",
+    "out of memory",
+    "clock jump",
+    "second Snakemake",
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A rule, what it makes first and where, and what it reads."""
+
+    made: str
+    folder: str
+    inputs: tuple[str, ...]
+    damaged: tuple[str, ...] = field(default=())
+
+
+ARRAYS = tuple(f"results/datasets/pet/{split}/{kind}.npy" for split in ("train", "val") for kind in ("images", "masks"))
+TEST = tuple(f"results/datasets/pet/test/{kind}.npy" for kind in ("images", "masks"))
+MODEL = tuple(f"results/models/{RUN}/model.{suffix}" for suffix in ("safetensors", "json"))
+DATASET = "results/datasets/pet/dataset.json"
+STAGES = {
+    "download": Stage("resources/pet/images.tar.gz", "resources/pet", ("archives/images.tar.gz",)),
+    "prepare": Stage(DATASET, "results/datasets", ("resources/pet/images.tar.gz", "resources/pet/annotations.tar.gz")),
+    "train": Stage(MODEL[0], "results/models", (*ARRAYS, DATASET)),
+    "evaluate": Stage(f"results/scores/{RUN}.csv", "results/scores", (*MODEL, *TEST, DATASET)),
+    "tables": Stage(TARGETS[2], "results/tables", (f"results/scores/{RUN}.csv", f"results/models/{RUN}/history.csv")),
+    "figure": Stage(TARGETS[0], "results/figures", ("results/tables/scores.csv",)),
+}
+
+
+def configuration(archives: dict[str, Path]) -> dict:
+    """Return a tiny configuration on archives of a few images."""
+    sources = {key: {"url": f"archives/{path.name}", "sha256": sha256(path)} for key, path in archives.items()}
+    return {
+        "datasets": {
+            "pet": {
+                "archives": sources,
+                "image_size": 32,
+                "network": {"width": 2, "depth": 1},
+                "training": {"crop": 16, "batch_size": 4, "epochs": 8, "schedule": "constant"},
+                "test_scales": [0.5, 1, 2],
+                "size_multiple": 8,
+            }
+        },
+        "runs": [{"datasets": ["pet"], "models": ["unet"], "seeds": [0]}],
+        "claims": [],
+    }
+
+
+class Campaign:
+    """A copy of the project, an undisturbed run, and the state of its folder before every stage."""
+
+    def __init__(self, home: Path):
+        self.home, self.clone, self.expected = home, home / "clone", home / "expected"
+        for part in PARTS:
+            source, ignore = ROOT / part, shutil.ignore_patterns("__pycache__")
+            (self.clone).mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, self.clone / part, ignore=ignore)
+            else:
+                shutil.copy2(source, self.clone / part)
+        (self.expected / "archives").mkdir(parents=True)
+        config = configuration(pet_archives(self.expected / "archives", *pet_files()))
+        (self.expected / "config.yaml").write_text(yaml.safe_dump(config))
+        for name, stage in STAGES.items():
+            copy(self.expected, home / "before" / name)
+            run(self.command(self.expected, stage.made), self.expected)
+        run(self.command(self.expected), self.expected)
+
+    def command(self, folder: Path, *arguments: str) -> list[str]:
+        """Return the command that users type, for a folder."""
+        start = [sys.executable, "-m", "snakemake", "--snakefile", self.clone / "Snakefile", "--cores", "1"]
+        start += ["--rerun-incomplete", "--directory", folder]
+        files = ["--configfile", self.clone / "config" / "config.yaml", folder / "config.yaml"]
+        return [*map(str, [*start, *(arguments or TARGETS), *files])]
+
+    def seconds(self, rule: str) -> float:
+        """Return how long the job of a rule took undisturbed."""
+        records = sorted((self.expected / "benchmarks" / rule).rglob("*.tsv"))
+        return float(pd.read_csv(records[0], sep="\t")["s"].iloc[0])
+
+    def combination(self, rule: str, fault: str, seed: int) -> dict:
+        """Hurt one stage in one way; return what came of it."""
+        draw, stage = random.Random(f"{seed} {rule} {fault}"), STAGES[rule]
+        folder = self.home / f"{rule} {fault} {seed}".replace(" ", "-")
+        folder.mkdir()
+        mount(["-t", "tmpfs", "-o", "size=40m", "tmpfs"], folder)
+        try:
+            return self._hurt(rule, stage, fault, draw, folder) | {"stage": rule, "fault": fault, "seed": seed}
+        finally:
+            unmount(folder / stage.folder)
+            unmount(folder)
+
+    def _hurt(self, rule: str, stage: Stage, fault: str, draw: random.Random, folder: Path) -> dict:
+        copy(self.home / "before" / rule, folder)
+        target, damaged = str(folder), None
+        if fault.startswith("input"):
+            damaged = target = draw.choice(stage.inputs)
+        elif fault == "read-only folder":
+            target = stage.folder
+            (folder / target).mkdir(parents=True, exist_ok=True)
+            mount(["--bind", str(folder / target)], folder / target)
+        delay = draw.uniform(0, self.seconds(rule))
+        fault_in = {
+            "FAULT_RULE": rule,
+            "FAULT_KIND": fault,
+            "FAULT_TARGET": target,
+            "FAULT_DELAY": str(delay),
+            "FAULT_SEED": str(draw.randrange(2**31)),
+            "FAULT_MARK": str(folder.with_suffix(".mark")),
+            "PYTHONPATH": str(Path(__file__).parent / "inject"),
+        }
+        first = start(self.command(folder), folder, fault_in)
+        second = self._second(folder, delay) if fault == "second Snakemake" else None
+        text, code = first.communicate(timeout=300)[0], first.returncode
+        wrong = [] if Path(fault_in["FAULT_MARK"]).exists() else ["the fault never struck"]
+        (folder / "ballast").unlink(missing_ok=True)
+        unmount(folder / stage.folder)
+        wrong += [f"half-written: {name}" for name in differences(self.expected, folder, code == 0, damaged)]
+        wrong += self._unclear(fault, text, code, damaged, second)
+        said = next((line for line in text.splitlines() if line.startswith("error in rule")), "")
+        if code:
+            if damaged:
+                repair(damaged, folder, self.expected)
+            wrong += self._restart(folder)
+        return {"delay": round(delay, 2), "finished": code == 0, "said": said, "wrong": wrong}
+
+    def _second(self, folder: Path, delay: float) -> tuple[str, int]:
+        """Start the same command again beside the first, when that is at the stage; return what it says."""
+        mark = folder.with_suffix(".mark")
+        while not mark.exists():
+            time.sleep(0.05)
+        time.sleep(delay)
+        process = start(self.command(folder), folder, {})
+        return process.communicate(timeout=300)[0], process.returncode
+
+    def _unclear(self, fault: str, text: str, code: int, damaged: str | None, second: tuple | None) -> list[str]:
+        """Say what a user would not understand, or would be misled by."""
+        if second:
+            other, refused = second
+            return ["the first run failed"] * bool(code) + ["no word of a lock"] * (refused and "lock" not in other)
+        if damaged and code == 0:
+            return ["the damage went unnoticed"]
+        if damaged and Path(damaged).name not in text:
+            return ["the damaged file is not named"]
+        expected = code == 0 or fault.startswith(("kill", "terminate")) or "error in rule" in text
+        tracebacks = "Traceback (most recent call last)" in text and not fault.startswith(("kill", "terminate"))
+        return ["no clear error"] * (not expected) + ["a traceback"] * tracebacks
+
+    def _restart(self, folder: Path) -> list[str]:
+        """Run the same command again, unlocked first where Snakemake asks for it; say what is wrong then."""
+        code, text = attempt(self.command(folder), folder)
+        if code and "--unlock" in text:
+            attempt(self.command(folder, "--unlock"), folder)
+            code, text = attempt(self.command(folder), folder)
+        if code:
+            return [f"the restart failed: {text[-1500:]}"]
+        return differences(self.expected, folder, complete=True)
+
+
+def repair(damaged: str, folder: Path, expected: Path) -> None:
+    """Do what the error asks for: delete the file, so that it is made again; an archive comes from elsewhere."""
+    if damaged.startswith("archives/"):
+        shutil.copy2(expected / damaged, folder / damaged)
+    else:
+        (folder / damaged).unlink()
+
+
+def copy(source: Path, to: Path) -> None:
+    """Copy a folder with all times."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, to, dirs_exist_ok=True, symlinks=True)
+
+
+def start(command: list[str], folder: Path, extra: dict[str, str]) -> subprocess.Popen:
+    """Start a command in its own session."""
+    environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "TMPDIR": "/tmp"} | extra
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def attempt(command: list[str], folder: Path) -> tuple[int, str]:
+    """Run a command; return its exit code and what it said."""
+    process = start(command, folder, {})
+    text = process.communicate(timeout=600)[0]
+    return process.returncode, text
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a command that must end well."""
+    code, text = attempt(command, folder)
+    if code:
+        raise RuntimeError(text[-4000:])
+
+
+def mount(arguments: list[str], place: Path) -> None:
+    """Mount something at a place."""
+    subprocess.run(["mount", *arguments, str(place)], check=True)
+
+
+def unmount(place: Path) -> None:
+    """Take away what is mounted at a place, if anything is."""
+    if place.is_mount():
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def can_mount() -> bool:
+    """Tell whether this process may mount file systems."""
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False)
+        unmount(Path(folder))
+    return mounted.returncode == 0
+
+
+def main() -> int:
+    """Run the combinations, two at a time; print a row for each, and write a record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stages", nargs="*", default=list(STAGES), choices=STAGES)
+    parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--record", type=Path, default=Path("faults.json"))
+    options = parser.parse_args()
+    if not can_mount():
+        print("the campaign mounts file systems: run it as root on Linux", file=sys.stderr)
+        return 2
+    outcomes = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, ThreadPoolExecutor(options.workers) as pool:
+        campaign = Campaign(Path(home))
+        pairs = [(stage, fault) for fault in options.faults for stage in options.stages]
+        for outcome in pool.map(lambda pair: campaign.combination(*pair, options.seed), pairs):
+            outcomes.append(outcome)
+            verdict = "; ".join(outcome["wrong"]) or "ok"
+            place = f"{outcome['stage']} | {outcome['fault']} | {outcome['delay']} s"
+            print(f"| {place} | {'finished' if outcome['finished'] else 'stopped'} | {verdict} |", flush=True)
+            options.record.write_text(json.dumps(outcomes, indent=1, ensure_ascii=False) + "\n")
+    bad = sum(bool(outcome["wrong"]) for outcome in outcomes)
+    print(f"{len(outcomes)} combinations, {bad} bad, seed {options.seed}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
