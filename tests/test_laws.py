@@ -184,5 +184,19 @@ def test_exact_pooling_between_pixels() -> None:
     assert zoomed_law_error(QuadraticDilation(2, base=2**0.5, geometry="exact"), 2**0.5) < 0.05
 
 
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("base", [2**0.5, 3**0.5])
+@pytest.mark.parametrize("kind", [ScaleCrossCorrelation, QuadraticDilation, FlatDilation])
+def test_steps_that_make_a_whole_factor_are_exact(kind: type, base: float, k: int) -> None:
+    """√2 twice is 2: the lattices of the taps fit each other at every scale, though none but those of 2^n is whole."""
+    layer = {
+        ScaleCrossCorrelation: lambda: ScaleCrossCorrelation(2, 3, stride=2, base=base),
+        QuadraticDilation: lambda: QuadraticDilation(2, base=base, geometry="exact"),
+        FlatDilation: lambda: FlatDilation(base=base, geometry="exact"),
+    }[kind]()
+    x = smooth_field(7, 1, 2, 192, 192)
+    assert equivariance_error(randomised(layer), x, k, shift=1, stride=2, border=0.4, base=base) < EXACT
+
+
 def test_rescaling_composes(lifted: Tensor) -> None:
     assert torch.equal(rescale(rescale(lifted, 1), 1), rescale(lifted, 2))

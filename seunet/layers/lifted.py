@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -41,15 +42,24 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise UserError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
 
 
+@cache
 def lattice(base: float, scale: int) -> tuple[int, float]:
     """Return the step d between the taps at a scale, in pixels, and the size γ^s / d of the layer's unit in taps.
 
     d = ⌊γ^s⌋: a map at scale s is smooth over γ^s pixels, so coarser taps lose nothing. For an integer γ the unit
-    is exactly one tap (a dilated kernel); else it lies in [1, 2) and the taps sample a continuous function.
+    is exactly one tap (a dilated kernel); else it lies in [1, 2) and the taps sample a continuous function. Where a
+    power γ^m = N is whole, as for √2, d = N^⌊s/m⌋ ⌊γ^(s mod m)⌋ (1, 1, 2, 2, 4, 4, 8): a change of scale by N then
+    takes taps to taps, and the law holds exactly.
     """
-    size = base**scale
-    step = math.floor(size + 1e-9)
-    return step, size / step
+    rest = scale % (whole_power(base) or scale + 1)
+    unit = base**rest
+    taps = math.floor(unit + 1e-9)
+    return round(base ** (scale - rest)) * taps, unit / taps
+
+
+def whole_power(base: float) -> int | None:
+    """Return the smallest m for which γ^m is an integer, or None when there is none up to 12."""
+    return next((m for m in range(1, 13) if abs(base**m - round(base**m)) < 1e-9), None)
 
 
 def whole_step(base: float, k: int) -> int:

@@ -16,7 +16,8 @@ class QuadraticDilation(nn.Module):
     Law: pool(R_k x) = R_k pool(x), exactly for `exact`; with an error that shrinks with t for `released`.
 
     - `exact`: 7 × 7 taps at 2p + γ^s k, abs(k) ≤ 3, t_s = 2z at every scale (1 for z = 0.5). For a γ that is no
-      integer, the taps of the lattice ⌊γ^s⌋ Z within the same reach: the law then holds up to their spacing.
+      integer, the taps of `lattice` within the same reach: the law then holds up to their spacing, and exactly for
+      a whole γ^k.
     - `released`: all taps abs(k) ≤ 3γ^s at 2p + k, t_s = 2z(γ^(s+1) − 1): 1, 3, 7, 15 for z = `zero_scale` = 0.5.
 
     One trainable c per channel, initially 1, in [4z²/9, 4z²]. Taps outside the map never win.
@@ -66,11 +67,12 @@ class FlatDilation(nn.Module):
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
-        step, _ = lattice(self.base, scale)
         if self.geometry == "exact":
+            step, _ = lattice(self.base, scale)
             x = F.pad(x, (step, step, step, step), value=float("-inf"))
             return F.max_pool2d(x, 3, stride=2, dilation=step)
-        return F.max_pool2d(same_padding(x, step, stride=2), step, stride=2)
+        window = math.floor(self.base**scale + 1e-9)
+        return F.max_pool2d(same_padding(x, window, stride=2), window, stride=2)
 
 
 def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
