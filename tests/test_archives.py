@@ -4,12 +4,16 @@ import contextlib
 import gzip
 import hashlib
 import io
+import struct
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from seunet.data import archives, members
 from seunet.data.archives import fetch
@@ -252,6 +256,72 @@ def test_bomb_behind_the_end_of_a_tar(tmp_path, monkeypatch):
     monkeypatch.setattr(members, "LIMIT", 100_000)
     with pytest.raises(UserError, match="refused, over"):
         list(members.members(path))
+
+
+def peak_bytes(path):
+    """Return the most memory that reading an archive takes; it must be refused."""
+    tracemalloc.start()
+    with pytest.raises(UserError, match="damaged"):
+        list(members.members(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_a_zip_that_holds_more_than_it_declares(tmp_path):
+    actual, declared = 50_000_000, 1000
+    path = zipped(tmp_path / "a", [("a", bytes(actual))])
+    lie = path.read_bytes().replace(struct.pack("<I", actual), struct.pack("<I", declared))
+    path.write_bytes(lie)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.getinfo("a").file_size == declared
+    assert peak_bytes(path) < 2_000_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_whose_method_unpacks_all_at_once(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a", "w", method) as archive:
+        archive.writestr("a", b"a")
+    with pytest.raises(UserError, match="member 'a': it is compressed otherwise than by deflate"):
+        list(members.members(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_tar_with_a_name_of_absurd_length(tmp_path, kind):
+    header = special(kind)
+    header.size = 50_000_000
+    with gzip.open(tmp_path / "a", "wb", compresslevel=1) as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(header.size))
+    assert peak_bytes(tmp_path / "a") < 10_000_000  # two blocks of the stream among it
+
+
+def test_a_tar_with_names_within_names(tmp_path):
+    name = special(tarfile.GNUTYPE_LONGNAME)
+    name.size = 5
+    data = (name.tobuf(tarfile.GNU_FORMAT) + b"abcd".ljust(512, b"\0")) * 2000
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(UserError, match="damaged"):
+        list(members.members(tmp_path / "a"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(
+    form=st.sampled_from(["w", "w:gz", "zip"]),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=5),
+    kept=st.just(1.0) | st.floats(0, 1),
+)
+def test_any_damage_is_one_line(tmp_path, form, changes, kept):
+    files = [("d/a.txt", b"one"), ("d/ü.txt", b"two" * 1000), ("e" * 150, b"y")]
+    path = zipped(tmp_path / "a", files) if form == "zip" else tar(tmp_path / "a", files, form)
+    data = bytearray(path.read_bytes())
+    for place, byte in changes:
+        data[int(place * len(data))] = byte
+    path.write_bytes(data[: int(kept * len(data))])
+    try:
+        assert all(isinstance(content, bytes) for _, content in members.members(path))
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1 and str(path) in str(error)
 
 
 @pytest.mark.parametrize("write", [tar, zipped])

@@ -1,11 +1,11 @@
 """Reading files straight out of tar and zip archives, one at a time, refusing those that could do harm."""
 
+import errno
 import gzip
 import re
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,7 @@ from seunet.errors import UserError
 
 LIMIT = 20 * 2**30  # bytes, unpacked, of a whole archive: more is taken for a bomb
 FILE_LIMIT = 2**30  # bytes of one file, since it is read into memory
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
+NAME_LIMIT = 2**20  # bytes of a header that holds a long name: tarfile reads it into memory before anyone may ask
 
 
 def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
@@ -22,6 +22,7 @@ def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True)
     Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
     missing, truncated or damaged, and for members that no honest data set has: absolute paths, paths that
     leave the folder, links, devices, names given twice, a file over FILE_LIMIT, more than LIMIT bytes in all.
+    No more of a file is unpacked than the archive declares, whatever lies behind.
     """
     path = Path(path)
     try:
@@ -29,12 +30,16 @@ def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True)
             magic = file.read(4)
         read = _zip_members if magic.startswith(b"PK") else _tar_members
         yield from read(path, _Guard(path), wanted)
-    except _DAMAGE as error:
+    except (UserError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such archive; download it first") from error
+    except Exception as error:  # tarfile and zipfile raise nearly anything on damaged archives
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: of a wild offset
+            raise
         raise UserError(
             f"{path}: truncated, damaged, or no tar or zip archive ({error}); remove it and run again"
         ) from error
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such archive; download it first") from error
 
 
 def pairs(
@@ -98,7 +103,7 @@ def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
         compressed = file.read(2) == b"\x1f\x8b"
     # gzip.open rather than tarfile's own "r|gz": that one takes a cut file for a finished one, unchecked.
     with (gzip.open if compressed else open)(path, "rb") as stream:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20) as tar:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=2**20, tarinfo=_Header) as tar:
             for member in tar:
                 # a sparse file may claim any size
                 guard.check(member.name, member.size, member.isfile() and not member.issparse(), member.isdir())
@@ -107,6 +112,17 @@ def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
                 tar.members = []  # tarfile keeps every header otherwise
         while rest := stream.read(2**20):  # to the end, where gzip keeps its checksum
             guard.grow(len(rest))
+
+
+class _Header(tarfile.TarInfo):
+    """The header of a member; one that announces a name of absurd length is refused."""
+
+    @classmethod
+    def frombuf(cls, *arguments) -> "_Header":
+        header = super().frombuf(*arguments)
+        if header.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and header.size > NAME_LIMIT:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header
 
 
 def _zip_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
@@ -119,8 +135,8 @@ def _zip_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
             if member.flag_bits & 1:
                 guard.refuse(member.filename, "it is encrypted")
             if not member.is_dir() and wanted(member.filename):
-                try:
-                    data = archive.read(member)
-                except NotImplementedError as error:
-                    guard.refuse(member.filename, str(error))
-                yield member.filename, data
+                # the others are unpacked in one go, whatever size is declared
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    guard.refuse(member.filename, "it is compressed otherwise than by deflate")
+                with archive.open(member) as file:
+                    yield member.filename, file.read(member.file_size)
