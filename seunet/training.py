@@ -180,17 +180,27 @@ SCHEDULES = {
 
 
 def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
-    """Pass once over the training images in random order; return the mean loss of the steps."""
+    """Pass once over the training images in random order; return the mean loss of the steps.
+
+    A loss is read when the step after it has been given to the device: so a GPU always has work, and the next batch
+    is made in the meantime.
+    """
     images, masks = data.train
     order = torch.randperm(len(images), generator=run.generator).numpy()
     batches = np.split(order, range(run.training.batch_size, len(order), run.training.batch_size))
     run.model.train()
-    losses = []
+    losses, unread = [], []
+
+    def read_loss() -> None:
+        losses.append(unread.pop(0).item())
+        check_finite(losses[-1], "loss", f"epoch {run.epoch + 1}, step {len(losses)}")
+
     for indices in tqdm(batches, desc=f"epoch {run.epoch + 1}", leave=False, disable=not sys.stderr.isatty()):
         x, y = run.training.augmentation(*load_batch(images, masks, indices, device), run.generator)
-        loss = training_step(run, x, y)
-        check_finite(loss, "loss", f"epoch {run.epoch + 1}, step {len(losses) + 1}")
-        losses.append(loss)
+        unread.append(training_step(run, x, y))
+        if len(unread) > 1:
+            read_loss()
+    read_loss()
     return float(np.mean(losses))
 
 
@@ -202,8 +212,8 @@ def check_finite(loss: float, name: str, place: str) -> None:
         )
 
 
-def training_step(run: Run, x: Tensor, y: Tensor) -> float:
-    """Take one step of the optimiser on a batch; return its loss."""
+def training_step(run: Run, x: Tensor, y: Tensor) -> Tensor:
+    """Take one step of the optimiser on a batch; return its loss, a scalar on the device."""
     with autocast(run.training, x.device):
         logits = run.model(x)
     loss = pixel_cross_entropy(logits.float(), y)
@@ -211,7 +221,7 @@ def training_step(run: Run, x: Tensor, y: Tensor) -> float:
     loss.backward()
     run.optimizer.step()
     clip_coefficients(run.model)
-    return loss.item()
+    return loss.detach()
 
 
 def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -227,14 +237,14 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def validate(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> tuple[float, float]:
     """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1."""
     model.eval()
-    total, pixels, counts = 0.0, 0, 0
+    total = pixels = counts = 0  # they stay on the device until the end
     for x, y in validation_batches(data, training.batch_size, device):
         with autocast(training, device):
             logits = model(x).float()
-        total += F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").item()
-        pixels += int((y != IGNORED).sum())
+        total = total + F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").double()
+        pixels = pixels + (y != IGNORED).sum()
         counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
-    return total / max(pixels, 1), dataset_metric(data.metric, data.classes, *counts)
+    return float(total / max(int(pixels), 1)), dataset_metric(data.metric, data.classes, *counts)
 
 
 def validation_batches(data: Prepared, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
@@ -249,8 +259,10 @@ def load_batch(
     images: np.ndarray, masks: np.ndarray, indices: np.ndarray, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Copy images (N, H, W, C) and masks (N, H, W) from disk to the device: (n, C, H, W) and (n, H, W), uint8."""
-    x = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2)
-    return x, torch.from_numpy(masks[indices]).to(device)
+    x, y = torch.from_numpy(images[indices]), torch.from_numpy(masks[indices])
+    if device.type == "cuda":  # from pinned memory the copies run beside what the GPU still has to do
+        x, y = x.pin_memory(), y.pin_memory()
+    return x.to(device, non_blocking=True).permute(0, 3, 1, 2), y.to(device, non_blocking=True)
 
 
 def autocast(training: Training, device: torch.device) -> torch.autocast:

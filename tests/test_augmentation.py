@@ -221,6 +221,14 @@ def test_one_seed_gives_one_result(augmentation):
     assert torch.equal(images, before[0]) and torch.equal(masks, before[1])  # what came in is as it was
 
 
+@pytest.mark.parametrize("augmentation", [*STRONG, Augmentation(crop=32)], ids=repr)
+def test_a_device_is_never_waited_for(augmentation):
+    """Tensors of the meta device have no values: whoever reads one, which on a GPU means to wait, gets an error."""
+    images, masks = (torch.zeros(8, *shape, dtype=torch.uint8, device="meta") for shape in ((3, 64, 64), (64, 64)))
+    x, y = draw(augmentation, images, masks)
+    assert x.shape == (8, 3, *y.shape[1:]) and x.device.type == y.device.type == "meta"
+
+
 def test_images_that_are_not_square():
     masks = blobs()[:, :32]
     for augmentation in (Augmentation(rotation=20, scale_jitter=2), Augmentation(crop=24, elastic=True)):

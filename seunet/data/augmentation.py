@@ -35,18 +35,20 @@ class Augmentation:
         """(N, C, H, W) uint8, (N, H, W) uint8 → float32 in [0, 1] and int64, of side `crop`, on the same device.
 
         Images and masks are continued by reflection beyond their borders, so no pixel gets a wrong label. All
-        random numbers come from `generator`, on the CPU, whatever the device.
+        random numbers come from `generator`, on the CPU, whatever the device. A GPU is given its work and never
+        waited for.
         """
         images = images.float() / 255
         size = (self.crop, self.crop) if self.crop else tuple(images.shape[-2:])
-        factor = self.draw_factors(len(images), generator).to(images.device)
+        factor = self.draw_factors(len(images), generator)
         if self.scale_jitter > 1:
             images = antialias(images, factor, self.scale_jitter)
-        grid = self.grid(tuple(images.shape[-2:]), size, factor, generator)
+        grid = self.grid(tuple(images.shape[-2:]), size, send(factor, images.device), generator)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         labels = masks[:, None].float()
         labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="reflection", align_corners=False)
-        images = images * (1 + self.gain * symmetric(images.shape[:2], generator)).to(images)[..., None, None]
+        gain = send(1 + self.gain * symmetric(images.shape[:2], generator), images.device)
+        images = images * gain[..., None, None]
         return images.clamp(0, 1), labels[:, 0].long()
 
     def draw_factors(self, count: int, generator: torch.Generator) -> Tensor:
@@ -66,17 +68,17 @@ class Augmentation:
         height, width = source
         pixels_x, pixels_y = window_pixels(size, device)  # (h, w), from the window's centre
         if self.elastic:
-            displacement = self.displacement(count, size, generator).to(device)
+            displacement = self.displacement(count, size, generator, device)
             pixels_x, pixels_y = pixels_x + displacement[:, 0], pixels_y + displacement[:, 1]
-        angle = (math.radians(self.rotation) * symmetric((count,), generator)).to(device)
-        mirror_x = self.mirror("horizontal", count, generator).to(device)
-        mirror_y = self.mirror("vertical", count, generator).to(device)
+        angle = send(math.radians(self.rotation) * symmetric((count,), generator), device)
+        mirror_x = send(self.mirror("horizontal", count, generator), device)
+        mirror_y = send(self.mirror("vertical", count, generator), device)
         cos, sin = (torch.cos(angle) / factor)[:, None, None], (torch.sin(angle) / factor)[:, None, None]
         x, y = pixels_x * mirror_x[:, None, None], pixels_y * mirror_y[:, None, None]
         free_x = (width - size[1] / factor).clamp(min=0) / 2  # how far the window's centre may move
         free_y = (height - size[0] / factor).clamp(min=0) / 2
-        shift_x = free_x * symmetric((count,), generator).to(device)
-        shift_y = free_y * symmetric((count,), generator).to(device)
+        shift_x = free_x * send(symmetric((count,), generator), device)
+        shift_y = free_y * send(symmetric((count,), generator), device)
         if self.rotation == 0 and self.scale_jitter == 1 and not self.elastic:
             # whole pixels: a plain crop copies values instead of interpolating them
             shift_x = whole_pixels(shift_x, width - size[1])
@@ -90,17 +92,24 @@ class Augmentation:
         signs = 1 - 2 * torch.randint(2, (count,), generator=generator).float()
         return signs if axis in self.flips else signs.abs()
 
-    def displacement(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    def displacement(
+        self, count: int, size: tuple[int, int], generator: torch.Generator, device: torch.device
+    ) -> Tensor:
         """Return a smooth random displacement in pixels, (N, 2, h, w): bicubic between random control points."""
         points = [max(2, math.ceil(side / self.elastic_spacing) + 1) for side in size]
         control = self.elastic_pixels * torch.randn(count, 2, *points, generator=generator)
-        return F.interpolate(control, size=size, mode="bicubic", align_corners=True)
+        return F.interpolate(send(control, device), size=size, mode="bicubic", align_corners=True)
 
 
 def window_pixels(size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the x and y of a window's pixel centres, measured from the window's centre, (h, w) each."""
     y, x = (torch.arange(side, device=device) - (side - 1) / 2 for side in size)
     return x.expand(size), y[:, None].expand(size)
+
+
+def send(numbers: Tensor, device: torch.device) -> Tensor:
+    """Return drawn numbers on the device; a plain copy to a GPU would wait until all its earlier work is done."""
+    return numbers.to(device, non_blocking=True)
 
 
 def symmetric(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -114,7 +123,10 @@ def whole_pixels(shift: Tensor, free: int) -> Tensor:
 
 
 def antialias(images: Tensor, factor: Tensor, largest: float) -> Tensor:
-    """Blur (N, C, H, W) before it shrinks by the factors (N,), as the test images are when they shrink."""
+    """Blur (N, C, H, W) before it shrinks by the factors (N,), as the test images are when they shrink.
+
+    The factors are on the CPU: kornia reads their values.
+    """
     sigma = antialias_sigma(factor).clamp(min=1e-3)
     radius = math.ceil(3 * float(antialias_sigma(torch.tensor(1 / largest))))
     radius = min(radius, min(images.shape[-2:]) - 1)
