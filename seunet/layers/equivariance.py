@@ -8,15 +8,15 @@ from torch import Tensor
 from seunet.layers.lifted import whole_step
 
 
-def rescale(x: Tensor, k: int, base: float = 2, shift: int = 0) -> Tensor:
+def rescale(x: Tensor, k: int, base: float = 2, shift: tuple[int, int] = (0, 0)) -> Tensor:
     """Apply R_k: f(y) ↦ f(γ^k y + shift) to an image (N, C, H, W); to a lifted map f(s, y) ↦ f(s + k, γ^k y + shift).
 
-    A lifted map (S, N, C, H, W) loses its k finest scales. γ must be an integer here.
+    A lifted map (S, N, C, H, W) loses its k finest scales. γ^k must be whole. shift: rows and columns.
     """
     step = whole_step(base, k)
     if x.dim() == 5:
         x = x[k:]
-    return x[..., shift::step, shift::step]
+    return x[..., shift[0] :: step, shift[1] :: step]
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def equivariance_error(
     x: Tensor,
     k: int = 1,
     *,
-    shift: int = 0,
+    shift: tuple[int, int] = (0, 0),
     stride: int = 1,
     scale_size: int = 1,
     border: float = 0.25,
@@ -39,7 +39,8 @@ def equivariance_error(
     sides hold and that read no scale beyond the truncation (the last scale_size − 1 are left out). `rescaled` takes
     the place of R_k x where a change of scale is more than subsampling: of an image, it blurs first.
     """
-    before = layer(rescale(x, k, base, stride * shift) if rescaled is None else rescaled)
+    top, left = shift
+    before = layer(rescale(x, k, base, (stride * top, stride * left)) if rescaled is None else rescaled)
     after = rescale(layer(x), k, base, shift)
     if before.dim() == 5:
         scales = min(before.shape[0], after.shape[0]) - (scale_size - 1)

@@ -52,7 +52,8 @@ class QuadraticDilation(nn.Module):
 class FlatDilation(nn.Module):
     """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): maximum over a window that grows with the scale.
 
-    - `exact`: 3 × 3 taps at 2p + γ^s δ, so that pool(R_k x) = R_k pool(x) exactly.
+    - `exact`: 3 × 3 taps at 2p + γ^s δ, so that pool(R_k x) = R_k pool(x) exactly for a whole γ^k. (For a γ that is no
+      integer, at the taps of `lattice`: a window cannot grow by √2 pixels.)
     - `released`: all pixels of a window of γ^s (one pixel at scale 0), padded as TensorFlow's "SAME" does.
     """
 

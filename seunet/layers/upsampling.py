@@ -10,7 +10,7 @@ class ScaleUpsample(nn.Module):
     """Lifted map (S, N, C, H, W) → (S, N, C, tH, tW), the same at every scale.
 
     - `exact`: grid-aligned, U_t(f)(t p) = f(p), linear between: then U_t ∘ U_s = U_ts, and
-      U_{γ^l} R_{γ^k} f = R_{γ^k} U_{γ^l} f on maps f that are themselves upsampled often enough (partial
+      U_{γ^l} R_{γ^k} f = R_{γ^k} U_{γ^l} f on maps f = U_{γ^m} g that are themselves upsampled, m ≥ k (partial
       equivariance). Past the last pixel the map is continued by its value.
     - `released`: half-pixel centres; each level shifts the map by half a pixel.
     """

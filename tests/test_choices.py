@@ -1,0 +1,155 @@
+"""The choices of SEU-Net and SResNet, each set alone by configuration; the U-Net that differs in nothing but scales."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from test_configuration import SCHEMA, good
+from torch import nn
+
+from seunet import build_model, configuration
+from seunet.layers import FlatDilation, GaussianLifting, QuadraticDilation, ScaleCrossCorrelation, ScaleUpsample
+from seunet.layers.equivariance import rescale
+from seunet.models import SEUNet
+
+CONFIG = Path(__file__).parent.parent / "config" / "config.yaml"
+ROOT2 = 2**0.5
+
+
+def configured(architecture: str, **options) -> nn.Module:
+    """Return the network that a configuration with these options of a model asks for."""
+    config = good()
+    config["models"]["mine"] = {"label": "Mine", "architecture": architecture, "options": options}
+    config["runs"] = [{"datasets": ["reef"], "models": ["mine"], "seeds": [0]}]
+    configuration.check(config, SCHEMA)
+    return build_model(architecture, 3, 2, **configuration.network_options(config, "reef", "mine"))
+
+
+def geometries(model: nn.Module) -> dict[type, set[str]]:
+    """Return the geometries of the layers that have one, by their kind."""
+    found: dict[type, set[str]] = {}
+    for layer in model.modules():
+        if hasattr(layer, "geometry"):
+            found.setdefault(type(layer), set()).add(layer.geometry)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "exact"),
+    [
+        ({}, set()),
+        ({"geometry": "exact"}, {GaussianLifting, QuadraticDilation, ScaleUpsample}),
+        ({"lifting": "exact"}, {GaussianLifting}),
+        ({"pooling_geometry": "exact"}, {QuadraticDilation}),
+        ({"upsampling": "exact"}, {ScaleUpsample}),
+        ({"geometry": "exact", "lifting": "released"}, {QuadraticDilation, ScaleUpsample}),
+        ({"pooling": "flat", "pooling_geometry": "exact"}, {FlatDilation}),
+    ],
+    ids=str,
+)
+def test_each_operator_of_seunet_has_its_geometry(options: dict, exact: set[type]) -> None:
+    model = configured("seunet", **options)
+    pooling = FlatDilation if options.get("pooling") == "flat" else QuadraticDilation
+    kinds = (GaussianLifting, pooling, ScaleUpsample)
+    assert geometries(model) == {kind: {"exact" if kind in exact else "released"} for kind in kinds}
+    assert model(torch.rand(1, 3, 16, 16)).shape == (1, 2, 16, 16)
+
+
+def test_the_geometry_of_sresnet_is_that_of_its_lifting() -> None:
+    """Its other operators, scale-cross-correlations and subsampling, have one geometry, which obeys the law."""
+    assert geometries(configured("sresnet")) == {GaussianLifting: {"released"}}
+    assert geometries(configured("sresnet", geometry="exact")) == {GaussianLifting: {"exact"}}
+
+
+@pytest.mark.parametrize(("geometry", "layout"), [("released", "dense"), ("exact", "dense"), ("exact", "pyramid")])
+def test_pooling_by_a_strided_crosscorrelation(geometry: str, layout: str) -> None:
+    model = configured("seunet", pooling="strided", geometry=geometry, layout=layout)
+    assert [(pool.stride, pool.weight.shape[:2]) for pool in model.pools] == [(2, (4, 4)), (2, (8, 8))]
+    loss = model(torch.rand(2, 3, 16, 16)).square().mean()
+    loss.backward()
+    assert all(isinstance(pool, ScaleCrossCorrelation) and pool.weight.grad.any() for pool in model.pools)
+
+
+@pytest.mark.parametrize("base", [1.2, ROOT2, 1.7, 3**0.5, 2.5, 3])
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [("seunet", {"geometry": "released"}), ("seunet", {"geometry": "exact"}), ("sresnet", {"geometry": "exact"})]
+    + [("seunet", {"geometry": "exact", "pooling": pooling}) for pooling in ("flat", "strided", "none")],
+    ids=str,
+)
+def test_any_base_through_the_whole_network(architecture: str, options: dict, base: float) -> None:
+    model = configured(architecture, base=base, num_scales=4, **options)
+    kernels = [layer.basis for layer in model.modules() if isinstance(layer, ScaleCrossCorrelation)]
+    assert set(kernels) == {"taps" if base == 3 else "gaussian"}
+    loss = model(torch.rand(2, 3, 16, 16)).square().mean()
+    loss.backward()
+    assert loss.isfinite()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@torch.no_grad()
+def test_the_scales_of_2_are_every_second_of_root_2() -> None:
+    """With the same continuous kernels, the maps of scale 2^s are those of √2^(2s), from the lifting to the head."""
+    torch.manual_seed(0)
+    options = {"width": 2, "depth": 2, "geometry": "exact"}
+    coarse = SEUNet(3, 2, num_scales=3, basis="gaussian", **options).eval()
+    fine = SEUNet(3, 2, num_scales=5, base=ROOT2, **options).eval()
+    fine.load_state_dict(coarse.state_dict())
+    seen = []
+    for model in (coarse, fine):
+        model.head.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        model(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(seen[1][::2], seen[0], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_matched_unet_is_the_finest_scale_of_seunet() -> None:
+    """`unet-matched` has the layers and weights of SEU-Net, and before the projection what that has at scale 0."""
+    models = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["models"]
+    torch.manual_seed(0)
+    seunet, matched = (
+        build_model(models[name]["architecture"], 3, 2, width=4, depth=2, **models[name]["options"]).eval()
+        for name in ("seunet-nodropout", "unet-matched")
+    )
+    for norm in filter(lambda module: isinstance(module, nn.BatchNorm2d), seunet.modules()):
+        nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
+    matched.load_state_dict(seunet.state_dict())
+    differing = [
+        pair for pair in zip(repr(seunet).split("\n"), repr(matched).split("\n"), strict=True) if len(set(pair)) > 1
+    ]
+    assert len(differing) == 1 and "num_scales=4" in differing[0][0] and "num_scales=1" in differing[0][1]
+    seen = []
+    for model in (seunet, matched):
+        model.head.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        model(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    assert len(seen[0]) == 4 and len(seen[1]) == 1
+    torch.testing.assert_close(seen[1][0], seen[0][0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shift", [(0, 0), (2, 4)])
+def test_the_head_of_a_pyramid_is_equivariant(shift: tuple[int, int]) -> None:
+    """R_k on a pyramid leaves out the finest maps, which no layer before the projection mixes with others."""
+    torch.manual_seed(0)
+    model = SEUNet(3, 2, width=2, depth=2, num_scales=3, geometry="exact", layout="pyramid").eval()
+    x = torch.rand(3, 1, 3, 64, 96)
+    seen = []
+    model.head.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    for lifted in (rescale(x, 0, shift=shift), rescale(x, 1, shift=shift)):
+        model.lift = Given([x_s[..., :: 2**s, :: 2**s] for s, x_s in enumerate(lifted)])
+        model(torch.empty(1, 3, *lifted.shape[-2:]))
+    for one, other in zip(seen[1], seen[0][1:], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class Given(nn.Module):
+    """A lifting that returns these maps."""
+
+    def __init__(self, maps: list[torch.Tensor]):
+        super().__init__()
+        self.maps = maps
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        return self.maps
