@@ -16,7 +16,7 @@ from seunet.errors import UserError
 from seunet.files import atomic, sha256
 
 RECORD = "run.json"
-PACKAGES = ("torch", "numpy", "kornia", "pandas", "scipy", "pillow", "tifffile", "matplotlib", "seaborn", "snakemake")
+PACKAGES = ("torch", "numpy", "kornia", "pandas", "scipy", "pillow", "matplotlib", "seaborn", "snakemake")
 MEASURED = ["seconds", "images_per_second", "peak_memory_mb"]  # columns that no two runs share
 ROOT = Path(__file__).parents[1]
 

@@ -98,6 +98,14 @@ def test_a_script_imports_nothing_that_its_environment_lacks(rule, script, conda
         assert providers & available, f"rule {rule}: {importer} imports {module}, which {conda.name} lacks"
 
 
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_an_environment_has_nothing_that_its_scripts_do_not_import(path):
+    distributions = importlib.metadata.packages_distributions()
+    modules = {module for _, script, conda in scripts() if conda == path for module in third_party(script)}
+    used = {name_of(name) for module in modules for name in distributions.get(module, [module])}
+    assert environment(path).keys() <= used
+
+
 def test_the_library_imports_nothing_that_the_project_does_not_name(project):
     distributions = importlib.metadata.packages_distributions()
     for file in (ROOT / "seunet").rglob("*.py"):
