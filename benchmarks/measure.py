@@ -35,7 +35,7 @@ class Row:
         return f"| {self.what} | {self.measured:.2f} {self.unit} | {sign} {self.target:g} | {verdict} |"
 
 
-def medians(alternatives: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int = REPETITIONS) -> dict[str, float]:
     """Return the median wall time of each alternative, in seconds.
 
     One call each to warm up; then all in turn, so that a busy moment of the machine meets each of them.
@@ -44,7 +44,7 @@ def medians(alternatives: Mapping[str, Callable[[], object]]) -> dict[str, float
     for function in alternatives.values():
         function()
     gc.disable()
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         for name, function in alternatives.items():
             start = time.perf_counter()
             function()

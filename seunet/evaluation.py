@@ -66,23 +66,26 @@ def evaluate(
     if ensemble:
         model = MultiScale(model, ensemble)
     evaluator = Evaluator(model, data, testing, torch.device(device))
-    reference = evaluator.classes_at_scale_1()
-    counts, kept = {}, {}
-    for scale in testing.scales:
-        size = evaluator.size(scale)
-        if size not in counts:  # several nominal scales may round to one size
-            counts[size], kept[size] = evaluator.test(size, reference)
     sizes = [evaluator.size(scale) for scale in testing.scales]
+    counts, kept = {}, {}
+    # scale 1 first, because the others are compared with it; and once each, because several may round to one size
+    for size in dict.fromkeys([evaluator.own_size, *sizes]):
+        counts[size], kept[size] = evaluator.test(size)
     write_scores(scores, run, testing.scales, sizes, data.classes, counts)
     write_per_image(per_image, testing.scales, sizes, data.classes, counts)
     write_samples(samples, testing.scales, sizes, data.classes, kept)
 
 
 class Evaluator:
-    """A network and the test images that it is shown."""
+    """A network and the test images that it is shown.
+
+    reference: the class of every pixel of every test image at scale 1, (N, H, W) uint8, once that is tested.
+    """
 
     def __init__(self, model: nn.Module, data: Prepared, testing: Testing, device: torch.device):
         self.model, self.data, self.testing, self.device = model, data, testing, device
+        self.own_size = data.height, data.width
+        self.reference = torch.empty(len(data.test[0]), *self.own_size, dtype=torch.uint8, device=device)
         self.sample_indices = np.unique(np.linspace(0, len(data.test[0]) - 1, SAMPLE_IMAGES).astype(int))
 
     def size(self, scale: float) -> Size:
@@ -103,24 +106,22 @@ class Evaluator:
             y = torch.from_numpy(masks[part].copy()).to(self.device)
             yield part, rescale_image(x, size), rescale_mask(y, size)
 
-    def classes_at_scale_1(self) -> Tensor:
-        """Return the predicted class of every pixel of every test image at scale 1, (N, H, W) uint8."""
-        found = [self.logits(x).argmax(1).byte() for _, x, _ in self.batches((self.data.height, self.data.width))]
-        return torch.cat(found)
-
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
         return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
 
-    def test(self, size: Size, reference: Tensor) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size."""
+    def test(self, size: Size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
         counts, kept = [], {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
-            prediction = logits.argmax(1)
-            back = rescale_logits(logits, tuple(reference.shape[-2:])).argmax(1)
-            consistent = consistency_counts(reference[part], back, classes)
+            prediction = back = logits.argmax(1)
+            if size == self.own_size:
+                self.reference[part] = prediction
+            else:
+                back = rescale_logits(logits, self.own_size).argmax(1)
+            consistent = consistency_counts(self.reference[part], back, classes)
             counts.append(torch.cat([confusion_counts(y, prediction, classes), consistent]).cpu())
             chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]
             kept["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())

@@ -209,7 +209,15 @@ def test_scales_of_one_size_are_tested_once(scored, weights, ignoring, tmp_path,
         evaluation, "predict", lambda model, x, tiling: (shown.append(x.shape[-1]), original(model, x))[1]
     )
     score(weights, ignoring, tmp_path)
-    assert sorted(shown) == [16, 32, 32, 48, 64]  # 32: once for the reference, once for the counts
+    assert sorted(shown) == [16, 32, 48, 64]  # 32 serves as the reference too
+
+
+def test_scale_1_need_not_be_among_the_scales(scored, weights, ignoring, tmp_path):
+    table, per_image, samples = score(weights, ignoring, tmp_path, Settings((2, 0.5), size_multiple=8))
+    assert list(table["scale"].unique()) == [2, 0.5] and samples["scales"].tolist() == [2, 0.5]
+    for i, scale in enumerate((2, 0.5)):
+        for name in COUNTS:
+            np.testing.assert_array_equal(per_image[name][i], scored[1][name][SCALES.index(scale)])
 
 
 def test_batches_do_not_matter(scored, weights, ignoring, tmp_path, monkeypatch):

@@ -1,0 +1,89 @@
+"""Evaluation at all scales of Pet against nothing but the forward passes of the same batches."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from benchmarks.measure import Row, medians
+from seunet import build_model
+from seunet.checkpoint import load_model, save_model
+from seunet.data.prepared import Prepared
+from seunet.evaluation import Evaluator, Testing, evaluate
+
+CONFIG = Path("config/config.yaml")
+CLASSES, SIDE = 3, 224
+LABELS = {"unet": "U-Net", "seunet": "SEU-Net"}
+IMAGES = {"unet": 4, "seunet": 1}  # test images: as few as keep the benchmark short
+REPETITIONS = 3  # of half a minute and more
+
+
+def rows() -> list[Row]:
+    """Time the evaluation, from weights on disk to files of scores, and the forward passes that it needs."""
+    settings = yaml.safe_load(CONFIG.read_text())["datasets"]["pet"]
+    testing = Testing(tuple(settings["test_scales"]), settings["size_multiple"], None, torch.get_num_threads())
+    return [
+        Row(
+            f"Evaluation at all scales of Pet, {LABELS[name]} / forward passes",
+            compare(name, settings, testing, images),
+            1.1,
+        )
+        for name, images in IMAGES.items()
+    ]
+
+
+def compare(architecture: str, settings: dict, testing: Testing, images: int) -> float:
+    """Return the time of an evaluation over that of its forward passes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_dataset(folder, images)
+        description = {"architecture": architecture, "in_channels": 3, "num_classes": CLASSES}
+        options = settings["network"]
+        save_model(folder, build_model(architecture, 3, CLASSES, **options), description | {"options": options})
+        files = {"scores": folder / "s.csv", "per_image": folder / "p.npz", "samples": folder / "samples.npz"}
+
+        def whole() -> None:
+            evaluate(folder, folder, testing, {"dataset": "pet", "model": architecture, "seed": 0}, **files)
+
+        evaluator = Evaluator(load_model(folder)[0], Prepared(folder), testing, torch.device("cpu"))
+        check(evaluator)
+        sizes = dict.fromkeys(map(evaluator.size, testing.scales))
+        inputs = [x for size in sizes for _, x, _ in evaluator.batches(size)]
+        inputs = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
+        time = medians({"whole": whole, "forward": lambda: forward(evaluator.model, inputs)}, REPETITIONS)
+    return time["whole"] / time["forward"]
+
+
+@torch.no_grad()
+def forward(model: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
+    """Return the logits of every batch."""
+    return [model(x) for x in inputs]
+
+
+def check(evaluator: Evaluator) -> None:
+    """Stop unless the classes that consistency refers to, kept while scale 1 is tested, are those of a plain pass."""
+    evaluator.test(evaluator.own_size)
+    batches = [x for _, x, _ in evaluator.batches(evaluator.own_size)]
+    plain = torch.cat(forward(evaluator.model, batches)).argmax(1)
+    assert torch.equal(evaluator.reference, plain.byte()), "the reference is not what the network says at scale 1"
+
+
+def write_dataset(folder: Path, images: int) -> None:
+    """Write a prepared data set of random pixels, of the layout of Pet."""
+    random = np.random.default_rng(0)
+    counts = {"train": 1, "val": 1, "test": images}
+    for split, count in counts.items():
+        (folder / split).mkdir()
+        shape = (count, SIDE, SIDE)
+        np.save(folder / split / "images.npy", random.integers(256, size=(*shape, 3), dtype=np.uint8))
+        np.save(folder / split / "masks.npy", random.integers(CLASSES, size=shape, dtype=np.uint8))
+    description = {
+        **{"dataset": "pet", "classes": ["pet", "background", "border"], "metric": "mean_iou"},
+        **{"channels": 3, "height": SIDE, "width": SIDE},
+        "names": {split: [str(i) for i in range(count)] for split, count in counts.items()},
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
