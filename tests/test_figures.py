@@ -131,17 +131,35 @@ def test_mean_and_range_over_seeds(tmp_path, drawn):
     assert not single.collections
 
 
-@pytest.mark.parametrize("count", [1, 2, 12])
-def test_width_fits_the_column_and_the_legend_the_figure(tmp_path, drawn, count):
+@pytest.mark.parametrize(("count", "width"), [(1, style.COLUMN), (6, style.COLUMN), (7, style.PAGE), (12, style.PAGE)])
+def test_width_fits_the_column_and_the_legend_the_figure(tmp_path, drawn, count, width):
     models = {f"m{i}": {"label": f"A network of kind number {i}", "architecture": "unet"} for i in range(count)}
     figures.draw_augmentation(score_table(tmp_path, models), "toy", models, "mean_iou", [tmp_path / "g.png"])
     with Image.open(tmp_path / "g.png") as image:
-        assert image.width == pytest.approx(style.COLUMN * style.DPI, abs=1)
+        assert image.width == pytest.approx(width * style.DPI, abs=1)
         assert round(image.info["dpi"][0]) == 300
     figure = drawn[0]
     legend = figure.legends[0].get_window_extent()
     assert legend.x0 >= -1 and legend.x1 <= figure.bbox.x1 + 1
     assert all(legend.y1 <= axes.get_tightbbox().y0 + 1 for axes in figure.axes)
+
+
+def test_many_models_have_a_panel_each(tmp_path, drawn):
+    models = {f"m{i}": {"label": f"Model {i}", "scale_jitter": 1 + i % 2} for i in range(9)}
+    figures.draw_iou(score_table(tmp_path, models, (0, 1)), "toy", models, "mean_iou", [tmp_path / "m.png"])
+    panels = drawn[0].axes
+    assert [axes.get_title("left") for axes in panels] == [f"Model {i}" for i in range(9)]
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels}) == 1
+    looks = style.model_styles(models)
+    for axes, name in zip(panels, models, strict=True):
+        own = [line for line in axes.get_lines() if line.get_marker() != "None"]
+        assert [(line.get_color(), line.get_label()) for line in own] == [(looks[name].colour, looks[name].label)]
+        assert own[0].get_xdata() == pytest.approx([48 / 224, 64 / 224, 0.5, 1, 2, 4])
+        assert len(axes.collections) == 1  # its band, nobody else's
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["Model 0", "other models"]
+    renderer = drawn[0].canvas.get_renderer()
+    boxes = [axes.get_tightbbox(renderer) for axes in panels]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_same_tables_same_bytes(tmp_path):

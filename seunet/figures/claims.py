@@ -22,7 +22,7 @@ ROW, GAP = 0.155, 0.1  # inches: a line of text or an interval; the space above 
 LEFT, RIGHT, TOP, BOTTOM = 0.72, 0.7, 0.12, 0.42  # inches around the axes
 TEXT_WIDTH = 56  # characters of a claim in a line of the figure
 NAME_WIDTH = 11  # characters of a data set's name
-REACH = 1.6  # the axis shows so many times the largest difference; what reaches further ends in an arrow
+REACH = 2.2  # the axis shows so many times the largest difference; what reaches further ends in an arrow
 CAP = 0.035  # inches: half the height of the ends of an interval
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from seunet.errors import UserError
 from seunet.figures import style
-from seunet.figures.curves import band_note, draw_band, power_label
+from seunet.figures.curves import band_note, block_title, draw_band, power_label
 from seunet.tables import EQUIVARIANCE_COLUMNS, read_table
 
 SMALLER, LARGER = ("Blues", "v"), ("Oranges", "^")  # hue and marker of images that shrank and that grew
@@ -53,12 +53,9 @@ def draw_equivariance(
         for (dataset, model), axes in panels.items():
             rows = blocks[dataset]
             draw_panel(axes, rows[rows["model"] == model], looks)
-            label = style.wrapped(styles[model].label, LABEL_WIDTH)
-            axes.set_title(label, loc="left", fontsize=7, pad=3)
+            axes.set_title(style.wrapped(styles[model].label, LABEL_WIDTH), loc="left", fontsize=7, pad=3)
             if model == names[dataset][0]:
-                above = 16 + 8 * label.count("\n")
-                place = {"xytext": (0, above), "textcoords": "offset points", "fontweight": "bold"}
-                axes.annotate(dataset, (0, 1), xycoords="axes fraction", **place)
+                block_title(axes, dataset)
         share_axes(panels, table)
         handles = [Line2D([], [], label=factor(scale), **look) for scale, look in looks.items()]
         note = ["Size of the images relative to training", *filter(None, [band_note(table, shown)])]
