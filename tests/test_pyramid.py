@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seunet.errors import UserError
-from seunet.layers.pyramid import PyramidBatchNorm
+from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.models import SEUNet
 
 SCALES = 3
@@ -106,7 +106,7 @@ def test_batch_norm_weighs_scales_alike() -> None:
     torch.manual_seed(0)
     maps = [torch.randn(2, 5, 8 // 2**s, 8 // 2**s, requires_grad=True) for s in range(3)]
     repeated = torch.stack([x.repeat_interleave(2**s, 2).repeat_interleave(2**s, 3) for s, x in enumerate(maps)])
-    norm, dense = PyramidBatchNorm(5), nn.BatchNorm2d(5)
+    norm, dense = ScaleBatchNorm(5, eps=1e-5, momentum=0.1, positive=False), nn.BatchNorm2d(5)
     for module in (norm, dense):
         nn.init.uniform_(module.weight, 0.5, 1.5, generator=torch.Generator().manual_seed(1))
     expected = dense(repeated.flatten(0, 1)).unflatten(0, (3, 2))

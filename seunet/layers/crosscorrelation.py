@@ -7,10 +7,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.errors import UserError
-from seunet.layers.lifted import check_choice, lattice, stack_scales, unstack_scales, whole_step
+from seunet.layers.lifted import ScaleLayer, check_choice, lattice, whole_step
+from seunet.layers.pointwise import pointwise
 
 
-class ScaleCrossCorrelation(nn.Module):
+class ScaleCrossCorrelation(ScaleLayer):
     """Lifted map (S, N, C_in, H, W) → (S, N, C_out, ⌈H/r⌉, ⌈W/r⌉) for stride r.
 
     y(s, p, o) = b_o + Σ_{k<K} Σ_c Σ_δ γ^(−3k) w(o, c, k, δ) x(min(s + k, S − 1), r p + γ^s δ, c), zero padding.
@@ -47,27 +48,28 @@ class ScaleCrossCorrelation(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C_in, H, W) → (S, N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
-        maps, kernels = unstack_scales(x), self.kernels()
-        return stack_scales([self.correlate(maps, kernels, s) for s in range(len(maps))])
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C_in, H, W) → S batches (N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
+        kernels = self.kernels()
+        return [self.correlate(x[s : s + len(kernels)], kernels, s) for s in range(len(x))]
 
     def kernels(self) -> list[Tensor]:
         """Return the K kernels, (C_out, C_in, k, k) each, with their weights γ^(−3k)."""
-        return [kernel * self.base ** (-3 * k) for k, kernel in enumerate(self.weight.unbind(2))]
+        first, *others = self.weight.unbind(2)
+        return [first, *(kernel * self.base ** (-3 * k) for k, kernel in enumerate(others, start=1))]
 
-    def correlate(self, maps: tuple[Tensor, ...], kernels: list[Tensor], scale: int) -> Tensor:
-        """Return the output at one scale, (N, C_out, ⌈H/r⌉, ⌈W/r⌉): the sum over the scales that it reads."""
+    def correlate(self, near: list[Tensor], kernels: list[Tensor], scale: int) -> Tensor:
+        """Return the output at one scale, (N, C_out, ⌈H/r⌉, ⌈W/r⌉): the sum over the scales `near`, finest first.
+
+        The last of them stands for those that are cut off.
+        """
         step, unit = lattice(self.base, scale)
         if self.basis == "gaussian":
             filters = gaussian_derivatives(self.weight.shape[-1], unit, self.weight)
             kernels = [torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters) for kernel in kernels]
-        padding = step * (kernels[0].shape[-1] // 2)
         total = None
         for k, kernel in enumerate(kernels):
-            x = maps[min(scale + k, len(maps) - 1)]
-            bias = self.bias if k == 0 else None
-            y = F.conv2d(x, kernel, bias, stride=self.stride, padding=padding, dilation=step)
+            y = spread(near[min(k, len(near) - 1)], kernel, self.bias if k == 0 else None, self.stride, step)
             total = y if total is None else total + y
         return total
 
@@ -78,6 +80,17 @@ class ScaleCrossCorrelation(nn.Module):
             f"{in_channels}, {out_channels}, kernel_size={kernel_size}, scale_size={scale_size}, "
             f"stride={self.stride}, base={self.base:.4g}, basis={self.basis}"
         )
+
+
+def spread(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int) -> Tensor:
+    """Correlate (N, C, H, W) with a kernel whose taps lie `step` pixels apart; taps that no pixel reaches are left out."""
+    radius = kernel.shape[-1] // 2
+    reached = min(radius, (max(x.shape[-2:]) - 1) // step)
+    inner = slice(radius - reached, radius + reached + 1)
+    kernel = kernel[..., inner, inner]
+    if reached == 0:
+        return pointwise(x[..., ::stride, ::stride], kernel, bias)
+    return F.conv2d(x, kernel, bias, stride=stride, padding=step * reached, dilation=step)
 
 
 SIGMA = 0.7  # of the Gaussian basis, in units of γ^s: sampled well at γ^0 already, in 7 taps at every scale

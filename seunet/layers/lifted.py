@@ -1,15 +1,31 @@
-"""The memory layout of lifted maps and the two geometries."""
+"""Lifted maps in memory, the layers that act on them, and the two geometries."""
 
 import math
 from collections.abc import Sequence
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seunet.errors import UserError
 
 GEOMETRIES = ("released", "exact")
+
+
+class ScaleLayer(nn.Module):
+    """A layer of lifted maps. These come as a tensor (S, N, C, H, W), or as a list of S batches (N, C, H, W).
+
+    The layer returns what it is given. Networks hand lists from layer to layer: no copy stacks the scales, and in a
+    pyramid they have different sizes. Subclasses say in `maps` what becomes of the S batches.
+    """
+
+    def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+        """Apply the layer to a lifted map."""
+        return stack_scales(self.maps(list(unstack_scales(x)))) if isinstance(x, Tensor) else self.maps(x)
+
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches → S batches."""
+        raise NotImplementedError
 
 
 def stack_scales(maps: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Morphological dilation along one axis with a quadratic structuring function: the max-plus convolution."""
+"""Morphological dilation with a quadratic structuring function, subsampled: the max-plus convolution."""
 
 import torch
 from torch import Tensor
@@ -6,39 +6,55 @@ from torch import Tensor
 from seunet.layers import native
 
 
-class QuadraticMaximum(torch.autograd.Function):
-    """y(p) = max_k x(r p + step·k) − c k²/t² along one axis, abs(k) ≤ radius; taps outside the map do not count.
+def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
+    """Dilate (N, C, H, W), subsampled: y(p) = max over k of x(r p + step·k) − c ‖k‖²/t², abs(k_i) ≤ radius.
 
-    x (N, C, H, W), c (C,). The place of the maximum is stored as a small integer, so that the backward pass is one
-    scatter: with ties the first tap in the order 0, −1, 1, −2, 2, … receives the gradient. Compiled on a CPU that has
-    a compiler; on CUDA the scatter adds in no fixed order.
+    c (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
+    """
+    return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
+
+
+class QuadraticMaximum(torch.autograd.Function):
+    """See `quadratic_maximum`. The two taps of each maximum are stored as small integers, so backward is one scatter.
+
+    With ties the first tap in the order 0, −1, 1, −2, 2, … receives the gradient, on rows, then on columns. Compiled
+    on a CPU that has a compiler; on CUDA the scatter adds in no fixed order.
     """
 
     @staticmethod
-    def forward(ctx, x, coefficient, axis, stride, step, radius, width):
-        """Keep the best value and the number of the tap that gave it."""
-        penalty = (coefficient / width**2).to(x.dtype)
-        implementation = native.maximum if native.usable(x) else maximum
-        best, place = implementation(x, penalty, axis, stride, step, radius)
-        ctx.save_for_backward(place, coefficient)
-        ctx.geometry = (x.shape, axis, stride, step, width)
+    def forward(ctx, x, coefficient, stride, step, radius, width):
+        """Keep the best value and the taps that gave it."""
+        penalty = coefficient.float() / width**2
+        implementation = compiled_dilation if native.usable(x) else plain_dilation
+        best, rows, columns = implementation(x, penalty, stride, step, radius)
+        ctx.save_for_backward(rows, columns, coefficient)
+        ctx.geometry = (x.shape, stride, step, width)
         return best
 
     @staticmethod
     def backward(ctx, grad):
-        """Send each gradient to the place of its maximum; c receives −k²/t² of it."""
-        place, coefficient = ctx.saved_tensors
-        shape, axis, stride, step, width = ctx.geometry
-        implementation = native.scatter if native.usable(grad) else scatter
-        grad_x, grad_squares = implementation(grad, place, shape, axis, stride, step)
-        return grad_x, (-grad_squares / width**2).to(coefficient.dtype), None, None, None, None, None
+        """Send each gradient to the place of its maximum; c receives −‖k‖²/t² of it."""
+        rows, columns, coefficient = ctx.saved_tensors
+        shape, stride, step, width = ctx.geometry
+        implementation = compiled_scatter if native.usable(grad) else plain_scatter
+        grad_x, grad_squares = implementation(grad, rows, columns, shape, stride, step)
+        return grad_x, (-grad_squares / width**2).to(coefficient.dtype), None, None, None, None
+
+
+def plain_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
+    penalty = penalty.to(x.dtype)
+    best, rows = maximum(x, penalty, 2, stride, step, radius)
+    best, columns = maximum(best, penalty, 3, stride, step, radius)
+    place = torch.arange(columns.shape[3], device=x.device) * stride + columns.long() * step
+    return best, rows.gather(3, place), columns
 
 
 def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Return what native.maximum does, tap by tap, on the outputs that the tap reaches."""
+    """Return the maxima along one axis, and their taps, tap by tap on the outputs that the tap reaches."""
     outputs = -(-x.shape[axis] // stride)
     best = x[along(axis, slice(0, None, stride))].clone()  # the tap k = 0
-    place = torch.zeros_like(best, dtype=torch.int8 if radius < 64 else torch.int16)
+    number = torch.zeros_like(best, dtype=tap_type(radius))
     for order, tap in enumerate(taps(radius)[1:], start=1):
         first, last = reach(tap * step, x.shape[axis], stride, outputs)
         if first > last:
@@ -48,22 +64,54 @@ def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radiu
         candidate = x[along(axis, slice(start, stop, stride))] - penalty[:, None, None] * tap**2
         inside = along(axis, slice(first, last + 1))
         # a later tap has the larger number, so the last one that won is the largest: no masks, which are slow
-        won = (candidate > best[inside]).to(place.dtype) * order
-        torch.maximum(place[inside], won, out=place[inside])
+        won = (candidate > best[inside]).to(number.dtype) * order
+        torch.maximum(number[inside], won, out=number[inside])
         torch.maximum(best[inside], candidate, out=best[inside])
-    return best, place
+    return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
 
 
-def scatter(grad: Tensor, place: Tensor, shape: torch.Size, axis: int, stride: int, step: int) -> tuple[Tensor, Tensor]:
-    """Return what native.scatter does."""
-    view = [1] * len(shape)
-    view[axis] = -1
-    tap = torch.where(place % 2 == 1, -(place.long() + 1) // 2, place.long() // 2)
-    origin = torch.arange(place.shape[axis], device=grad.device).mul_(stride).view(view)
+def plain_scatter(
+    grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients for x, of the given shape, and for −penalty, (C,)."""
+    down, along_row = (torch.arange(side, device=grad.device) * stride for side in grad.shape[2:])
+    row = down[:, None] + rows.long() * step
+    place = row * shape[3] + along_row + columns.long() * step
     # channels-last as the maps of the network are, so that nothing has to be laid out anew
-    zeros = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last).zero_()
-    grad_x = zeros.scatter_add_(axis, origin + tap * step, grad)
-    return grad_x, (grad * tap.square().to(grad.dtype)).sum((0, 2, 3))
+    grad_x = torch.zeros(shape[0], shape[2] * shape[3], shape[1], dtype=grad.dtype, device=grad.device)
+    grad_x.scatter_add_(1, place.permute(0, 2, 3, 1).flatten(1, 2), grad.permute(0, 2, 3, 1).flatten(1, 2))
+    squares = rows.to(grad.dtype).square() + columns.to(grad.dtype).square()
+    return grad_x.unflatten(1, shape[2:]).permute(0, 3, 1, 2), (grad * squares).sum((0, 2, 3))
+
+
+def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `plain_dilation` does."""
+    x = native.channels_last(x)
+    images, channels, height, width = x.shape
+    shape = (images, channels, -(-height // stride), -(-width // stride))
+    best = native.empty(shape, x.dtype)
+    rows, columns = (native.empty(shape, tap_type(radius)) for _ in range(2))
+    sizes = (images, height, width, channels, *shape[2:], stride, step, radius)
+    native.call(native.name_of("dilate", x, rows), x, penalty.contiguous(), best, rows, columns, *sizes)
+    return best, rows, columns
+
+
+def compiled_scatter(
+    grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return what `plain_scatter` does."""
+    grad = native.channels_last(grad)
+    images, channels, height, width = shape
+    grad_x = native.empty(shape, torch.float32).zero_()
+    squares = torch.empty(images, channels)
+    sizes = (images, height, width, channels, *grad.shape[2:], stride, step)
+    native.call(native.name_of("dilate_backward", grad, rows), grad, rows, columns, grad_x, squares, *sizes)
+    return grad_x.to(grad.dtype), squares.sum(0)
+
+
+def tap_type(radius: int) -> torch.dtype:
+    """Return the integers that number the taps."""
+    return torch.int8 if radius < 64 else torch.int16
 
 
 def taps(radius: int) -> list[int]:
@@ -83,10 +131,3 @@ def reach(offset: int, length: int, stride: int, outputs: int) -> tuple[int, int
     first = max(0, -(offset // stride))
     last = min(outputs - 1, (length - 1 - offset) // stride)
     return first, last
-
-
-def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
-    """Dilate (N, C, H, W) along both axes, subsampled by `stride`: max over (k, l) of x − c (k² + l²)/t²."""
-    for axis in (2, 3):
-        x = QuadraticMaximum.apply(x, coefficient, axis, stride, step, radius, width)
-    return x

@@ -3,14 +3,14 @@
 import math
 
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from seunet.layers.coefficients import BoundedCoefficient
-from seunet.layers.lifted import GEOMETRIES, check_choice, lattice, stack_scales, unstack_scales
+from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice, lattice
 from seunet.layers.maxplus import quadratic_maximum
 
 
-class QuadraticDilation(nn.Module):
+class QuadraticDilation(ScaleLayer):
     """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): max over k of x(s, 2p + …) − c abs(k)²/t_s².
 
     Law: pool(R_k x) = R_k pool(x), exactly for `exact`; with an error that shrinks with t for `released`.
@@ -30,9 +30,9 @@ class QuadraticDilation(nn.Module):
         bound = 4 * zero_scale**2
         self.coefficient = BoundedCoefficient(channels, bound / 9, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(unstack_scales(x))])
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return [self.pool(x_s, s) for s, x_s in enumerate(x)]
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
@@ -49,7 +49,7 @@ class QuadraticDilation(nn.Module):
         return f"base={self.base}, geometry={self.geometry}, zero_scale={self.zero_scale}"
 
 
-class FlatDilation(nn.Module):
+class FlatDilation(ScaleLayer):
     """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): maximum over a window that grows with the scale.
 
     - `exact`: 3 × 3 taps at 2p + γ^s δ, so that pool(R_k x) = R_k pool(x) exactly for a whole γ^k. (For a γ that is no
@@ -62,9 +62,9 @@ class FlatDilation(nn.Module):
         check_choice("pooling geometry", geometry, GEOMETRIES)
         self.base, self.geometry = base, geometry
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return stack_scales([self.pool(x_s, s) for s, x_s in enumerate(unstack_scales(x))])
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return [self.pool(x_s, s) for s, x_s in enumerate(x)]
 
     def pool(self, x: Tensor, scale: int) -> Tensor:
         """Pool one scale, (N, C, H, W)."""
@@ -85,9 +85,9 @@ def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
     return F.pad(x, pads, value=float("-inf"))
 
 
-class Subsampling(nn.Module):
+class Subsampling(ScaleLayer):
     """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): every second pixel. Law: R_k commutes exactly."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return x[..., ::2, ::2]
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return [x_s[..., ::2, ::2] for x_s in x]

@@ -4,30 +4,40 @@ import torch
 from torch import Tensor, nn
 
 from seunet.errors import UserError
-from seunet.layers.lifted import check_choice
+from seunet.layers.interpolation import largest, upsample
+from seunet.layers.lifted import ScaleLayer, check_choice, unstack_scales
 
 
 class ScaleProjection(nn.Module):
     """Π: lifted map (S, N, C, H, W) → (N, C, H, W), the maximum or the mean over scales.
 
-    Law: Π(R_k x) = R_k Π(x) as far as the scales cut off by the truncation do not carry the maximum.
+    Law: Π(R_k x) = R_k Π(x) as far as the scales cut off by the truncation do not carry the maximum. Where scales have
+    the same maximum, the finest receives the gradient. The maps of a pyramid of the given base are brought to the
+    pixels of its first map before, by aligned bilinear upsampling, as if it were dense.
     """
 
-    def __init__(self, reduction: str = "max"):
+    def __init__(self, reduction: str = "max", base: int = 1):
         super().__init__()
         check_choice("projection", reduction, ("max", "mean"))
-        self.reduction = reduction
+        self.reduction, self.base = reduction, base
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (N, C, H, W)."""
-        return x.amax(0) if self.reduction == "max" else x.mean(0)
+    def forward(self, x: Tensor | list[Tensor], keep: Tensor | None = None) -> Tensor:
+        """(S, N, C, H, W), or S batches → (N, C, H, W). Each map is multiplied by keep (S, N, C) first, if given."""
+        maps = list(unstack_scales(x)) if isinstance(x, Tensor) else x
+        keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
+        keep, factors = keep.to(maps[0].device), [self.base**s for s in range(len(maps))]
+        if self.reduction == "max":
+            return largest(maps, factors, keep)
+        size = tuple(maps[0].shape[-2:])
+        kept = [x_s * keep_s[..., None, None].to(x_s) for x_s, keep_s in zip(maps, keep, strict=True)]
+        return sum(upsample(x_s, t, "aligned", size) for x_s, t in zip(kept, factors, strict=True)) / len(maps)
 
     def extra_repr(self) -> str:
         """Show the reduction."""
         return self.reduction
 
 
-class ScaleDropout(nn.Module):
+class ScaleDropout(ScaleLayer):
     """Set each (scale, sample, channel) of (S, N, C, H, W) to zero with probability p, while training.
 
     The mask is constant in space, and survivors are *not* rescaled: a maximum over scales follows, whose size
@@ -40,19 +50,30 @@ class ScaleDropout(nn.Module):
             raise UserError(f"scale_dropout: expected a probability from 0 to 1, got {p!r}")
         self.p = p
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (S, N, C, H, W)."""
-        if not self.training or self.p == 0:
-            return x
-        return x * self.draw(*x.shape[:3]).to(x)
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C, H, W) → the same shapes."""
+        keep = self.draw(len(x), *x[0].shape[:2])
+        return x if keep is None else [x_s * k[..., None, None].to(x_s) for x_s, k in zip(x, keep, strict=True)]
 
-    def draw(self, *shape: int) -> Tensor:
-        """Return which maps of a lifted map (S, N, C) survive, as (S, N, C, 1, 1).
+    def draw(self, *shape: int) -> Tensor | None:
+        """Return 1 for the maps of a lifted map (S, N, C) that survive, 0 for the others; None when all do.
 
         Drawn by the CPU's generator, so that one seed gives one training on every device.
         """
-        return (torch.rand(shape) >= self.p)[..., None, None]
+        return (torch.rand(shape) >= self.p).float() if self.training and self.p else None
 
     def extra_repr(self) -> str:
         """Show the probability."""
         return f"p={self.p}"
+
+
+class DroppedProjection(nn.Module):
+    """Scale-dropout and projection in one: no map is copied only to be multiplied by 0 or 1."""
+
+    def __init__(self, dropout: ScaleDropout, projection: ScaleProjection):
+        super().__init__()
+        self.dropout, self.projection = dropout, projection
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """S batches (N, C, H, W) → (N, C, H, W)."""
+        return self.projection(maps, self.dropout.draw(len(maps), *maps[0].shape[:2]))

@@ -1,4 +1,8 @@
-"""SEU-Net: the U-shape on lifted maps (S, N, C, H, W), with operators that commute with a change of scale."""
+"""SEU-Net: the U-shape on lifted maps, with operators that commute with a change of scale.
+
+Between its layers a lifted map is a list of S batches (N, C, H, W): of one size in the dense layout, of sizes that shrink
+by γ in the pyramid.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,20 +18,45 @@ from seunet.layers import (
     ScaleCrossCorrelation,
     ScaleDropout,
     ScaleProjection,
-    ScaleUpsample,
     Subsampling,
 )
-from seunet.layers.lifted import check_choice, concatenate_channels
-from seunet.models.lifted import AllScales
-from seunet.models.pyramid import PyramidOperators
+from seunet.layers.lifted import check_choice, unstack_scales, whole_step
+from seunet.layers.normalisation import ScaleBatchNorm
+from seunet.layers.pointwise import UpsampledFusion
+from seunet.layers.projection import DroppedProjection
+from seunet.layers.pyramid import (
+    PyramidCrossCorrelation,
+    PyramidFlatDilation,
+    PyramidLifting,
+    PyramidQuadraticDilation,
+)
+from seunet.layers.upsampling import MODES
 from seunet.models.ushape import UShape, check_base, check_positive, check_probability
 
-POOLINGS: dict[str, Callable[[int, str, float], nn.Module]] = {
-    "quadratic": lambda channels, geometry, base: QuadraticDilation(channels, base, geometry),
-    "quadratic2": lambda channels, geometry, base: QuadraticDilation(channels, base, geometry, zero_scale=1.0),
-    "flat": lambda channels, geometry, base: FlatDilation(base, geometry),
-    "none": lambda channels, geometry, base: Subsampling(),
-    "strided": lambda channels, geometry, base: ScaleCrossCorrelation(channels, channels, stride=2, base=base),
+POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
+
+
+class Lifting(GaussianLifting):
+    """The Gaussian scale-space as a list of S batches."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, C, H, W) → S batches (N, C, H, W)."""
+        return list(unstack_scales(super().forward(image)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The four operators in which the layouts differ; in a pyramid all act at every scale as at scale 0."""
+
+    lifting: Callable[..., nn.Module]
+    correlation: Callable[..., nn.Module]
+    quadratic: Callable[..., nn.Module]
+    flat: Callable[..., nn.Module]
+
+
+LAYOUTS = {
+    "dense": Layout(Lifting, ScaleCrossCorrelation, QuadraticDilation, FlatDilation),
+    "pyramid": Layout(PyramidLifting, PyramidCrossCorrelation, PyramidQuadraticDilation, PyramidFlatDilation),
 }
 
 
@@ -40,6 +69,7 @@ class LiftedOperators:
     base: float
     basis: str | None
     scale_dropout: float
+    layout: str
     lifting_geometry: str
     pooling_kind: str
     pooling_geometry: str
@@ -48,36 +78,37 @@ class LiftedOperators:
 
     def lift(self, channels: int) -> nn.Module:
         """Return the Gaussian scale-space."""
-        return GaussianLifting(channels, self.num_scales, self.base, self.lifting_geometry)
+        return LAYOUTS[self.layout].lifting(channels, self.num_scales, self.base, self.lifting_geometry)
 
     def convolution(self, in_channels: int, out_channels: int, interacts: bool = False) -> nn.Module:
         """Return a 3 × 3 scale-cross-correlation, of the network's scale size where it interacts."""
-        scale_size = self.scale_size if interacts else 1
-        return ScaleCrossCorrelation(in_channels, out_channels, scale_size=scale_size, base=self.base, basis=self.basis)
-
-    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
-        """Return a 1 × 1 convolution shared by all scales."""
-        return AllScales(nn.Conv2d(in_channels, out_channels, 1))
+        options = {"scale_size": self.scale_size if interacts else 1, "base": self.base, "basis": self.basis}
+        return LAYOUTS[self.layout].correlation(in_channels, out_channels, **options)
 
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm over samples and scales, with the constants of the released code, and ReLU."""
-        return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.02), nn.ReLU(inplace=True))
+        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.02)
 
     def pooling(self, channels: int) -> nn.Module:
         """Return the chosen pooling."""
-        return POOLINGS[self.pooling_kind](channels, self.pooling_geometry, self.base)
+        layout = LAYOUTS[self.layout]
+        if self.pooling_kind == "strided":
+            return layout.correlation(channels, channels, stride=2, base=self.base)
+        if self.pooling_kind == "none":
+            return Subsampling()
+        if self.pooling_kind == "flat":
+            return layout.flat(self.base, self.pooling_geometry)
+        zero_scale = {"quadratic": 0.5, "quadratic2": 1.0}[self.pooling_kind]
+        return layout.quadratic(channels, self.base, self.pooling_geometry, zero_scale=zero_scale)
 
-    def upsampling(self) -> nn.Module:
-        """Return bilinear upsampling."""
-        return ScaleUpsample(2, self.upsampling_geometry)
-
-    def join(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Concatenate along the channels."""
-        return concatenate_channels([x, skip])
+    def fusion(self, in_channels: int, skip_channels: int, out_channels: int) -> nn.Module:
+        """Return bilinear upsampling, concatenation and 1 × 1 convolution, shared by all scales."""
+        return UpsampledFusion(in_channels, skip_channels, out_channels, MODES[self.upsampling_geometry])
 
     def project(self) -> nn.Module:
-        """Return scale-dropout and the maximum (or mean) over scales."""
-        return nn.Sequential(ScaleDropout(self.scale_dropout), ScaleProjection(self.projection))
+        """Return scale-dropout and the maximum (or mean) over scales, on the image's pixels."""
+        base = self.base if self.layout == "pyramid" else 1
+        return DroppedProjection(ScaleDropout(self.scale_dropout), ScaleProjection(self.projection, base))
 
 
 class SEUNet(UShape):
@@ -112,33 +143,29 @@ class SEUNet(UShape):
         layout: str = "dense",
     ):
         check_positive(num_scales=num_scales, scale_size=scale_size)
-        check_choice("pooling", pooling, tuple(POOLINGS))
-        check_choice("layout", layout, ("dense", "pyramid"))
+        check_choice("pooling", pooling, POOLINGS)
+        check_choice("layout", layout, tuple(LAYOUTS))
         geometries = {
             "lifting": lifting or geometry,
             "pooling_geometry": pooling_geometry or geometry,
             "upsampling": upsampling or geometry,
         }
-        shared = {
-            "num_scales": num_scales,
-            "scale_size": scale_size,
-            "base": check_base(base),
-            "basis": basis,
-            "scale_dropout": check_probability("scale_dropout", scale_dropout),
-            "pooling_kind": pooling,
-            "projection": projection,
-        }
         if layout == "pyramid":
             check_exact(geometries)
-            ops = PyramidOperators(**shared)
-        else:
-            lifting, pooling_geometry, upsampling = geometries.values()
-            ops = LiftedOperators(
-                **shared,
-                lifting_geometry=lifting,
-                pooling_geometry=pooling_geometry,
-                upsampling_geometry=upsampling,
-            )
+            whole_step(check_base(base), 1)
+        ops = LiftedOperators(
+            num_scales=num_scales,
+            scale_size=scale_size,
+            base=check_base(base),
+            basis=basis,
+            scale_dropout=check_probability("scale_dropout", scale_dropout),
+            layout=layout,
+            lifting_geometry=geometries["lifting"],
+            pooling_kind=pooling,
+            pooling_geometry=geometries["pooling_geometry"],
+            upsampling_geometry=geometries["upsampling"],
+            projection=projection,
+        )
         super().__init__(ops, in_channels, num_classes, width, depth)
         self.layout = layout
 

@@ -6,7 +6,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleDropout, ScaleProjection
-from seunet.models.lifted import AllScales
+from seunet.layers.lifted import unstack_scales
+from seunet.layers.normalisation import ScaleBatchNorm
+from seunet.layers.projection import DroppedProjection
 from seunet.models.ushape import check_base, check_positive, check_probability, check_size, initialise
 
 # (width as a multiple of F, stride, reads the next scales, residual)
@@ -24,7 +26,7 @@ BLOCKS = (
 
 
 class ResidualBlock(nn.Module):
-    """(S, N, C, H, W) → (S, N, C', H/r, W/r): conv, BN, ReLU, strided conv, BN; plus the subsampled input.
+    """S batches (N, C, H, W) → (N, C', H/r, W/r) each: conv, BN, ReLU, strided conv, BN; plus the subsampled input.
 
     The input gets zero channels where C' > C. Nothing follows the addition.
     """
@@ -34,16 +36,18 @@ class ResidualBlock(nn.Module):
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
             ScaleCrossCorrelation(in_channels, out_channels, base=base),
-            normalisation(out_channels, nn.ReLU(inplace=True)),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01),
             ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, base=base),
-            normalisation(out_channels),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, positive=False),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(S, N, C, H, W) → (S, N, C', H/r, W/r)."""
+    def forward(self, x: list[Tensor]) -> list[Tensor]:
+        """S batches (N, C, H, W) → S batches (N, C', H/r, W/r)."""
         y = self.body(x)
-        if not self.residual:
-            return y
+        return [self.add(*pair) for pair in zip(y, x, strict=True)] if self.residual else y
+
+    def add(self, y: Tensor, x: Tensor) -> Tensor:
+        """Add the input, at every r-th pixel, to the first of the output's channels."""
         identity = x[..., :: self.stride, :: self.stride]
         return y + F.pad(identity, (0, 0, 0, 0, 0, self.new_channels))
 
@@ -90,9 +94,8 @@ class SResNet(nn.Module):
             size = scale_size if interacts else 1
             self.blocks.append(ResidualBlock(channels, out, stride, size, residual, base))
             channels = out
-        self.project = nn.Sequential(
-            ScaleDropout(check_probability("scale_dropout", scale_dropout)), ScaleProjection("mean")
-        )
+        dropout = ScaleDropout(check_probability("scale_dropout", scale_dropout))
+        self.project = DroppedProjection(dropout, ScaleProjection("mean"))
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         self.upsample = nn.Upsample(scale_factor=8, mode="nearest")
         initialise(self)
@@ -105,9 +108,5 @@ class SResNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        return self.upsample(self.classifier(self.project(self.blocks(self.lift(image)))))
-
-
-def normalisation(channels: int, *after: nn.Module) -> nn.Module:
-    """Return batch norm over samples and scales, with the constants of the released code, and what follows it."""
-    return AllScales(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), *after)
+        lifted = list(unstack_scales(self.lift(image)))
+        return self.upsample(self.classifier(self.project(self.blocks(lifted))))

@@ -1,8 +1,9 @@
 """U-Net: the U-shape on ordinary feature maps (N, C, H, W)."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from seunet.layers.lifted import concatenate_channels
+from seunet.layers.normalisation import ScaleBatchNorm
+from seunet.layers.pointwise import UpsampledFusion
 from seunet.models.ushape import UShape
 
 
@@ -17,25 +18,17 @@ class ImageOperators:
         """Return a 3 × 3 convolution with zero padding."""
         return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
-    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
-        """Return a 1 × 1 convolution."""
-        return nn.Conv2d(in_channels, out_channels, 1)
-
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm, with the constants of the released code (momentum in torch's convention), and ReLU."""
-        return nn.Sequential(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True))
+        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.01)
 
     def pooling(self, channels: int) -> nn.Module:
         """Return 2 × 2 max pooling."""
         return nn.MaxPool2d(2)
 
-    def upsampling(self) -> nn.Module:
-        """Return nearest upsampling."""
-        return nn.Upsample(scale_factor=2, mode="nearest")
-
-    def join(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Concatenate along the channels."""
-        return concatenate_channels([x, skip])
+    def fusion(self, in_channels: int, skip_channels: int, out_channels: int) -> nn.Module:
+        """Return nearest upsampling, concatenation and 1 × 1 convolution."""
+        return UpsampledFusion(in_channels, skip_channels, out_channels, "nearest")
 
     def project(self) -> nn.Module:
         """Nothing to project."""

@@ -17,20 +17,14 @@ class Operators(Protocol):
     def convolution(self, in_channels: int, out_channels: int, interacts: bool = False) -> nn.Module:
         """Return a 3 × 3 convolution; one that `interacts` may read the next scales as well."""
 
-    def pointwise(self, in_channels: int, out_channels: int) -> nn.Module:
-        """Return a 1 × 1 convolution."""
-
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm and ReLU."""
 
     def pooling(self, channels: int) -> nn.Module:
         """Return a subsampling by 2."""
 
-    def upsampling(self) -> nn.Module:
-        """Return an upsampling by 2."""
-
-    def join(self, x: Any, skip: Any) -> Any:
-        """Concatenate the channels of upsampled maps and of the skip."""
+    def fusion(self, in_channels: int, skip_channels: int, out_channels: int) -> nn.Module:
+        """Return what upsamples maps by 2, concatenates the skip and convolves that by 1 × 1."""
 
     def project(self) -> nn.Module:
         """Return the way out: from maps to an image."""
@@ -61,10 +55,9 @@ class UShape(nn.Module):
             self.pools.append(ops.pooling(out))
             channels = out
         self.decoder, self.fusions = nn.ModuleList(), nn.ModuleList()
-        self.upsample, self.join = ops.upsampling(), ops.join
         for out, skip in zip(decoder_widths, reversed(encoder_widths), strict=True):
             self.decoder.append(pair(ops, channels, out, interacts=True))
-            self.fusions.append(block(ops, ops.pointwise(out + skip, out), out))
+            self.fusions.append(Fusion(ops.fusion(out, skip, out), ops.activation(out)))
             channels = out
         self.head = pair(ops, channels, width, interacts=False)
         self.project = ops.project()
@@ -97,8 +90,20 @@ class UShape(nn.Module):
             skips.append(x)
             x = pool(x)
         for level, fuse in zip(self.decoder, self.fusions, strict=True):
-            x = fuse(self.join(self.upsample(level(x)), skips.pop()))
+            x = fuse(level(x), skips.pop())
         return self.classifier(self.project(self.head(x)))
+
+
+class Fusion(nn.Module):
+    """Upsampling, skip and 1 × 1 convolution, then batch norm and ReLU."""
+
+    def __init__(self, fuse: nn.Module, activation: nn.Module):
+        super().__init__()
+        self.fuse, self.activation = fuse, activation
+
+    def forward(self, x: Any, skip: Any) -> Any:
+        """Maps at half the resolution, and those of the skip → maps as those of the skip."""
+        return self.activation(self.fuse(x, skip))
 
 
 def block(ops: Operators, convolution: nn.Module, channels: int) -> nn.Sequential:

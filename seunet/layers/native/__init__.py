@@ -1,0 +1,110 @@
+"""Compiled operators on a CPU: the C++ files of this folder, built at first use and kept for later processes.
+
+They need a C++ compiler ($CXX, or g++). Without one, or on another device, the modules that call them do the same in
+torch, slower. Maps are channels-last; threads are those of torch, through the OpenMP that torch has loaded.
+"""
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
+# no fused multiply-add: products are rounded as torch rounds them
+FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-std=c++17", "-fPIC")
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+def usable(x: Tensor) -> bool:
+    """Tell whether the compiled code takes this tensor; the first call compiles."""
+    return x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0 and library() is not None
+
+
+def call(name: str, *arguments: Tensor | int | None) -> None:
+    """Call a compiled function: tensors as pointers to their memory, None as a null pointer; torch's threads come last.
+
+    The name ends with the types of the numbers, such as float32: see `name_of`.
+    """
+    converted = [
+        ctypes.c_int64(value)
+        if isinstance(value, int)
+        else ctypes.c_void_p(None if value is None else value.data_ptr())
+        for value in arguments
+    ]
+    getattr(library(), name)(*converted, ctypes.c_int64(torch.get_num_threads()))
+
+
+def name_of(function: str, *tensors: Tensor) -> str:
+    """Return the name of a compiled function for the types of these tensors, such as dilate_float32_int8."""
+    return "_".join([function, *(str(x.dtype).removeprefix("torch.") for x in tensors)])
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return (N, C, H, W) with channels-last memory."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return room for a channels-last map (N, C, H, W)."""
+    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled code, or None, said once, where it cannot be compiled."""
+    try:
+        return ctypes.CDLL(str(compiled()))
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = " ".join((getattr(error, "stderr", None) or str(error)).split())[:200]
+        logging.getLogger(__name__).warning("layers run uncompiled, which is slower: no C++ compiler (%s)", reason)
+        return None
+
+
+def compiled() -> Path:
+    """Return the library, compiled for these sources, compiler and processor if no process did that before."""
+    command = [*shlex.split(os.environ.get("CXX") or "g++"), *FLAGS]
+    version = subprocess.run([command[0], "--version"], check=True, capture_output=True, text=True).stdout
+    content = [file.read_text() for file in SOURCES + HEADERS]
+    key = hashlib.sha256("\n".join([*content, *command, version, processor()]).encode()).hexdigest()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seunet"
+    path = folder / f"layers-{key[:16]}.so"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        # processes may compile at once; each renames its own
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            new = Path(temporary) / path.name
+            build(command, Path(temporary), new)
+            new.replace(path)
+    return path
+
+
+def build(command: list[str], folder: Path, library: Path) -> None:
+    """Compile and link. Not linked to OpenMP, so that at load time the one of torch is found, not a second one."""
+    objects = [str(folder / f"{source.stem}.o") for source in SOURCES]
+    for source, target in zip(SOURCES, objects, strict=True):
+        run(command, "-c", str(source), "-o", target)
+    run([command[0]], "-shared", "-o", str(library), *objects)
+
+
+def run(command: list[str], *arguments: str) -> None:
+    """Run the compiler; its errors are raised."""
+    subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+
+
+def processor() -> str:
+    """Return what -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())

@@ -1,0 +1,35 @@
+// What the compiled operators share: numbers in float32 or bfloat16, and loops over channels.
+// Maps are channels-last, [image][row][column][channel]. All arithmetic is in float32.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+inline float load(const float* p) { return *p; }
+inline void store(float* p, float v) { *p = v; }
+
+struct bfloat16 { uint16_t bits; };
+inline float load(const bfloat16* p) {
+    uint32_t wide = static_cast<uint32_t>(p->bits) << 16;
+    float value;
+    std::memcpy(&value, &wide, 4);
+    return value;
+}
+inline void store(bfloat16* p, float v) {  // to the nearest, ties to even
+    uint32_t wide;
+    std::memcpy(&wide, &v, 4);
+    p->bits = static_cast<uint16_t>(std::isnan(v) ? 0x7fc0 : (wide + 0x7fff + ((wide >> 16) & 1)) >> 16);
+}
+
+// Call f(start, width) on neighbouring channels; width is a constant of the compiler, so that they fill registers.
+template <typename F>
+inline void over_channels(int64_t channels, F f) {
+    int64_t c = 0;
+    for (; c + 64 <= channels; c += 64) f(c, std::integral_constant<int, 64>{});
+    for (; c + 16 <= channels; c += 16) f(c, std::integral_constant<int, 16>{});
+    for (; c + 8 <= channels; c += 8) f(c, std::integral_constant<int, 8>{});
+    for (; c < channels; ++c) f(c, std::integral_constant<int, 1>{});
+}

@@ -1,0 +1,196 @@
+"""Batch norm, with the ReLU that follows it, of a map or of all scales of a lifted map at once."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seunet.layers import native
+
+BLOCK = 512  # pixels whose sum the compiled code takes at a time
+
+
+class ScaleBatchNorm(nn.BatchNorm2d):
+    """Batch norm and ReLU of (N, C, H, W), or of S such batches with one mean and variance for all scales.
+
+    Each scale has the same weight, whatever its number of pixels: a value of a scale with n values per channel counts
+    1 / (S n). For S maps of one size that is torch's batch norm of all of them. Law: it commutes with R_k in evaluation
+    mode, as every pointwise layer does. `positive`: negative values become 0 (ReLU).
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True):
+        super().__init__(channels, eps=eps, momentum=momentum)
+        self.positive = positive
+
+    def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+        """(N, C, H, W), or S batches of any sizes → the same shapes."""
+        maps = [x] if isinstance(x, Tensor) else x
+        compiled = all(map(native.usable, maps))
+        if self.training:
+            y = self.with_statistics_of(maps, compiled)
+        elif compiled and not torch.is_grad_enabled():  # nothing else reads the maps: they are overwritten
+            y = [transform(x, *affine(self, self.running_mean, self.running_var), self.positive, x) for x in maps]
+        else:
+            y = [self.positive_part(normalise(x, self, self.running_mean, self.running_var)) for x in maps]
+        return y[0] if isinstance(x, Tensor) else list(y)
+
+    def with_statistics_of(self, maps: list[Tensor], compiled: bool) -> list[Tensor]:
+        """Normalise by the mean and variance of these maps, and remember them."""
+        count = sum(x.numel() for x in maps) // self.num_features
+        if compiled:
+            mean, variance, *y = CompiledNormalisation.apply(self.weight, self.bias, self.eps, self.positive, *maps)
+        elif len({x.shape for x in maps}) == 1:
+            self.num_batches_tracked += 1
+            x = torch.cat(maps)
+            y = F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
+            )
+            return list(self.positive_part(y).chunk(len(maps)))
+        else:
+            mean, variance, *y = Normalisation.apply(self.weight, self.bias, self.eps, *maps)
+            y = [self.positive_part(x) for x in y]
+        self.remember(mean, variance, count)
+        return y
+
+    def positive_part(self, x: Tensor) -> Tensor:
+        """Apply the ReLU in place, if there is one."""
+        return F.relu_(x) if self.positive else x
+
+    @torch.no_grad()
+    def remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Update the running statistics as torch does: the variance is that of a sample of `count` values."""
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+
+    def extra_repr(self) -> str:
+        """Show the ReLU."""
+        return f"{super().extra_repr()}, positive={self.positive}"
+
+
+def normalise(x: Tensor, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> Tensor:
+    """Return weight · (x − mean) / √(variance + eps) + bias, channel by channel."""
+    return F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
+
+
+def pooled(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance (C,) of scales that count alike, of those of each scale (S, C)."""
+    mean = means.mean(0)
+    return mean, (variances + (means - mean).square()).mean(0)
+
+
+def through_statistics(
+    weight: Tensor, inverse: Tensor, grad_weight: Tensor, grad_bias: Tensor, scales: int, count: int
+) -> tuple[Tensor, Tensor]:
+    """Return the part of the gradient of x that comes through mean and variance: slope · (x − mean) + offset, (C,) each.
+
+    inverse: 1 / √(variance + eps); count: the values per channel of the scale of x, each of weight 1 / (scales · count).
+    """
+    share = weight * inverse / (scales * count)
+    return -share * inverse * grad_weight, -share * grad_bias
+
+
+class Normalisation(torch.autograd.Function):
+    """Mean and variance of S maps, (C,) each, and the maps normalised by them, in torch's own operators.
+
+    Statistics by `var_mean` would take ten times as long on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx, weight, bias, eps, *maps):
+        """Return mean, variance, and S batches (N, C, H_s, W_s)."""
+        moments = [torch.batch_norm_update_stats(x, torch.zeros_like(weight), torch.ones_like(weight), 0) for x in maps]
+        mean, variance = pooled(*(torch.stack(part) for part in zip(*moments, strict=True)))
+        ctx.save_for_backward(weight, mean, variance, *maps)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return mean, variance, *(F.batch_norm(x, mean, variance, weight, bias, False, eps=eps) for x in maps)
+
+    @staticmethod
+    def backward(ctx, _mean, _variance, *grads):
+        """Backpropagate as if mean and variance were constants; then through them, which is affine in x."""
+        weight, mean, variance, *maps = ctx.saved_tensors
+        parts = [constant_backward(*pair, mean, variance, weight, ctx.eps) for pair in zip(grads, maps, strict=True)]
+        grad_maps, grad_weights, grad_biases = zip(*parts, strict=True)
+        grad_weight, grad_bias = sum(grad_weights), sum(grad_biases)
+        inverse = torch.rsqrt(variance + ctx.eps)
+        for grad, x in zip(grad_maps, maps, strict=True):
+            count = x.numel() // x.shape[1]
+            slope, offset = through_statistics(weight, inverse, grad_weight, grad_bias, len(maps), count)
+            grad.addcmul_(x, slope.to(x.dtype)[:, None, None])
+            grad.add_((offset - slope * mean).to(x.dtype)[:, None, None])
+        return grad_weight, grad_bias, None, *grad_maps
+
+
+def constant_backward(
+    grad: Tensor, x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of `normalise` for x, weight and bias, mean and variance being constants."""
+    backward = torch.ops.aten.native_batch_norm_backward
+    empty = mean.new_empty(0)
+    return backward(grad, x, weight, mean, variance, empty, empty, False, eps, [True, True, True])
+
+
+class CompiledNormalisation(torch.autograd.Function):
+    """As Normalisation, and the ReLU with it: two passes over the maps in each direction, no map of its own kept."""
+
+    @staticmethod
+    def forward(ctx, weight, bias, eps, positive, *maps):
+        """Return mean, variance, and S batches (N, C, H_s, W_s)."""
+        maps = [native.channels_last(x) for x in maps]
+        mean, variance = pooled(*(torch.stack(part) for part in zip(*map(moments, maps), strict=True)))
+        a = weight * torch.rsqrt(variance + eps)
+        b = bias - mean * a
+        ctx.save_for_backward(weight, mean, variance, a, b, *maps)
+        ctx.eps, ctx.positive = eps, positive
+        ctx.mark_non_differentiable(mean, variance)
+        return mean, variance, *(transform(x, a, b, positive, torch.empty_like(x)) for x in maps)
+
+    @staticmethod
+    def backward(ctx, _mean, _variance, *grads):
+        """Find the gradients of weight and bias first, then those of the maps, which depend on them."""
+        weight, mean, variance, a, b, *maps = ctx.saved_tensors
+        grads = [native.channels_last(grad.to(x.dtype)) for grad, x in zip(grads, maps, strict=True)]
+        sums = sum(reduce(*pair, a, b, mean, ctx.positive) for pair in zip(grads, maps, strict=True))
+        inverse = torch.rsqrt(variance + ctx.eps)
+        grad_bias, grad_weight = sums[0], sums[1] * inverse
+        grad_maps = []
+        for grad, x in zip(grads, maps, strict=True):
+            count = x.numel() // x.shape[1]
+            through = through_statistics(weight, inverse, grad_weight, grad_bias, len(maps), count)
+            grad_x, name = torch.empty_like(x), native.name_of("normalise_backward", x)
+            native.call(name, grad, x, a, b, mean, *through, grad_x, count, x.shape[1], int(ctx.positive))
+            grad_maps.append(grad_x)
+        return grad_weight, grad_bias, None, None, *grad_maps
+
+
+def affine(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a and b (C,) of batch norm as a · x + b."""
+    a = norm.weight * torch.rsqrt(variance + norm.eps)
+    return a, norm.bias - mean * a
+
+
+def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> Tensor:
+    """Write a · x + b, or its positive part, to `out`, which may be x; compiled."""
+    source = native.channels_last(x)
+    out = source if out is x else out
+    native.call(native.name_of("normalise", x), source, a, b, out, x.numel() // x.shape[1], x.shape[1], int(positive))
+    return out
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of each channel, (C,) float32; compiled. Sums are of x minus one of its values."""
+    count = x.numel() // x.shape[1]
+    shift = x[0, :, 0, 0].float().contiguous()
+    sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
+    native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1])
+    first, second = sums.double().sum(0) / count
+    return (first + shift).float(), (second - first.square()).clamp_min(0).float()
+
+
+def reduce(grad: Tensor, x: Tensor, a: Tensor, b: Tensor, mean: Tensor, positive: bool) -> Tensor:
+    """Return Σ g and Σ g (x − mean) of each channel, (2, C), g being the gradient behind the ReLU; compiled."""
+    count = x.numel() // x.shape[1]
+    sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
+    name = native.name_of("normalise_reduce", x)
+    native.call(name, grad, x, a, b, mean, sums, count, x.shape[1], int(positive))
+    return sums.double().sum(0).float()
