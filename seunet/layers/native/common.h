@@ -24,6 +24,24 @@ inline void store(bfloat16* p, float v) {  // to the nearest, ties to even
     p->bits = static_cast<uint16_t>(std::isnan(v) ? 0x7fc0 : (wide + 0x7fff + ((wide >> 16) & 1)) >> 16);
 }
 
+// W numbers that the processor handles at once, or a few of its registers full. Comparisons of arrays in a loop would do,
+// but compilers turn the choice of a number into branches, which are mispredicted.
+template <int W>
+struct Vector { typedef float type __attribute__((vector_size(4 * W))); };
+
+template <int W, typename T>
+inline typename Vector<W>::type load_vector(const T* p) {
+    typename Vector<W>::type v;
+    for (int i = 0; i < W; ++i) v[i] = load(p + i);
+    return v;
+}
+template <int W>
+inline typename Vector<W>::type load_vector(const float* p) {
+    typename Vector<W>::type v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
 // Call f(start, width) on neighbouring channels; width is a constant of the compiler, so that they fill registers.
 template <typename F>
 inline void over_channels(int64_t channels, F f) {

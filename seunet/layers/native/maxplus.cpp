@@ -5,72 +5,36 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 64;  // values whose maximum is kept in registers while all taps pass
-
 // 0, 1, 2, 3, 4, … ↦ 0, −1, 1, −2, 2, …
 inline int64_t tap_of(int64_t order) { return order % 2 ? -(order + 1) / 2 : order / 2; }
 
-// out(i) = max over k of row(origin + step k)(i) − penalty(i) k²; the tap that won
-template <typename T, typename P>
-void best_row(const T* x, const float* penalty, float* out, P* taps, int64_t length, int64_t rows, int64_t origin,
-              int64_t step, int64_t radius) {
-    for (int64_t start = 0; start < length; start += BLOCK) {
-        const int64_t count = std::min(BLOCK, length - start);
-        float value[BLOCK];
-        int32_t winner[BLOCK];
-        for (int64_t i = 0; i < count; ++i) {
-            value[i] = load(x + origin * length + start + i);
-            winner[i] = 0;
-        }
-        for (int64_t order = 1; order <= 2 * radius; ++order) {
-            const int64_t tap = tap_of(order), row = origin + step * tap;
-            if (row < 0 || row >= rows) continue;
-            const T* source = x + row * length + start;
-            const float square = static_cast<float>(tap * tap);
-            const int32_t number = static_cast<int32_t>(tap);
-            for (int64_t i = 0; i < count; ++i) {
-                const float candidate = load(source + i) - penalty[start + i] * square;
-                winner[i] = candidate > value[i] ? number : winner[i];
-                value[i] = candidate > value[i] ? candidate : value[i];
-            }
-        }
-        for (int64_t i = 0; i < count; ++i) {
-            out[start + i] = value[i];
-            taps[start + i] = static_cast<P>(winner[i]);
-        }
-    }
-}
-
-// The same along a row of pixels, at the output column `origin` / stride; both taps of the winner are kept.
-template <typename T, typename P>
-void best_column(const float* row, const P* row_taps, const float* penalty, T* best, P* rows, P* columns,
-                 int64_t width, int64_t channels, int64_t origin, int64_t step, int64_t radius) {
-    over_channels(channels, [&](int64_t c, auto constant) {
+// out(i) = max over k of x(step k · length + i) − penalty(i) k², k from −below to above; the tap that won. W values at a
+// time, kept in registers while all taps pass.
+template <typename T, typename P, typename Store>
+inline void best_of(const T* x, const float* penalty, int64_t length, int64_t total, int64_t step, int64_t below,
+                    int64_t above, Store keep) {
+    over_channels(total, [&](int64_t start, auto constant) {
         constexpr int W = decltype(constant)::value;
-        float value[W], cost[W];
-        int32_t winner[W];
-        for (int i = 0; i < W; ++i) {
-            value[i] = row[origin * channels + c + i];
-            cost[i] = penalty[c + i];
-            winner[i] = 0;
+        constexpr int L = std::min(W, 16), R = W / L;  // R registers of L numbers
+        typedef typename Vector<L>::type Values;
+        Values value[R], winner[R] = {}, cost[R];
+        for (int r = 0; r < R; ++r) {
+            value[r] = load_vector<L>(x + start + r * L);
+            cost[r] = load_vector<L>(penalty + start + r * L);
         }
-        for (int64_t order = 1; order <= 2 * radius; ++order) {
-            const int64_t tap = tap_of(order), column = origin + step * tap;
-            if (column < 0 || column >= width) continue;
-            const float* source = row + column * channels + c;
+        for (int64_t order = 1; order <= 2 * std::max(below, above); ++order) {
+            const int64_t tap = tap_of(order);
+            if (tap < -below || tap > above) continue;
+            const T* source = x + step * tap * length + start;
+            const Values number = Values{} + static_cast<float>(tap);
             const float square = static_cast<float>(tap * tap);
-            const int32_t number = static_cast<int32_t>(tap);
-            for (int i = 0; i < W; ++i) {
-                const float candidate = source[i] - cost[i] * square;
-                winner[i] = candidate > value[i] ? number : winner[i];
-                value[i] = candidate > value[i] ? candidate : value[i];
+            for (int r = 0; r < R; ++r) {
+                const Values candidate = load_vector<L>(source + r * L) - cost[r] * square;
+                winner[r] = candidate > value[r] ? number : winner[r];
+                value[r] = candidate > value[r] ? candidate : value[r];
             }
         }
-        for (int i = 0; i < W; ++i) {
-            store(best + c + i, value[i]);
-            columns[c + i] = static_cast<P>(winner[i]);
-            rows[c + i] = row_taps[(origin + step * winner[i]) * channels + c + i];
-        }
+        keep(start, constant, value, winner);
     });
 }
 
@@ -87,12 +51,29 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
         std::vector<P> taps(length);
 #pragma omp for schedule(static)
         for (int64_t line = 0; line < images * out_height; ++line) {
-            best_row(x + line / out_height * height * length, penalties.data(), row.data(), taps.data(), length, height,
-                     line % out_height * stride, step, radius);
+            const int64_t origin = line % out_height * stride;
+            best_of<T, P>(x + (line / out_height * height + origin) * length, penalties.data(), length, length, step,
+                          std::min(radius, origin / step), std::min(radius, (height - 1 - origin) / step),
+                          [&](int64_t start, auto constant, auto value, auto winner) {
+                              constexpr int W = decltype(constant)::value, L = std::min(W, 16);
+                              for (int i = 0; i < W; ++i) {
+                                  row[start + i] = value[i / L][i % L];
+                                  taps[start + i] = static_cast<P>(winner[i / L][i % L]);
+                              }
+                          });
             for (int64_t q = 0; q < out_width; ++q) {
-                const int64_t place = (line * out_width + q) * channels;
-                best_column(row.data(), taps.data(), penalty, best + place, rows + place, columns + place, width,
-                            channels, q * stride, step, radius);
+                const int64_t middle = q * stride, place = (line * out_width + q) * channels;
+                best_of<float, P>(row.data() + middle * channels, penalty, channels, channels, step,
+                                  std::min(radius, middle / step), std::min(radius, (width - 1 - middle) / step),
+                                  [&](int64_t c, auto constant, auto value, auto winner) {
+                                      constexpr int W = decltype(constant)::value, L = std::min(W, 16);
+                                      for (int i = 0; i < W; ++i) {
+                                          const int64_t tap = static_cast<int64_t>(winner[i / L][i % L]);
+                                          store(best + place + c + i, value[i / L][i % L]);
+                                          columns[place + c + i] = static_cast<P>(tap);
+                                          rows[place + c + i] = taps[(middle + step * tap) * channels + c + i];
+                                      }
+                                  });
             }
         }
     }
