@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import ScaleProjection, native
+from seunet.layers.dilated import dilated_correlation
 from seunet.layers.interpolation import MODES, add_upsampled, largest, upsample
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.pointwise import UpsampledFusion
@@ -124,3 +125,17 @@ def test_threads_change_no_bit(threads: int) -> None:
         found.append(results(lambda: norm(maps), [*maps, norm.weight]))
     torch.set_num_threads(before)
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "step"), [((14, 14), 1, 8), ((7, 5), 1, 4), ((13, 9), 2, 5), ((6, 6), 1, 8)]
+)
+def test_gradients_of_a_kernel_wider_than_the_map(size: tuple[int, int], stride: int, step: int) -> None:
+    (x,) = maps_of([size], 64)
+    kernel = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    bias = torch.ones(64, requires_grad=True)
+    ours = results(lambda: [dilated_correlation(x, kernel, bias, stride, step)], [x, kernel, bias])
+    plain = {"stride": stride, "padding": step, "dilation": step}
+    expected = results(lambda: [F.conv2d(x, kernel, bias, **plain)], [x, kernel, bias])
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)

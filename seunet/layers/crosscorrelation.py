@@ -3,12 +3,11 @@
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.errors import UserError
+from seunet.layers.dilated import dilated_correlation
 from seunet.layers.lifted import ScaleLayer, check_choice, lattice, whole_step
-from seunet.layers.pointwise import pointwise
 
 
 class ScaleCrossCorrelation(ScaleLayer):
@@ -69,7 +68,9 @@ class ScaleCrossCorrelation(ScaleLayer):
             kernels = [torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters) for kernel in kernels]
         total = None
         for k, kernel in enumerate(kernels):
-            y = spread(near[min(k, len(near) - 1)], kernel, self.bias if k == 0 else None, self.stride, step)
+            y = dilated_correlation(
+                near[min(k, len(near) - 1)], kernel, self.bias if k == 0 else None, self.stride, step
+            )
             total = y if total is None else total + y
         return total
 
@@ -80,17 +81,6 @@ class ScaleCrossCorrelation(ScaleLayer):
             f"{in_channels}, {out_channels}, kernel_size={kernel_size}, scale_size={scale_size}, "
             f"stride={self.stride}, base={self.base:.4g}, basis={self.basis}"
         )
-
-
-def spread(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int) -> Tensor:
-    """Correlate (N, C, H, W) with a kernel whose taps lie `step` pixels apart; taps that no pixel reaches are left out."""
-    radius = kernel.shape[-1] // 2
-    reached = min(radius, (max(x.shape[-2:]) - 1) // step)
-    inner = slice(radius - reached, radius + reached + 1)
-    kernel = kernel[..., inner, inner]
-    if reached == 0:
-        return pointwise(x[..., ::stride, ::stride], kernel, bias)
-    return F.conv2d(x, kernel, bias, stride=stride, padding=step * reached, dilation=step)
 
 
 SIGMA = 0.7  # of the Gaussian basis, in units of γ^s: sampled well at γ^0 already, in 7 taps at every scale
