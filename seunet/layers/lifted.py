@@ -47,11 +47,6 @@ def unstack_scales(x: Tensor) -> tuple[Tensor, ...]:
     return tuple(x_s.permute(0, 3, 1, 2) for x_s in x.permute(0, 1, 3, 4, 2).unbind(0))
 
 
-def concatenate_channels(maps: Sequence[Tensor]) -> Tensor:
-    """Concatenate maps (…, C_i, H, W) along their channels; the result is channels-last when they are."""
-    return torch.cat([x.movedim(-3, -1) for x in maps], dim=-1).movedim(-1, -3)
-
-
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Raise UserError when an option is none of the allowed words."""
     if value not in allowed:

@@ -1,50 +1,57 @@
 """Batch norm, with the ReLU that follows it, of a map or of all scales of a lifted map at once."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import native
+from seunet.layers.lifted import stack_scales, unstack_scales
 
 BLOCK = 512  # pixels whose sum the compiled code takes at a time
 
 
 class ScaleBatchNorm(nn.BatchNorm2d):
-    """Batch norm and ReLU of (N, C, H, W), or of S such batches with one mean and variance for all scales.
+    """Batch norm and ReLU of a map (N, C, H, W), or of a lifted map with one mean and variance for all scales.
+
+    A lifted map is a tensor (S, N, C, H, W), or a list of S batches of any sizes.
 
     Each scale has the same weight, whatever its number of pixels: a value of a scale with n values per channel counts
     1 / (S n). For S maps of one size that is torch's batch norm of all of them. Law: it commutes with R_k in evaluation
-    mode, as every pointwise layer does. `positive`: negative values become 0 (ReLU).
+    mode, as every pointwise layer does. `positive`: negative values become 0 (ReLU). `inplace`: without gradients, the
+    given maps may be overwritten, as by torch.nn.ReLU(inplace=True).
     """
 
-    def __init__(self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True):
+    def __init__(
+        self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True, inplace: bool = False
+    ):
         super().__init__(channels, eps=eps, momentum=momentum)
-        self.positive = positive
+        self.positive, self.inplace = positive, inplace
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        """(N, C, H, W), or S batches of any sizes → the same shapes."""
-        maps = [x] if isinstance(x, Tensor) else x
+        """Normalise a map or a lifted map; the shape stays."""
+        if isinstance(x, list):
+            return list(self.maps(x))
+        return self.maps([x])[0] if x.dim() == 4 else stack_scales(self.maps(list(unstack_scales(x))))
+
+    def maps(self, maps: list[Tensor]) -> Sequence[Tensor]:
+        """S batches (N, C, H, W) → the same shapes."""
         compiled = all(map(native.usable, maps))
         if self.training:
-            y = self.with_statistics_of(maps, compiled)
-        elif compiled and not torch.is_grad_enabled():  # nothing else reads the maps: they are overwritten
-            y = [transform(x, *affine(self, self.running_mean, self.running_var), self.positive, x) for x in maps]
-        else:
-            y = [self.positive_part(normalise(x, self, self.running_mean, self.running_var)) for x in maps]
-        return y[0] if isinstance(x, Tensor) else list(y)
+            return self.with_statistics_of(maps, compiled)
+        if compiled and not torch.is_grad_enabled():
+            a, b = affine(self, self.running_mean, self.running_var)
+            return [transform(x, a, b, self.positive, x if self.inplace else torch.empty_like(x)) for x in maps]
+        return [self.positive_part(normalise(x, self, self.running_mean, self.running_var)) for x in maps]
 
-    def with_statistics_of(self, maps: list[Tensor], compiled: bool) -> list[Tensor]:
+    def with_statistics_of(self, maps: list[Tensor], compiled: bool) -> Sequence[Tensor]:
         """Normalise by the mean and variance of these maps, and remember them."""
         count = sum(x.numel() for x in maps) // self.num_features
         if compiled:
             mean, variance, *y = CompiledNormalisation.apply(self.weight, self.bias, self.eps, self.positive, *maps)
         elif len({x.shape for x in maps}) == 1:
-            self.num_batches_tracked += 1
-            x = torch.cat(maps)
-            y = F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
-            )
-            return list(self.positive_part(y).chunk(len(maps)))
+            return self.positive_part(super().forward(torch.cat(maps))).chunk(len(maps))
         else:
             mean, variance, *y = Normalisation.apply(self.weight, self.bias, self.eps, *maps)
             y = [self.positive_part(x) for x in y]
@@ -59,8 +66,9 @@ class ScaleBatchNorm(nn.BatchNorm2d):
     def remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Update the running statistics as torch does: the variance is that of a sample of `count` values."""
         self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+        share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance * (count / max(1, count - 1)), share)
 
     def extra_repr(self) -> str:
         """Show the ReLU."""
@@ -81,9 +89,9 @@ def pooled(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
 def through_statistics(
     weight: Tensor, inverse: Tensor, grad_weight: Tensor, grad_bias: Tensor, scales: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the part of the gradient of x that comes through mean and variance: slope · (x − mean) + offset, (C,) each.
+    """Return slope and offset (C,) of the gradient of x through mean and variance: slope · (x − mean) + offset.
 
-    inverse: 1 / √(variance + eps); count: the values per channel of the scale of x, each of weight 1 / (scales · count).
+    inverse: 1 / √(variance + eps); count: the values per channel of the scale of x, of weight 1 / (scales · count).
     """
     share = weight * inverse / (scales * count)
     return -share * inverse * grad_weight, -share * grad_bias
@@ -170,9 +178,9 @@ def affine(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> tuple[Tensor
 
 
 def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> Tensor:
-    """Write a · x + b, or its positive part, to `out`, which may be x; compiled."""
+    """Write a · x + b, or its positive part, to `out`, which may be x; compiled. Return where it was written."""
     source = native.channels_last(x)
-    out = source if out is x else out
+    out = source if out is x else native.channels_last(out)
     native.call(native.name_of("normalise", x), source, a, b, out, x.numel() // x.shape[1], x.shape[1], int(positive))
     return out
 

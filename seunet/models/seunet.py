@@ -1,7 +1,7 @@
 """SEU-Net: the U-shape on lifted maps, with operators that commute with a change of scale.
 
-Between its layers a lifted map is a list of S batches (N, C, H, W): of one size in the dense layout, of sizes that shrink
-by γ in the pyramid.
+Between its layers a lifted map is a list of S batches (N, C, H, W): of one size in the dense layout, of sizes that
+shrink by γ in the pyramid.
 """
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ class LiftedOperators:
 
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm over samples and scales, with the constants of the released code, and ReLU."""
-        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.02)
+        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.02, inplace=True)
 
     def pooling(self, channels: int) -> nn.Module:
         """Return the chosen pooling."""

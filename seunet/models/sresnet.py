@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleDropout, ScaleProjection
-from seunet.layers.lifted import unstack_scales
+from seunet.layers.lifted import ScaleLayer, unstack_scales
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
 from seunet.models.ushape import check_base, check_positive, check_probability, check_size, initialise
@@ -25,7 +25,7 @@ BLOCKS = (
 )
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(ScaleLayer):
     """S batches (N, C, H, W) → (N, C', H/r, W/r) each: conv, BN, ReLU, strided conv, BN; plus the subsampled input.
 
     The input gets zero channels where C' > C. Nothing follows the addition.
@@ -36,12 +36,12 @@ class ResidualBlock(nn.Module):
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
             ScaleCrossCorrelation(in_channels, out_channels, base=base),
-            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True),
             ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, base=base),
-            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, positive=False),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True, positive=False),
         )
 
-    def forward(self, x: list[Tensor]) -> list[Tensor]:
+    def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C, H, W) → S batches (N, C', H/r, W/r)."""
         y = self.body(x)
         return [self.add(*pair) for pair in zip(y, x, strict=True)] if self.residual else y

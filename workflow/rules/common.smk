@@ -130,6 +130,7 @@ def library(root):
         if name == "seunet" or file in files or not file.exists():
             continue
         files.add(file)
+        files.update(file for file in base.glob("*") if file.suffix in (".cpp", ".h"))
         parent = name.rpartition(".")[0]
         waiting.append(parent)
         waiting += imported(file)
