@@ -137,15 +137,17 @@ def check_url(path: str, url: str) -> None:
 
 
 def check_folder(path: str, dataset: dict[str, Any]) -> None:
-    """Check the class map and the shares of a data set of source folder."""
+    """Check the class map, the shares and the names of the files of a data set of source folder."""
     try:
-        Path(dataset["path"]).expanduser()
         folder.ClassMap(dataset["classes"], dataset.get("ignore", []))
         random_split([], dataset.get("split", folder.SPLIT), 0)
+        braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
-    except RuntimeError as error:  # of expanduser: ~nobody
+    except (RuntimeError, OSError) as error:  # ~nobody, a name too long, a folder that may not be read
         raise UserError(f"{path}.path: {error}") from error
+    if braces:
+        raise UserError(f"{path}.path: {braces[0]}: Snakemake takes braces in a name for a wildcard; rename it")
 
 
 def check_model(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:

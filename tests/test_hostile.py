@@ -2,6 +2,12 @@
 
 import ast
 import copy
+import operator
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +17,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from test_configuration import FILLED
 
 from seunet import configuration
 from seunet.data.folder import ClassMap
@@ -36,6 +43,32 @@ runs: [{datasets: [reef], models: [unet], seeds: [0]}]
 """)
 
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+written: list[str] | None = None  # since when somebody wants to know
+
+
+def hear(event: str, arguments: tuple) -> None:
+    """Python calls this before whatever it does to a file."""
+    if written is not None and (event == "open" and (arguments[2] or 0) & WRITING or event in MAKING):
+        written.append(f"{event} {arguments[0]}")
+
+
+MAKING = {"os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.system", "subprocess.Popen", "os.exec"}
+sys.addaudithook(hear)
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Check that no file is written and no program started meanwhile."""
+    global written
+    written = []
+    try:
+        yield
+    finally:
+        heard, written = written, None
+    assert not heard
+
+
 def one_line(error: UserError) -> None:
     """Check that an error is one readable line."""
     text = str(error)
@@ -50,7 +83,8 @@ def test_names_stay_below_the_results_or_are_refused(dataset: str, model: str, l
     config["models"] = {model: config["models"]["unet"] | {"label": label}}
     config["runs"] = [{"datasets": [dataset], "models": [model], "seeds": [0]}]
     try:
-        configuration.check(config, SCHEMA)
+        with nothing_written():
+            configuration.check(config, SCHEMA)
     except UserError as error:
         return one_line(error)
     for name in (dataset, model):
@@ -60,18 +94,53 @@ def test_names_stay_below_the_results_or_are_refused(dataset: str, model: str, l
     return None
 
 
-@settings(max_examples=500, **QUICK)
-@given(place=st.sampled_from(["source", "metric", "path"]), value=NAMES, archive=NAMES)
-def test_other_strings_reach_no_path_unasked(place: str, value: str, archive: str) -> None:
-    config = copy.deepcopy(GOOD)
-    dataset = config["datasets"]["reef"]
-    dataset[place] = value
-    dataset["archives"] = {archive: {"url": value, "sha256": value}}
-    try:
+HOSTILE_NAMES = [
+    *("..", "../x", "a/../../x", "/etc/passwd", "a b", "a\\b", "~root", "-rf", "--help", "a'b", 'a"b', "a\nb", "a\0b"),
+    *("$(touch x)", "`id`", "a;id", "{dataset}", "$x$", "é", "😀", "\u202ereef", "\ud800", "", "x" * 300, "os:system"),
+]
+# Where more than a fixed set of words is taken: addresses and paths are the user's own, the others are printed alone.
+FREE = {"url", "path", "label", "claim", "sky", "ground"}
+
+
+def strings(value: object, path: tuple = ()) -> Iterator[tuple[tuple, bool]]:
+    """Yield the place of every string of a configuration, and whether it is the key there."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        if isinstance(key, str):
+            yield (*path, key), True
+        if isinstance(inner, str):
+            yield (*path, key), False
+        yield from strings(inner, (*path, key))
+
+
+@pytest.mark.parametrize(("path", "is_key"), list(strings(FILLED)), ids=str)
+def test_every_string_of_the_configuration(path: tuple, is_key: bool) -> None:
+    """What is hostile is refused in one line; where it is taken, it is a text that no program reads."""
+    for hostile in HOSTILE_NAMES:
+        config = copy.deepcopy(FILLED)
+        *parents, last = path
+        place = reduce(operator.getitem, parents, config)
+        if is_key:
+            place[hostile] = place.pop(last)
+        else:
+            place[last] = hostile
+        with nothing_written():
+            try:
+                configuration.check(config, SCHEMA, build=False)
+            except UserError as error:
+                one_line(error)
+                continue
+        assert last in FREE and hostile.isprintable() | (hostile == "\u202ereef"), (path, hostile)
+
+
+def test_braces_in_the_name_of_a_file_are_named(tmp_path: Path) -> None:
+    """Snakemake would look for a wildcard."""
+    config = copy.deepcopy(FILLED)
+    config["datasets"]["mine"]["path"] = str(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a {seed}.png").touch()
+    with pytest.raises(UserError, match=r"datasets\.mine\.path: .*a \{seed\}\.png.*wildcard; rename it"):
         configuration.check(config, SCHEMA)
-    except UserError as error:
-        return one_line(error)
-    raise AssertionError("a generated data set has no archives")
 
 
 def encoded(mode: str, form: str, width: int, height: int, seed: int) -> bytes:
@@ -84,7 +153,7 @@ def encoded(mode: str, form: str, width: int, height: int, seed: int) -> bytes:
 
 FILES = st.builds(
     encoded,
-    st.sampled_from(["1", "L", "P", "RGB"]),
+    st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA"]),
     st.sampled_from(["PNG", "TIFF"]),
     st.integers(1, 40),
     st.integers(1, 40),
@@ -106,7 +175,8 @@ def damaged(draw: st.DrawFn) -> bytes:
 @given(data=damaged() | st.binary(max_size=64), channels=st.sampled_from([1, 3]))
 def test_images(data: bytes, channels: int) -> None:
     try:
-        array = to_array(open_image(data, "a.png"), channels, (8, 12), "a.png")
+        with nothing_written():
+            array = to_array(open_image(data, "a.png"), channels, (8, 12), "a.png")
     except UserError as error:
         return one_line(error)
     assert array.shape == (8, 12, channels) and array.dtype == np.uint8
@@ -120,14 +190,15 @@ def test_images(data: bytes, channels: int) -> None:
 )
 def test_masks(data: bytes, classes: dict[str, int]) -> None:
     try:
-        mask = nearest(ClassMap(classes, [])(open_image(data, "a.png"), "a.png"), (8, 8))
+        with nothing_written():
+            mask = nearest(ClassMap(classes, [])(open_image(data, "a.png"), "a.png"), (8, 8))
     except UserError as error:
         return one_line(error)
     assert mask.shape == (8, 8) and mask.max() < len(classes)
     return None
 
 
-FORBIDDEN = {"eval", "exec", "system", "popen", "extractall", "extract", "unpack_archive", "mktemp"}
+FORBIDDEN = {"eval", "exec", "system", "popen", "extractall", "extract", "unpack_archive", "mktemp", "read_pickle"}
 
 
 def calls() -> list[tuple[str, ast.Call]]:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -221,6 +222,37 @@ def test_a_mistake_that_a_job_finds_reaches_the_terminal(finished):
     assert len(lines) == 1 and "/nowhere/at/all" in lines[0]
     assert "Traceback" not in text
     assert "/nowhere/at/all" in (finished.folder / "logs" / "prepare" / "mine.log").read_text()
+
+
+def test_names_that_a_shell_or_a_figure_could_read_run_to_the_end(clone, tmp_path):
+    name = "da ta's $(touch hacked) é;`touch hacked`"
+    around = tmp_path / "around"
+    folder, images = around / "work", np.random.default_rng(0).integers(0, 2, (10, 32, 32), np.uint8)
+    for part in ("images", "masks"):
+        (folder / name / part).mkdir(parents=True)
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / part / f"{i} $(touch hacked)'é.png")
+    dataset = TINY["datasets"]["reef"] | {"source": "folder", "path": name, "metric": {"iou": "../../x"}}
+    dataset |= {"classes": {"../../x": 0, 'a {b} $x^$ "q",é': 1}, "network": {"width": 2, "depth": 1}}
+    del dataset["count"]
+    label = '$\\frac{$ {model} <b> "q" \'s $(touch hacked)'
+    config = {"datasets": {"mine": dataset}, "models": {"unet": {"label": label, "architecture": "unet"}}}
+    config["runs"] = [{"datasets": ["mine"], "models": ["unet"], "seeds": [0]}]
+    figures = [f"results/figures/mine_{kind}.png" for kind in ("iou", "predictions")]
+    before = files_below(clone)
+    Workflow(clone, folder).run(config, *figures, base=False)
+    assert all((folder / figure).exists() for figure in figures)
+    assert set(pd.read_csv(folder / "results/tables/scores.csv")["label"]) == {label}
+    assert set(pd.read_csv(folder / "results/tables/class_iou.csv")["class"]) == set(dataset["classes"])
+    assert [path.name for path in around.iterdir()] == ["work"] and files_below(clone) == before
+    made = {path.name for path in folder.iterdir()} - {name, "overlay0.yaml", ".snakemake"}
+    assert made == {"results", "logs", "benchmarks"}
+
+
+def files_below(folder):
+    """Return the files below a folder, but for what Python and Snakemake keep beside."""
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    return {path for path in files if not {"__pycache__", ".snakemake"} & set(path.parts)}
 
 
 def test_the_paper_is_planned_in_seconds_without_a_network(clone, tmp_path):

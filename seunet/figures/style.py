@@ -45,6 +45,7 @@ RC = {
     "hatch.linewidth": 0.5,
     "svg.hashsalt": "seunet",  # with no date in the metadata: the same tables give the same bytes
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 # Of the colour-blind-safe palette, what is seen on white paper (not its yellow and its pink), and black.
