@@ -1,8 +1,10 @@
 """The fault campaign: every stage of the workflow × every fault, at random moments.
 
 For each combination the workflow is run from the state before the stage, hurt, restarted with the command that
-users type, and its results are compared with those of an undisturbed run. Needs root and Linux for the faults of
-disks (tmpfs, read-only mounts). `python -m faults.campaign --seed 1` writes a table to standard output.
+users type, and its results are compared with those of an undisturbed run. A moment is so many seconds of
+processor time after the start of the job, or so many milliseconds after its n-th write; which of the two alternates
+with the seed. Needs root and Linux for the faults of disks (tmpfs, read-only mounts). `python -m faults.campaign
+--seed 1` writes a record, from which `python -m faults.table` makes the table of docs/reliability.md.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -23,9 +25,13 @@ import yaml
 from faults.judge import differences
 from test_data import pet_archives, pet_files
 
+from seunet import provenance
 from seunet.files import sha256
 
 ROOT = Path(__file__).parents[2]
+INJECT = Path(__file__).parent / "inject"
+PATIENCE = 1200  # seconds for one run of the workflow, which takes 20 on an idle processor
+ATTEMPTS = 6  # of drawing a moment before the end of the job
 PARTS = ("Snakefile", "workflow", "seunet", "config", "envs")
 RUN = "pet/unet/seed0"
 TARGETS = ["results/figures/pet_iou.png", "results/figures/pet_iou.svg", "results/tables/scores.csv"]
@@ -51,7 +57,6 @@ class Stage:
     made: str
     folder: str
     inputs: tuple[str, ...]
-    damaged: tuple[str, ...] = field(default=())
 
 
 ARRAYS = tuple(f"results/datasets/pet/{split}/{kind}.npy" for split in ("train", "val") for kind in ("images", "masks"))
@@ -104,7 +109,8 @@ class Campaign:
         (self.expected / "config.yaml").write_text(yaml.safe_dump(config))
         for name, stage in STAGES.items():
             copy(self.expected, home / "before" / name)
-            run(self.command(self.expected, stage.made), self.expected)
+            counting = injection(name, "nothing", "count", home / f"{name}.mark")
+            run(self.command(self.expected, stage.made), self.expected, counting)
         run(self.command(self.expected), self.expected)
 
     def command(self, folder: Path, *arguments: str) -> list[str]:
@@ -115,77 +121,65 @@ class Campaign:
         return [*map(str, [*start, *(arguments or TARGETS), *files])]
 
     def seconds(self, rule: str) -> float:
-        """Return how long the job of a rule took undisturbed."""
+        """Return how much of the processor's time the job of a rule took undisturbed."""
         records = sorted((self.expected / "benchmarks" / rule).rglob("*.tsv"))
-        return float(pd.read_csv(records[0], sep="\t")["s"].iloc[0])
+        return float(pd.read_csv(records[0], sep="\t")["cpu_time"].iloc[0])
 
     def combination(self, rule: str, fault: str, seed: int) -> dict:
-        """Hurt one stage in one way; return what came of it."""
-        draw, stage = random.Random(f"{seed} {rule} {fault}"), STAGES[rule]
-        folder = self.home / f"{rule} {fault} {seed}".replace(" ", "-")
-        folder.mkdir()
-        mount(["-t", "tmpfs", "-o", "size=40m", "tmpfs"], folder)
-        try:
-            return self._hurt(rule, stage, fault, draw, folder) | {"stage": rule, "fault": fault, "seed": seed}
-        finally:
-            unmount(folder / stage.folder)
-            unmount(folder)
+        """Hurt one stage in one way; return what came of it. Where the job ends before the fault, draw again."""
+        for attempt in range(ATTEMPTS):
+            draw = random.Random(f"{seed} {rule} {fault} {attempt}")
+            folder = self.home / f"{rule} {fault} {seed} {attempt}".replace(" ", "-")
+            hurt = Hurt(rule, fault, self.moment(rule, fault, seed, draw), draw, folder)
+            folder.mkdir()
+            mount(["-t", "tmpfs", "-o", "size=40m", "tmpfs"], folder)
+            try:
+                outcome = self._hurt(hurt)
+            finally:
+                unmount(folder / STAGES[rule].folder)
+                unmount(folder)
+            if hurt.struck or outcome["wrong"]:
+                break
+        else:
+            outcome["wrong"].append("the fault never struck")
+        return {"stage": rule, "fault": fault, "seed": seed, "moment": hurt.moment} | outcome
 
-    def _hurt(self, rule: str, stage: Stage, fault: str, draw: random.Random, folder: Path) -> dict:
-        copy(self.home / "before" / rule, folder)
-        target, damaged = str(folder), None
+    def moment(self, rule: str, fault: str, seed: int, draw: random.Random) -> str:
+        """Draw when a fault strikes: by the clock or by writes, alternately over stages, faults and seeds."""
         if fault.startswith("input"):
-            damaged = target = draw.choice(stage.inputs)
-        elif fault == "read-only folder":
-            target = stage.folder
-            (folder / target).mkdir(parents=True, exist_ok=True)
-            mount(["--bind", str(folder / target)], folder / target)
-        delay = draw.uniform(0, self.seconds(rule))
-        fault_in = {
-            "FAULT_RULE": rule,
-            "FAULT_KIND": fault,
-            "FAULT_TARGET": target,
-            "FAULT_DELAY": str(delay),
-            "FAULT_SEED": str(draw.randrange(2**31)),
-            "FAULT_MARK": str(folder.with_suffix(".mark")),
-            "PYTHONPATH": str(Path(__file__).parent / "inject"),
-        }
-        first = start(self.command(folder), folder, fault_in)
-        second = self._second(folder, delay) if fault == "second Snakemake" else None
-        text, code = first.communicate(timeout=300)[0], first.returncode
-        wrong = [] if Path(fault_in["FAULT_MARK"]).exists() else ["the fault never struck"]
+            return "before it is read"
+        if fault == "second Snakemake" or (list(STAGES).index(rule) + FAULTS.index(fault) + seed) % 2:
+            return f"{draw.uniform(0, self.seconds(rule)):.2f} s"
+        writes = int((self.home / f"{rule}.mark.writes").read_text())
+        return f"write {draw.randint(1, writes)} + {draw.choice([0, draw.randint(1, 5)])} ms"
+
+    def _hurt(self, hurt: "Hurt") -> dict:
+        """Run, hurt, look at what is left, restart; return whether the run finished, what it said, what is wrong."""
+        folder, stage, damaged = hurt.folder, hurt.stage, hurt.damaged
+        copy(self.home / "before" / hurt.rule, folder)
+        if hurt.fault == "read-only folder":
+            (folder / stage.folder).mkdir(parents=True, exist_ok=True)
+            mount(["--bind", str(folder / stage.folder)], folder / stage.folder)
+        first = start(self.command(folder), folder, hurt.environment)
+        second = self._second(hurt, first) if hurt.fault == "second Snakemake" else None
+        text, code = first.communicate(timeout=PATIENCE)[0], first.returncode
         (folder / "ballast").unlink(missing_ok=True)
         unmount(folder / stage.folder)
-        wrong += [f"half-written: {name}" for name in differences(self.expected, folder, code == 0, damaged)]
-        wrong += self._unclear(fault, text, code, damaged, second)
-        said = next((line for line in text.splitlines() if line.startswith("error in rule")), "")
+        wrong = [f"half-written: {name}" for name in differences(self.expected, folder, code == 0, damaged)]
+        wrong += unclear(hurt.fault, text, code, damaged, second)
         if code:
             if damaged:
                 repair(damaged, folder, self.expected)
             wrong += self._restart(folder)
-        return {"delay": round(delay, 2), "finished": code == 0, "said": said, "wrong": wrong}
+        return {"finished": code == 0, "said": said(text) if code else "", "wrong": wrong}
 
-    def _second(self, folder: Path, delay: float) -> tuple[str, int]:
+    def _second(self, hurt: "Hurt", first: subprocess.Popen) -> tuple[str, int]:
         """Start the same command again beside the first, when that is at the stage; return what it says."""
-        mark = folder.with_suffix(".mark")
-        while not mark.exists():
+        while not hurt.mark.exists() and first.poll() is None:
             time.sleep(0.05)
-        time.sleep(delay)
-        process = start(self.command(folder), folder, {})
-        return process.communicate(timeout=300)[0], process.returncode
-
-    def _unclear(self, fault: str, text: str, code: int, damaged: str | None, second: tuple | None) -> list[str]:
-        """Say what a user would not understand, or would be misled by."""
-        if second:
-            other, refused = second
-            return ["the first run failed"] * bool(code) + ["no word of a lock"] * (refused and "lock" not in other)
-        if damaged and code == 0:
-            return ["the damage went unnoticed"]
-        if damaged and Path(damaged).name not in text:
-            return ["the damaged file is not named"]
-        expected = code == 0 or fault.startswith(("kill", "terminate")) or "error in rule" in text
-        tracebacks = "Traceback (most recent call last)" in text and not fault.startswith(("kill", "terminate"))
-        return ["no clear error"] * (not expected) + ["a traceback"] * tracebacks
+        time.sleep(float(hurt.moment.split()[0]))
+        process = start(self.command(hurt.folder), hurt.folder, {})
+        return process.communicate(timeout=PATIENCE)[0], process.returncode
 
     def _restart(self, folder: Path) -> list[str]:
         """Run the same command again, unlocked first where Snakemake asks for it; say what is wrong then."""
@@ -196,6 +190,52 @@ class Campaign:
         if code:
             return [f"the restart failed: {text[-1500:]}"]
         return differences(self.expected, folder, complete=True)
+
+
+class Hurt:
+    """One fault: where, when and on what; drawn, but for the moment, in a fixed order."""
+
+    def __init__(self, rule: str, fault: str, moment: str, draw: random.Random, folder: Path):
+        self.rule, self.fault, self.moment, self.folder = rule, fault, moment, folder
+        self.stage, self.mark = STAGES[rule], folder.with_suffix(".mark")
+        self.damaged = draw.choice(self.stage.inputs) if fault.startswith("input") else None
+        target = {"read-only folder": self.stage.folder}.get(fault, self.damaged or str(folder))
+        self.environment = injection(rule, fault, moment, self.mark, target, draw.randrange(2**31))
+
+    @property
+    def struck(self) -> bool:
+        """Tell whether the fault came before the end of the job."""
+        return Path(f"{self.mark}.struck").exists()
+
+
+def injection(rule: str, kind: str, moment: str, mark: Path, target: str = "", seed: int = 0) -> dict[str, str]:
+    """Return the variables of a run's environment that faults/inject/sitecustomize.py reads."""
+    told = {"RULE": rule, "KIND": kind, "MOMENT": moment, "MARK": mark, "TARGET": target, "SEED": seed}
+    return {f"FAULT_{name}": str(value) for name, value in told.items()} | {"PYTHONPATH": str(INJECT)}
+
+
+def unclear(fault: str, text: str, code: int, damaged: str | None, second: tuple | None) -> list[str]:
+    """Say what a user would not understand, or would be misled by."""
+    if second:
+        other, refused = second
+        return ["the first run failed"] * bool(code) + ["no word of a lock"] * (refused and "lock" not in other)
+    if damaged and code == 0:
+        return ["the damage went unnoticed"]
+    if damaged and Path(damaged).name not in text:
+        return ["the damaged file is not named"]
+    expected = code == 0 or fault.startswith(("kill", "terminate")) or "error in rule" in text
+    tracebacks = "Traceback (most recent call last)" in text and not fault.startswith(("kill", "terminate"))
+    return ["no clear error"] * (not expected) + ["a traceback"] * tracebacks
+
+
+def said(text: str) -> str:
+    """Return what the terminal says of a failure: our own line, else Snakemake's."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] + [""]
+    for sign in ("error in rule", "died with", "WorkflowError", "Error", "Terminating"):
+        for line, following in zip(lines, lines[1:], strict=False):
+            if sign in line:
+                return f"{line} {following}" if line.endswith(":") else line
+    return ""
 
 
 def repair(damaged: str, folder: Path, expected: Path) -> None:
@@ -221,16 +261,16 @@ def start(command: list[str], folder: Path, extra: dict[str, str]) -> subprocess
     )  # fmt: skip
 
 
-def attempt(command: list[str], folder: Path) -> tuple[int, str]:
+def attempt(command: list[str], folder: Path, extra: dict[str, str] | None = None) -> tuple[int, str]:
     """Run a command; return its exit code and what it said."""
-    process = start(command, folder, {})
-    text = process.communicate(timeout=600)[0]
+    process = start(command, folder, extra or {})
+    text = process.communicate(timeout=PATIENCE)[0]
     return process.returncode, text
 
 
-def run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path, extra: dict[str, str] | None = None) -> None:
     """Run a command that must end well."""
-    code, text = attempt(command, folder)
+    code, text = attempt(command, folder, extra)
     if code:
         raise RuntimeError(text[-4000:])
 
@@ -254,13 +294,18 @@ def can_mount() -> bool:
     return mounted.returncode == 0
 
 
+def about() -> dict:
+    """Return where a record was made."""
+    return {"commit": provenance.commit(), "versions": provenance.versions(), "hardware": provenance.hardware()}
+
+
 def main() -> int:
-    """Run the combinations, two at a time; print a row for each, and write a record."""
+    """Run the combinations; print a row for each, and write a record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stages", nargs="*", default=list(STAGES), choices=STAGES)
     parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="combinations at a time")
     parser.add_argument("--record", type=Path, default=Path("faults.json"))
     options = parser.parse_args()
     if not can_mount():
@@ -268,17 +313,24 @@ def main() -> int:
         return 2
     outcomes = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, ThreadPoolExecutor(options.workers) as pool:
-        campaign = Campaign(Path(home))
+        made, campaign = about(), Campaign(Path(home))
         pairs = [(stage, fault) for fault in options.faults for stage in options.stages]
         for outcome in pool.map(lambda pair: campaign.combination(*pair, options.seed), pairs):
             outcomes.append(outcome)
-            verdict = "; ".join(outcome["wrong"]) or "ok"
-            place = f"{outcome['stage']} | {outcome['fault']} | {outcome['delay']} s"
-            print(f"| {place} | {'finished' if outcome['finished'] else 'stopped'} | {verdict} |", flush=True)
-            options.record.write_text(json.dumps(outcomes, indent=1, ensure_ascii=False) + "\n")
+            print(row(outcome), flush=True)
+            record = made | {"seed": options.seed, "combinations": outcomes}
+            options.record.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     bad = sum(bool(outcome["wrong"]) for outcome in outcomes)
     print(f"{len(outcomes)} combinations, {bad} bad, seed {options.seed}")
     return 1 if bad else 0
+
+
+def row(outcome: dict) -> str:
+    """Return a line for the terminal."""
+    came = "finished" if outcome["finished"] else f"stopped: {outcome['said']}"
+    return " | ".join(
+        [outcome["stage"], outcome["fault"], outcome["moment"], came, "; ".join(outcome["wrong"]) or "ok"]
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Python imports this at its start: in the first job of the rule named by FAULT_RULE, it does FAULT_KIND.
 
-Kills, memory, disk and permissions strike FAULT_DELAY seconds later, from a thread, wherever the job then is;
-damage to an input strikes before the job reads anything.
+FAULT_MOMENT says when: after "1.5 s" of processor time, from a thread, wherever the job then is, or "write 3 + 2 ms":
+so long after the third time that the job is about to create, rename or remove a file of results/ or resources/.
+Damage to an input strikes before the job reads anything. FAULT_MARK exists once the job has begun, FAULT_MARK.struck
+once it is struck; FAULT_MARK.writes holds how many such writes there were.
 """
 
+import atexit
 import os
 import resource
 import signal
@@ -11,11 +14,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
 def strike() -> None:
     """Do the fault of the environment."""
+    Path(os.environ["FAULT_MARK"] + ".struck").touch()
     kind, seed = os.environ["FAULT_KIND"], int(os.environ["FAULT_SEED"])
     target = Path(os.environ["FAULT_TARGET"])
     if kind == "kill job":
@@ -80,7 +85,8 @@ def jump(seed: int) -> None:
     real = time.time
     time.time = lambda: real() + seconds
     for path in [*Path("results").rglob("*"), *Path("resources").rglob("*")]:
-        os.utime(path, (real() - seconds,) * 2)
+        with suppress(FileNotFoundError):  # the job goes on meanwhile, and renames
+            os.utime(path, (real() - seconds,) * 2)
 
 
 def armed() -> bool:
@@ -95,11 +101,66 @@ def armed() -> bool:
     return True
 
 
-if armed():
-    delay = float(os.environ["FAULT_DELAY"])
-    if os.environ["FAULT_KIND"] in ("input truncated", "input corrupted", "clock jump"):
+class Writes:
+    """Counts the writes of this process to results/ and resources/; does something at one of them."""
+
+    def __init__(self, number: int, action) -> None:
+        self.number, self.action, self.seen = number, action, 0
+        self.folders = tuple(str(Path(name).absolute()) for name in ("results", "resources"))
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, arguments: tuple) -> None:
+        """Python calls this before whatever it does to a file."""
+        writes = event in ("os.rename", "os.remove") or (event == "open" and (arguments[2] or 0) & WRITING)
+        if writes and isinstance(arguments[0], str | os.PathLike) and self.ours(arguments[0]):
+            self.seen += 1
+            if self.seen == self.number:
+                self.action()
+
+    def ours(self, path: str | os.PathLike) -> bool:
+        """Tell whether a path is one of a result."""
+        return str(Path(path).absolute()).startswith(self.folders)
+
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def later(seconds: float) -> None:
+    """Strike from a thread after a while, or here and now."""
+    if not seconds:
+        return strike()
+    timer = threading.Timer(seconds, strike)
+    timer.daemon = True
+    timer.start()
+    return None
+
+
+def after(seconds: float) -> None:
+    """Strike from a thread after so much of the processor's time, which is the same on a busy machine."""
+
+    def watch() -> None:
+        while time.process_time() < seconds:
+            time.sleep(0.005)
         strike()
-    elif os.environ["FAULT_KIND"] != "second Snakemake":  # that one is started from outside
-        timer = threading.Timer(delay, strike)
-        timer.daemon = True
-        timer.start()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def arm(kind: str, moment: str) -> None:
+    """Let the fault strike at its moment."""
+    words = moment.split()
+    if kind.startswith("input"):
+        strike()
+    elif kind == "second Snakemake":  # that one is started from outside
+        Path(os.environ["FAULT_MARK"] + ".struck").touch()
+    elif words[0] == "write":
+        Writes(int(words[1]), lambda: later(float(words[3]) / 1000))
+    elif words[0] == "count":
+        writes = Writes(0, None)
+        atexit.register(lambda: Path(os.environ["FAULT_MARK"] + ".writes").write_text(str(writes.seen)))
+    else:
+        after(float(words[0]))
+
+
+if armed():
+    arm(os.environ["FAULT_KIND"], os.environ["FAULT_MOMENT"])
