@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.errors import UserError
+from seunet.streaming import is_large, is_streamable, stream
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ class MultiScale(nn.Module):
 def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
-    With tiles, the result is that of the whole image wherever the margin covers the receptive field.
+    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
+    the result is that of the whole image wherever the margin covers the receptive field.
     """
     if isinstance(model, MultiScale):
         return model(images, tiling)
+    if is_streamable(model) and is_large(model, images):
+        return stream(model, images)
     if tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
         return model(images)
     check_tiling(tiling, getattr(model, "size_multiple", 1))

@@ -52,6 +52,17 @@ class ScaleCrossCorrelation(ScaleLayer):
         kernels = self.kernels()
         return [self.correlate(x[s : s + len(kernels)], kernels, s) for s in range(len(x))]
 
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """(N, C_in, H, W) → (N, C_out, ⌈H/r⌉, ⌈W/r⌉), as if the scale were the coarsest."""
+        return self.correlate([x], self.kernels(), scale)
+
+    def reach(self, scale: int) -> int:
+        """Return how many pixels of the input an output reads to either side at a scale."""
+        step, unit = lattice(self.base, scale)
+        if self.basis == "gaussian":
+            return step * math.ceil(3 * SIGMA * unit)
+        return step * (self.weight.shape[-1] // 2)
+
     def kernels(self) -> list[Tensor]:
         """Return the K kernels, (C_out, C_in, k, k) each, with their weights γ^(−3k)."""
         first, *others = self.weight.unbind(2)

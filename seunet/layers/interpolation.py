@@ -34,8 +34,10 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
 
 
 def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
-    """Return y + upsample(x), cut to the size of y, (N, C, H, W)."""
+    """Return y + upsample(x), cut to the size of y, (N, C, H, W); without gradients, y may be overwritten."""
     if native.usable(y) and native.usable(x):
+        if not torch.is_grad_enabled():
+            return add_compiled(y, x.to(y.dtype), factor, mode, y)
         return AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
     return y + upsample(x, factor, mode, tuple(y.shape[-2:]))
 
@@ -53,19 +55,24 @@ def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Ten
     return (values * keep[..., None, None].to(values)).max(0).values  # amax would split the gradient of a tie
 
 
+def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> Tensor:
+    """Write y + upsample(x) to `out`, which may be y; return where it was written."""
+    x, source = native.channels_last(x), native.channels_last(y)
+    out = source if out is y else native.channels_last(out)
+    rows, columns = axes_of(x.shape, y.shape, factor, mode)
+    sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1])
+    native.call(native.name_of("interpolate_add", y), x, source, out, *rows[:3], *columns[:3], *sizes)
+    return out
+
+
 class AddUpsampled(torch.autograd.Function):
     """See `add_upsampled`; compiled."""
 
     @staticmethod
     def forward(ctx, y, x, factor, mode):
         """Interpolate and add in one pass."""
-        x, y = native.channels_last(x), native.channels_last(y)
-        z = torch.empty_like(y)
-        rows, columns = axes_of(x.shape, y.shape, factor, mode)
-        sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1])
-        native.call(native.name_of("interpolate_add", y), x, y, z, *rows[:3], *columns[:3], *sizes)
         ctx.geometry = (x.shape, factor, mode)
-        return z
+        return add_compiled(y, x, factor, mode, torch.empty_like(y))
 
     @staticmethod
     def backward(ctx, grad):

@@ -16,7 +16,7 @@ class ScaleLayer(nn.Module):
     """A layer of lifted maps. These come as a tensor (S, N, C, H, W), or as a list of S batches (N, C, H, W).
 
     The layer returns what it is given. Networks hand lists from layer to layer: no copy stacks the scales, and in a
-    pyramid they have different sizes. Subclasses say in `maps` what becomes of the S batches.
+    pyramid they have different sizes. Subclasses say in `at` what becomes of one scale, or in `maps`, of all S.
     """
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
@@ -25,7 +25,15 @@ class ScaleLayer(nn.Module):
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches → S batches."""
+        return [self.at(x_s, s) for s, x_s in enumerate(x)]
+
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """Apply the layer to the batch (N, C, H, W) of one scale."""
         raise NotImplementedError
+
+    def reach(self, scale: int) -> int:
+        """Return how many pixels of the input an output reads to either side at a scale."""
+        return 0
 
 
 def stack_scales(maps: Sequence[Tensor]) -> Tensor:

@@ -30,12 +30,8 @@ class QuadraticDilation(ScaleLayer):
         bound = 4 * zero_scale**2
         self.coefficient = BoundedCoefficient(channels, bound / 9, bound)
 
-    def maps(self, x: list[Tensor]) -> list[Tensor]:
-        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return [self.pool(x_s, s) for s, x_s in enumerate(x)]
-
-    def pool(self, x: Tensor, scale: int) -> Tensor:
-        """Pool one scale, (N, C, H, W)."""
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
         if self.geometry == "exact":
             step, unit = lattice(self.base, scale)
             radius, width = math.floor(3 * unit), 2 * self.zero_scale * unit
@@ -43,6 +39,10 @@ class QuadraticDilation(ScaleLayer):
             step, radius = 1, math.floor(3 * self.base**scale)
             width = 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
         return quadratic_maximum(x, self.coefficient(), 2, step, radius, width)
+
+    def reach(self, scale: int) -> int:
+        """Return how many pixels of the input an output reads to either side at a scale."""
+        return math.ceil(3 * self.base**scale)
 
     def extra_repr(self) -> str:
         """Show the options that matter."""
@@ -62,18 +62,18 @@ class FlatDilation(ScaleLayer):
         check_choice("pooling geometry", geometry, GEOMETRIES)
         self.base, self.geometry = base, geometry
 
-    def maps(self, x: list[Tensor]) -> list[Tensor]:
-        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return [self.pool(x_s, s) for s, x_s in enumerate(x)]
-
-    def pool(self, x: Tensor, scale: int) -> Tensor:
-        """Pool one scale, (N, C, H, W)."""
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
         if self.geometry == "exact":
             step, _ = lattice(self.base, scale)
             x = F.pad(x, (step, step, step, step), value=float("-inf"))
             return F.max_pool2d(x, 3, stride=2, dilation=step)
         window = math.floor(self.base**scale + 1e-9)
         return F.max_pool2d(same_padding(x, window, stride=2), window, stride=2)
+
+    def reach(self, scale: int) -> int:
+        """Return how many pixels of the input an output reads to either side at a scale."""
+        return math.ceil(self.base**scale)
 
 
 def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
@@ -88,6 +88,6 @@ def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
 class Subsampling(ScaleLayer):
     """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): every second pixel. Law: R_k commutes exactly."""
 
-    def maps(self, x: list[Tensor]) -> list[Tensor]:
-        """S batches (N, C, H, W) → S batches (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return [x_s[..., ::2, ::2] for x_s in x]
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return x[..., ::2, ::2]

@@ -28,7 +28,19 @@ class PyramidLifting(GaussianLifting):
             return [image, *(blur(image, self.kernel(s, image), whole_step(self.base, s)) for s in scales)]
 
 
-class PyramidCrossCorrelation(ScaleCrossCorrelation):
+class OnLattice:
+    """Mixin for a layer that mixes no scales: at every scale of a pyramid it acts as at scale 0."""
+
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """Apply the layer to the batch (N, C, H_s, W_s) of one scale."""
+        return super().at(x, 0)
+
+    def reach(self, scale: int) -> int:
+        """Return how many pixels of the input, on its own lattice, an output reads to either side."""
+        return super().reach(0)
+
+
+class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
     """Scale-cross-correlation on a pyramid; where K > 1, coarser scales come upsampled to the lattice of the finer.
 
     Equal to the dense layer on the lattice for K = 1. For K > 1 the dense layer has pixels of the coarser scales that
@@ -46,17 +58,9 @@ class PyramidCrossCorrelation(ScaleCrossCorrelation):
         return [upsample(x, whole_step(self.base, k), "aligned", size) for k, x in enumerate(near)]
 
 
-class PyramidQuadraticDilation(QuadraticDilation):
+class PyramidQuadraticDilation(OnLattice, QuadraticDilation):
     """Exact quadratic dilation of every map, by the 7 × 7 taps of scale 0."""
 
-    def maps(self, x: Pyramid) -> Pyramid:
-        """S batches (N, C, H_s, W_s) → S batches (N, C, ⌈H_s/2⌉, ⌈W_s/2⌉)."""
-        return [self.pool(x_s, 0) for x_s in x]
 
-
-class PyramidFlatDilation(FlatDilation):
+class PyramidFlatDilation(OnLattice, FlatDilation):
     """Exact flat dilation of every map, by the 3 × 3 taps of scale 0."""
-
-    def maps(self, x: Pyramid) -> Pyramid:
-        """S batches (N, C, H_s, W_s) → S batches (N, C, ⌈H_s/2⌉, ⌈W_s/2⌉)."""
-        return [self.pool(x_s, 0) for x_s in x]

@@ -22,9 +22,9 @@ class ScaleUpsample(ScaleLayer):
         check_choice("upsampling", geometry, GEOMETRIES)
         self.factor, self.geometry = factor, geometry
 
-    def maps(self, x: list[Tensor]) -> list[Tensor]:
-        """S batches (N, C, H, W) → S batches (N, C, tH, tW)."""
-        return [upsample(x_s, self.factor, MODES[self.geometry]) for x_s in x]
+    def at(self, x: Tensor, scale: int) -> Tensor:
+        """(N, C, H, W) → (N, C, tH, tW)."""
+        return upsample(x, self.factor, MODES[self.geometry])
 
     def extra_repr(self) -> str:
         """Show the options that matter."""

@@ -167,12 +167,17 @@ class SEUNet(UShape):
             projection=projection,
         )
         super().__init__(ops, in_channels, num_classes, width, depth)
-        self.layout = layout
+        self.layout, self.num_scales, self.base = layout, num_scales, base
 
     @staticmethod
     def multiple_of(depth: int = 4, layout: str = "dense", **_: Any) -> int:
         """Return what the sides of an image must be multiples of, given the network's options."""
         return 1 if layout == "pyramid" else 2**depth
+
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the sizes of the maps of an image, one per scale."""
+        steps = [whole_step(self.base, s) if self.layout == "pyramid" else 1 for s in range(self.num_scales)]
+        return [(-(-height // step), -(-width // step)) for step in steps]
 
     @property
     def size_multiple(self) -> int:

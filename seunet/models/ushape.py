@@ -74,6 +74,10 @@ class UShape(nn.Module):
         """Sides of an image must be multiples of this."""
         return self.multiple_of(self.depth)
 
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the sizes of the maps of an image, one per scale."""
+        return [(height, width)]
+
     def stages(self) -> dict[str, nn.Module]:
         """Return the modules whose outputs are the network's stages, in forward order."""
         encoder = {f"encoder {i}": level for i, level in enumerate(self.encoder, 1)}
