@@ -167,7 +167,7 @@ class OneScale:
 
 
 def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[[slice], Tensor]:
-    """Return a function of rows (from an even one on) that fuses a coarse map with a skip, whose row 0 is row `first`."""
+    """Return a function of rows, from an even one on, that fuses a coarse map with a skip; its row 0 is row `first`."""
 
     def on(rows: slice) -> Tensor:
         coarse = x[:, :, rows.start // 2 : -(-rows.stop // 2)]
