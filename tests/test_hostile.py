@@ -198,6 +198,15 @@ def test_masks(data: bytes, classes: dict[str, int]) -> None:
     return None
 
 
+@pytest.mark.parametrize("form", ["EPS", "PDF", "JPEG2000", "WEBP", "PPM", "ICO", "TGA"])
+def test_other_formats_are_refused_whatever_the_file_is_called(form: str) -> None:
+    """An EPS that is named .png would start Ghostscript."""
+    file = BytesIO()
+    Image.new("RGB", (16, 16)).save(file, form)
+    with nothing_written(), pytest.raises(UserError, match=r"a\.png: not a readable image"):
+        open_image(file.getvalue(), "a.png")
+
+
 FORBIDDEN = {"eval", "exec", "system", "popen", "extractall", "extract", "unpack_archive", "mktemp", "read_pickle"}
 
 

@@ -9,6 +9,8 @@ from PIL import Image
 from seunet.errors import UserError
 
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb: 10,000 x 10,000 is no training image
+# Of the many formats of Pillow, those that data sets come in (Pet has GIFs); EPS would even start a program.
+FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
 ORIENTATION = 0x0112  # EXIF tag
 GREY_MODES = ("1", "L", "LA", "La")
 DEEP_MODES = ("I", "F")  # with I;16 and its kin: more than 8 bits a channel
@@ -24,7 +26,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: the limit below is an error
-            image = Image.open(BytesIO(data))
+            image = Image.open(BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: absurd dimensions ({error}); remove it") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
