@@ -153,6 +153,33 @@ def test_seeds_alone_agree_with_students_interval():
     assert np.mean(widths) == pytest.approx(1, abs=0.12)
 
 
+def test_many_seeds_agree_with_a_bootstrap_by_hand(tmp_path):
+    """Seeds are drawn, then images, the same for both networks and all scales; counts are added, then divided."""
+    seeds, images = 12, 40
+    rng = np.random.default_rng(6)
+    tp, union, files = {}, rng.integers(300, 900, (3, images, 2)), []
+    for model, gain in (("a", 0.05), ("b", 0)):
+        share = 0.5 + gain + rng.normal(0, 0.02, (seeds, 1, 1, 1)) + rng.normal(0, 0.15, (1, 1, images, 2))
+        tp[model] = (union * share.clip(0, 1)).astype(int)
+        files += [
+            counts_file(tmp_path, model, tp[model][seed], union, seed, classes=("x", "y")) for seed in range(seeds)
+        ]
+
+    def mean_iou(counts, chosen):
+        iou = counts[[0, 2]][:, chosen].sum(1) / union[[0, 2]][:, chosen].sum(1)  # scale 1 is the second
+        return iou.mean()
+
+    def difference(drawn, chosen):
+        return np.mean([mean_iou(tp["a"][seed], chosen) - mean_iou(tp["b"][seed], chosen) for seed in drawn])
+
+    draws = [difference(rng.integers(seeds, size=seeds), rng.integers(images, size=images)) for _ in range(1000)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    row = judge(tmp_path, files, [CLAIM | {"seeds": list(range(seeds))}]).iloc[0]
+    assert row["estimate"] == pytest.approx(difference(range(seeds), range(images)))
+    assert 1 < (row["high"] - row["low"]) / (high - low) < 1.2  # a little wider: few seeds hide their spread
+    assert (row["low"] + row["high"]) / 2 == pytest.approx((low + high) / 2, abs=0.1 * (high - low))
+
+
 def run(bootstrap, quality):
     """Return a run on images of 10000 pixels each with these IoUs (N,), the same at both unseen scales."""
     tp = np.rint(10000 * quality).astype(int)[None, :, None].repeat(3, 0)
