@@ -1,5 +1,6 @@
 """Whole training steps: forward, loss and backward of each network against the U-Net of the same width and depth."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -7,7 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from benchmarks.measure import Row, medians
+from benchmarks.plain import plain_copy
 from seunet import build_model
+from seunet.layers import native
 
 SHAPE, CLASSES, SCALES = (8, 3, 112, 112), 3, 4
 U_SHAPE = {"width": 16, "depth": 4}
@@ -22,37 +25,73 @@ NETWORKS = {
 
 
 def rows() -> list[Row]:
-    """Compare the encoders of both layouts, then time the steps."""
-    check_layouts()
+    """Compare what is fast with what is plain, then time the steps."""
     torch.manual_seed(0)
-    x, y = torch.rand(SHAPE), torch.randint(CLASSES, (SHAPE[0], *SHAPE[2:]))
     networks = {name: build_model(kind, 3, CLASSES, **options).train() for name, (kind, options) in NETWORKS.items()}
+    networks["plain"] = plain_copy(networks["unet"], in_channels=3, num_classes=CLASSES, **U_SHAPE)
+    x, y = torch.rand(SHAPE), torch.randint(CLASSES, (SHAPE[0], *SHAPE[2:]))
+    check_plain(networks["unet"], networks["plain"], x, y)
+    for model in networks.values():
+        check_compiled(model, x[:2, :, :64, :64], y[:2, :64, :64])
+    check_layouts()
     steps: dict[str, Callable[[], object]] = {
         f"{name} {precision}": (lambda model=model, precision=precision: step(model, x, y, precision == "bf16"))
         for name, model in networks.items()
         for precision in ("float32", "bf16")
     }
     time = medians(steps)
-    unet = time["unet float32"]
+    unet, plain = time["unet float32"], time["plain float32"]
+    exact, released = "SEU-Net, dense, exact", "SEU-Net, dense, released"
     return [
-        Row("SEU-Net, dense, exact: training step / (4 U-Net steps)", time["exact float32"] / (SCALES * unet), 1.1),
-        Row(
-            "SEU-Net, dense, released: training step / (4 U-Net steps)", time["released float32"] / (SCALES * unet), 1.1
-        ),
+        Row("U-Net: training step / step of a plain channels-last U-Net", unet / plain, 1.0),
+        Row(f"{exact}: training step / (4 U-Net steps)", time["exact float32"] / (SCALES * unet), 1.1),
+        Row(f"{exact}: training step / (4 plain U-Net steps)", time["exact float32"] / (SCALES * plain), 1.1),
+        Row(f"{released}: training step / (4 U-Net steps)", time["released float32"] / (SCALES * unet), 1.1),
+        Row(f"{released}: training step / (4 plain U-Net steps)", time["released float32"] / (SCALES * plain), 1.1),
         Row("SEU-Net, pyramid: training step / U-Net step", time["pyramid float32"] / unet, 1.6),
         Row("SResNet: training step / U-Net step", time["sresnet float32"] / unet, 1.17 / 0.285 / 2),
+        Row("SResNet: training step / plain U-Net step", time["sresnet float32"] / plain, 1.17 / 0.285 / 2),
         *(
             Row(f"{label}: float32 step / bf16 step", time[f"{name} float32"] / time[f"{name} bf16"], 1.5, "×", True)
-            for name, label in {"exact": "SEU-Net, dense, exact", "pyramid": "SEU-Net, pyramid"}.items()
+            for name, label in {"exact": exact, "released": released, "pyramid": "SEU-Net, pyramid"}.items()
         ),
     ]
 
 
-def step(model: nn.Module, x: torch.Tensor, y: torch.Tensor, low_precision: bool) -> None:
-    """Run one step but for the optimiser's, which is the same for all."""
+def step(model: nn.Module, x: torch.Tensor, y: torch.Tensor, low_precision: bool = False) -> float:
+    """Run one step but for the optimiser's, which is the same for all; return the loss."""
     with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
         logits = model(x)
-    F.cross_entropy(logits.float(), y).backward()
+    model.zero_grad()
+    loss = F.cross_entropy(logits.float(), y)
+    loss.backward()
+    return loss.item()
+
+
+def gradients(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the loss and all gradients of a step as one vector, with the same dropout every time."""
+    torch.manual_seed(1)
+    loss = step(model, x, y)
+    return torch.cat([torch.tensor([loss]), *(parameter.grad.double().flatten() for parameter in model.parameters())])
+
+
+def check_plain(ours: nn.Module, plain: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
+    """Stop unless both U-Nets compute the same function: in float64, where rounding does not hide differences."""
+    found, expected = (gradients(copy.deepcopy(model).double(), x.double(), y) for model in (ours, plain))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def check_compiled(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
+    """Stop unless the compiled layers are as near to a step in float64 as torch's own in float32 are."""
+    exact = gradients(copy.deepcopy(model).double(), x.double(), y)
+    error = {"compiled": float((gradients(model, x, y) - exact).norm())}
+    usable = native.usable
+    native.usable = lambda x: False
+    try:
+        error["plain"] = float((gradients(model, x, y) - exact).norm())
+    finally:
+        native.usable = usable
+    assert error["compiled"] <= 1.5 * error["plain"] < 0.1 * float(exact.norm()), error
 
 
 @torch.no_grad()
