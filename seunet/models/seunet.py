@@ -93,7 +93,7 @@ class LiftedOperators:
         """Return the chosen pooling."""
         layout = LAYOUTS[self.layout]
         if self.pooling_kind == "strided":
-            return layout.correlation(channels, channels, stride=2, base=self.base)
+            return layout.correlation(channels, channels, stride=2, base=self.base, basis=self.basis)
         if self.pooling_kind == "none":
             return Subsampling()
         if self.pooling_kind == "flat":
