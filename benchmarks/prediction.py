@@ -1,0 +1,63 @@
+"""Prediction of one large image, in bands of rows against at once: memory of a whole process, and time.
+
+Each way runs in a fresh process, `python -m benchmarks.prediction WAY SIDE`; the whole image at once takes 16 GiB.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+
+from benchmarks.measure import Row
+from seunet import build_model
+from seunet.streaming import stream
+
+SIDE = 2048
+
+
+def rows() -> list[Row]:
+    """Compare the logits of both ways on a small image, then measure a large one, once each: they take minutes."""
+    check()
+    bands, whole = measured("bands"), measured("whole")
+    what = f"Prediction of {SIDE} × {SIDE}, width 64, 4 scales, in bands"
+    return [
+        Row(f"{what}: resident memory", bands["gib"], 3, "GiB"),
+        Row(f"{what}: time / at once ({whole['gib']:.1f} GiB)", bands["seconds"] / whole["seconds"], 1),
+    ]
+
+
+def network() -> torch.nn.Module:
+    """Return HeLa's SEU-Net, exact and dense, in evaluation mode."""
+    torch.manual_seed(0)
+    return build_model("seunet", 1, 2, width=64, depth=4, geometry="exact").eval()
+
+
+@torch.no_grad()
+def check() -> None:
+    """Stop unless bands give the logits of the whole."""
+    model, image = network(), torch.rand(1, 1, 192, 64)
+    torch.testing.assert_close(stream(model, image, 32), model(image), rtol=1e-4, atol=1e-5)
+
+
+def measured(way: str) -> dict[str, float]:
+    """Return what a fresh process says of one way."""
+    command = [sys.executable, "-m", "benchmarks.prediction", way, str(SIDE)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@torch.no_grad()
+def report(way: str, side: int) -> None:
+    """Print the seconds that a prediction takes, and the largest resident memory of this process."""
+    model, image = network(), torch.rand(1, 1, side, side)
+    model(image[..., :64, :64])
+    start = time.perf_counter()
+    stream(model, image) if way == "bands" else model(image)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+
+
+if __name__ == "__main__":
+    report(sys.argv[1], int(sys.argv[2]))
