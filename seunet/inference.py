@@ -1,4 +1,4 @@
-"""Prediction of images of any size: whole, tile by tile where memory is short, or as a multi-scale ensemble."""
+"""Prediction of images of any size: whole, in bands or tiles where memory is short, or as a multi-scale ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,13 +57,13 @@ class MultiScale(nn.Module):
 def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
-    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
-    the result is that of the whole image wherever the margin covers the receptive field.
+    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory; the
+    result is that of the whole image wherever the margin covers the receptive field.
     """
     if isinstance(model, MultiScale):
         return model(images, tiling)
-    if is_streamable(model) and is_large(model, images):
-        return stream(model, images)
+    if is_streamable(model):
+        return stream(model, images) if is_large(model, images) else model(images)
     if tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
         return model(images)
     check_tiling(tiling, getattr(model, "size_multiple", 1))

@@ -16,7 +16,7 @@ from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
 
-MEMORY = 2 * 2**30  # bytes that the maps of a prediction may take before it goes in bands
+MEMORY = 2 * 2**30  # bytes that the maps of a prediction may take on a CPU before it goes in bands
 ROOM = 2**29  # bytes for the maps of one band
 HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
@@ -28,9 +28,11 @@ def is_streamable(model: nn.Module) -> bool:
 
 
 def is_large(model: UShape, images: Tensor) -> bool:
-    """Tell whether the maps of these images (N, C, H, W), all at once, would take more than MEMORY."""
+    """Tell whether the maps of these images (N, C, H, W), all at once, would take more than MEMORY, or half a GPU's."""
+    on_gpu = images.device.type == "cuda"
+    limit = torch.cuda.get_device_properties(images.device).total_memory // 2 if on_gpu else MEMORY
     pixels = len(images) * sum(height * width for height, width in model.sizes(*images.shape[-2:]))
-    return 4 * HELD * model.classifier.in_channels * pixels > MEMORY
+    return 4 * HELD * model.classifier.in_channels * pixels > limit
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def test_tiled_is_untiled(name, size):
 def test_a_margin_that_is_too_small_shows():
     """So the comparison above can fail."""
     images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-    model = network("unet")
+    model = Recorder(network("unet"))
     assert (predict(model, images, Tiling(32, 0)) - predict(model, images)).abs().max() > 1e-3
 
 
@@ -84,8 +84,8 @@ def test_largest_input_does_not_grow_with_the_image():
 
 
 def test_no_gradients_are_kept():
-    logits = predict(network("unet"), torch.rand(1, 3, 96, 96), Tiling(32, 8))
-    assert not logits.requires_grad
+    for model in (network("unet"), Recorder(network("unet"))):
+        assert not predict(model, torch.rand(1, 3, 96, 96), Tiling(32, 8)).requires_grad
 
 
 def test_networks_without_a_grid_take_any_tile():
@@ -100,7 +100,7 @@ def test_networks_without_a_grid_take_any_tile():
 )
 def test_tiles_off_the_grid_are_refused(tiling, key):
     with pytest.raises(UserError, match=f"{key} is no multiple of 4") as caught:
-        predict(network("unet"), torch.rand(1, 3, 128, 128), tiling)
+        predict(Recorder(network("unet")), torch.rand(1, 3, 128, 128), tiling)
     assert len(str(caught.value).splitlines()) == 1
 
 
