@@ -87,22 +87,31 @@ void scatter(const T* grad, const P* rows, const P* columns, float* grad_x, floa
              int64_t step, int64_t threads) {
     constexpr int64_t GROUP = 16;
     const int64_t groups = (channels + GROUP - 1) / GROUP;
+    const int32_t down = static_cast<int32_t>(step * width * channels), right = static_cast<int32_t>(step * channels);
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t part = 0; part < images * groups; ++part) {
-        const int64_t image = part / groups, first = part % groups * GROUP, last = std::min(channels, first + GROUP);
-        float* target = grad_x + image * height * width * channels;
-        float sums[GROUP] = {};
-        for (int64_t pixel = 0; pixel < out_height * out_width; ++pixel) {
-            const int64_t row = pixel / out_width * stride, column = pixel % out_width * stride;
-            const int64_t place = (image * out_height * out_width + pixel) * channels;
-            for (int64_t c = first; c < last; ++c) {
-                const float g = load(grad + place + c);
-                const int64_t k = rows[place + c], l = columns[place + c];
-                target[((row + step * k) * width + column + step * l) * channels + c] += g;
-                sums[c - first] += g * static_cast<float>(k * k + l * l);
+        const int64_t image = part / groups, first = part % groups * GROUP;
+        over_channels(std::min(GROUP, channels - first), [&](int64_t start, auto constant) {
+            constexpr int W = decltype(constant)::value;
+            const int64_t c = first + start;
+            float* target = grad_x + image * height * width * channels + c;
+            float sums[W] = {};
+            for (int64_t pixel = 0; pixel < out_height * out_width; ++pixel) {
+                const int64_t row = pixel / out_width * stride, column = pixel % out_width * stride;
+                const int64_t place = (image * out_height * out_width + pixel) * channels + c;
+                int32_t offset[W];
+                float g[W];
+                for (int i = 0; i < W; ++i) {
+                    const int32_t k = rows[place + i], l = columns[place + i];
+                    g[i] = load(grad + place + i);
+                    offset[i] = k * down + l * right + i;
+                    sums[i] += g[i] * static_cast<float>(k * k + l * l);
+                }
+                float* centre = target + (row * width + column) * channels;
+                for (int i = 0; i < W; ++i) centre[offset[i]] += g[i];
             }
-        }
-        for (int64_t c = first; c < last; ++c) squares[image * channels + c] = sums[c - first];
+            for (int i = 0; i < W; ++i) squares[image * channels + c + i] = sums[i];
+        });
     }
 }
 
