@@ -43,7 +43,10 @@ def predict_images(
     model: Annotated[Path, typer.Argument(help="Folder of a trained network, results/models/…/seed0.")],
     images: Annotated[list[Path], typer.Argument(help="Images to segment.")],
     output: Annotated[Path, typer.Option(help="Folder for the class maps.")] = Path("predictions"),
-    tile: Annotated[int, typer.Option(help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole.")] = 0,
+    tile: Annotated[
+        int,
+        typer.Option(help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole."),
+    ] = 0,
     margin: Annotated[int, typer.Option(help="Context around each tile, in pixels.")] = 0,
 ) -> None:
     """Segment images; write the class of every pixel as a palette PNG of the same name and size."""

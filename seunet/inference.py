@@ -57,8 +57,8 @@ class MultiScale(nn.Module):
 def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
-    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory; the
-    result is that of the whole image wherever the margin covers the receptive field.
+    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
+    the result is that of the whole image wherever the margin covers the receptive field.
     """
     if isinstance(model, MultiScale):
         return model(images, tiling)

@@ -7,6 +7,7 @@ the first skip is computed again where the decoder needs it.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
 
 MEMORY = 2 * 2**30  # bytes that the maps of a prediction may take on a CPU before it goes in bands
-ROOM = 2**29  # bytes for the maps of one band
+ROOM = 3 * 2**27  # bytes for the maps of one band
 HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
@@ -109,7 +110,8 @@ class OneScale:
         x = self.whole(model.decoder[0], x)
         for fuse, level in zip(model.fusions[:-1], model.decoder[1:], strict=True):
             skip = skips.pop()
-            x = assemble(self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1]), skip.shape[2])
+            # the output takes the place of the skip: it has as many channels
+            x = assemble(self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1]), skip.shape[2], skip)
         fuse, width = model.fusions[-1], model.classifier.in_channels
         again = self.reach(top)
 
@@ -143,7 +145,7 @@ class OneScale:
         batch, _, height, width = shape
         halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
         fitting = ROOM // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
-        step = even(self.rows or max(fitting, halo + beyond))
+        step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
         for top in range(0, height, step):
             rows = slice(max(0, top - halo), min(top + step + halo, height))
             y = self.run(layers, window(rows))
@@ -178,10 +180,12 @@ def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[
     return on
 
 
-def assemble(bands: Iterator[tuple[slice, Tensor]], height: int) -> Tensor:
-    """Return bands, rows and their values, as one map of this height."""
-    whole = None
-    for rows, y in bands:
+def assemble(bands: Iterator[tuple[slice, Tensor]], height: int, whole: Tensor | None = None) -> Tensor:
+    """Return bands, rows and their values, as one map of this height: a new one, or `whole`, overwritten.
+
+    A band is written when the next one is there, which may read the same rows of `whole` from before.
+    """
+    for (rows, y), _ in pairwise(chain(bands, [None])):
         if whole is None:
             shape = (*y.shape[:2], height, y.shape[3])
             whole = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)

@@ -66,7 +66,9 @@ def library() -> ctypes.CDLL | None:
         return ctypes.CDLL(str(compiled()))
     except (OSError, subprocess.SubprocessError) as error:
         reason = " ".join((getattr(error, "stderr", None) or str(error)).split())[:200]
-        logging.getLogger(__name__).warning("layers run uncompiled, which is slower: no C++ compiler (%s)", reason)
+        logging.getLogger(__name__).warning(
+            "layers run uncompiled, which is slower: no C++ compiler that works (%s)", reason
+        )
         return None
 
 

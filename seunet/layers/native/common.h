@@ -32,14 +32,29 @@ struct Vector { typedef float type __attribute__((vector_size(4 * W))); };
 template <int W, typename T>
 inline typename Vector<W>::type load_vector(const T* p) {
     typename Vector<W>::type v;
-    for (int i = 0; i < W; ++i) v[i] = load(p + i);
+    if constexpr (std::is_same_v<T, float>) {
+        std::memcpy(&v, p, sizeof v);
+    } else {
+        for (int i = 0; i < W; ++i) v[i] = load(p + i);
+    }
     return v;
 }
-template <int W>
-inline typename Vector<W>::type load_vector(const float* p) {
-    typename Vector<W>::type v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
+
+template <int W, typename T>
+inline void store_vector(T* p, typename Vector<W>::type v) {
+    if constexpr (std::is_same_v<T, float>) {
+        std::memcpy(p, &v, sizeof v);
+    } else {
+        for (int i = 0; i < W; ++i) store(p + i, v[i]);
+    }
+}
+
+// whole numbers, as smaller integers
+template <int W, typename P>
+inline void store_integers(P* p, typename Vector<W>::type v) {
+    typedef P Integers __attribute__((vector_size(W * sizeof(P))));
+    const Integers integers = __builtin_convertvector(v, Integers);
+    std::memcpy(p, &integers, sizeof integers);
 }
 
 // Call f(start, width) on neighbouring channels; width is a constant of the compiler, so that they fill registers.

@@ -8,35 +8,56 @@ namespace {
 // 0, 1, 2, 3, 4, … ↦ 0, −1, 1, −2, 2, …
 inline int64_t tap_of(int64_t order) { return order % 2 ? -(order + 1) / 2 : order / 2; }
 
-// out(i) = max over k of x(step k · length + i) − penalty(i) k², k from −below to above; the tap that won. W values at a
-// time, kept in registers while all taps pass.
-template <typename T, typename P, typename Store>
-inline void best_of(const T* x, const float* penalty, int64_t length, int64_t total, int64_t step, int64_t below,
-                    int64_t above, Store keep) {
+// For each of `total` neighbouring numbers i, the maximum over k of source(k)[i] − penalty[i] k², k from −below to above,
+// and the tap that won, go to keep. As many numbers as registers hold stay there while all taps pass.
+template <typename Source, typename Keep>
+inline void best_of(Source source, const float* penalty, int64_t total, int64_t below, int64_t above, Keep keep) {
     over_channels(total, [&](int64_t start, auto constant) {
         constexpr int W = decltype(constant)::value;
         constexpr int L = std::min(W, 16), R = W / L;  // R registers of L numbers
         typedef typename Vector<L>::type Values;
         Values value[R], winner[R] = {}, cost[R];
         for (int r = 0; r < R; ++r) {
-            value[r] = load_vector<L>(x + start + r * L);
+            value[r] = load_vector<L>(source(0) + start + r * L);
             cost[r] = load_vector<L>(penalty + start + r * L);
         }
         for (int64_t order = 1; order <= 2 * std::max(below, above); ++order) {
             const int64_t tap = tap_of(order);
             if (tap < -below || tap > above) continue;
-            const T* source = x + step * tap * length + start;
+            const auto* row = source(tap) + start;
             const Values number = Values{} + static_cast<float>(tap);
             const float square = static_cast<float>(tap * tap);
             for (int r = 0; r < R; ++r) {
-                const Values candidate = load_vector<L>(source + r * L) - cost[r] * square;
+                const Values candidate = load_vector<L>(row + r * L) - cost[r] * square;
                 winner[r] = candidate > value[r] ? number : winner[r];
                 value[r] = candidate > value[r] ? candidate : value[r];
             }
         }
-        keep(start, constant, value, winner);
+        for (int r = 0; r < R; ++r) keep(start + r * L, std::integral_constant<int, L>{}, value[r], winner[r]);
     });
 }
+
+// A row of pixels, its columns sorted by their remainder of `stride`, so that those that a tap reads for neighbouring
+// outputs are neighbours; beyond its ends lies −∞.
+struct SortedRow {
+    int64_t stride, channels, margin, length;  // length: of the columns of one remainder, in numbers
+    std::vector<float> values;
+
+    SortedRow(int64_t stride, int64_t channels, int64_t outputs, int64_t reach)
+        : stride(stride), channels(channels), margin(reach / stride + 1),
+          length((outputs + 2 * margin) * channels), values(stride * length, -INFINITY) {}
+
+    void fill(const float* row, int64_t width) {
+        for (int64_t column = 0; column < width; ++column) {
+            std::memcpy(at(column), row + column * channels, channels * sizeof(float));
+        }
+    }
+    // of the column that lies so far from the first output's
+    float* at(int64_t column) {
+        const int64_t remainder = (column % stride + stride) % stride;
+        return values.data() + remainder * length + (margin + (column - remainder) / stride) * channels;
+    }
+};
 
 template <typename T, typename P>
 void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int64_t images, int64_t height,
@@ -49,31 +70,29 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
     {
         std::vector<float> row(length);
         std::vector<P> taps(length);
+        SortedRow sorted(stride, channels, out_width, step * radius);
 #pragma omp for schedule(static)
         for (int64_t line = 0; line < images * out_height; ++line) {
             const int64_t origin = line % out_height * stride;
-            best_of<T, P>(x + (line / out_height * height + origin) * length, penalties.data(), length, length, step,
-                          std::min(radius, origin / step), std::min(radius, (height - 1 - origin) / step),
-                          [&](int64_t start, auto constant, auto value, auto winner) {
-                              constexpr int W = decltype(constant)::value, L = std::min(W, 16);
-                              for (int i = 0; i < W; ++i) {
-                                  row[start + i] = value[i / L][i % L];
-                                  taps[start + i] = static_cast<P>(winner[i / L][i % L]);
-                              }
-                          });
+            const T* middle = x + (line / out_height * height + origin) * length;
+            best_of([&](int64_t tap) { return middle + step * tap * length; }, penalties.data(), length,
+                    std::min(radius, origin / step), std::min(radius, (height - 1 - origin) / step),
+                    [&](int64_t i, auto lanes, auto value, auto tap) {
+                        store_vector<decltype(lanes)::value>(row.data() + i, value);
+                        store_integers<decltype(lanes)::value>(taps.data() + i, tap);
+                    });
+            sorted.fill(row.data(), width);
+            const int64_t place = line * out_width * channels;
+            best_of([&](int64_t tap) { return static_cast<const float*>(sorted.at(step * tap)); }, penalties.data(),
+                    out_width * channels, radius, radius, [&](int64_t i, auto lanes, auto value, auto tap) {
+                        store_vector<decltype(lanes)::value>(best + place + i, value);
+                        store_integers<decltype(lanes)::value>(columns + place + i, tap);
+                    });
             for (int64_t q = 0; q < out_width; ++q) {
-                const int64_t middle = q * stride, place = (line * out_width + q) * channels;
-                best_of<float, P>(row.data() + middle * channels, penalty, channels, channels, step,
-                                  std::min(radius, middle / step), std::min(radius, (width - 1 - middle) / step),
-                                  [&](int64_t c, auto constant, auto value, auto winner) {
-                                      constexpr int W = decltype(constant)::value, L = std::min(W, 16);
-                                      for (int i = 0; i < W; ++i) {
-                                          const int64_t tap = static_cast<int64_t>(winner[i / L][i % L]);
-                                          store(best + place + c + i, value[i / L][i % L]);
-                                          columns[place + c + i] = static_cast<P>(tap);
-                                          rows[place + c + i] = taps[(middle + step * tap) * channels + c + i];
-                                      }
-                                  });
+                const P* column = columns + place + q * channels;
+                const P* tap = taps.data() + q * stride * channels;
+                P* out = rows + place + q * channels;
+                for (int64_t c = 0; c < channels; ++c) out[c] = tap[step * channels * column[c] + c];
             }
         }
     }
