@@ -109,7 +109,8 @@ def finished(clone, tmp_path_factory) -> Workflow:
 
 def test_everything_is_there(finished):
     results = finished.folder / "results"
-    for name in ("reef_iou", "reef_consistency", "reef_predictions", "reef_augmentation", "training_curves"):
+    figures = ["reef_iou", "reef_consistency", "reef_predictions", "reef_augmentation"]
+    for name in [*figures, "training_curves", "equivariance", "claims"]:
         with Image.open(results / "figures" / f"{name}.png") as image:
             assert min(image.size) > 100 and len(image.convert("L").getcolors(256)) > 10, name
         assert "<svg" in (results / "figures" / f"{name}.svg").read_text(encoding="utf-8")[:1000]
@@ -118,6 +119,13 @@ def test_everything_is_there(finished):
     assert scores["iou"].between(0, 1).all() and (scores.loc[scores["scale"] == 1, "consistency"] == 1).all()
     assert len(pd.read_csv(results / "tables" / "class_iou.csv")) == 6 * len(reef.CLASSES)
     assert len(pd.read_csv(results / "tables" / "history.csv")) == 2 * 2
+    errors = pd.read_csv(results / "tables" / "equivariance.csv").set_index(["model", "scale"])
+    assert set(errors.index) == {(model, scale) for model in MODELS for scale in (0.25, 0.5, 2, 4)}
+    assert list(errors.loc[("seunet", 2), "stage"]) == ["stem", "encoder 1", "decoder 1", "head", "logits"]
+    assert (errors["error"] > 0).sum() == errors["error"].notna().sum() > 30
+    (claim,) = pd.read_csv(results / "tables" / "claims.csv").itertuples()
+    assert (claim.better, claim.worse, claim.seeds) == ("seunet", "unet-jitter2", 1)
+    assert claim.low <= claim.estimate <= claim.high
     for model in MODELS:
         folder = results / "models" / "reef" / model / "seed0"
         assert {file.name for file in folder.iterdir()} == {"model.safetensors", "model.json", "history.csv"}
