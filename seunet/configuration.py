@@ -293,6 +293,14 @@ def network_options(config: dict[str, Any], dataset: str, model: str) -> dict[st
     return accepted_options(factory, config["datasets"][dataset]["network"], strict=False) | entry["options"]
 
 
+def scales_of(config: dict[str, Any], dataset: str, model: str) -> int:
+    """Return how many scales a network computes, 1 where it has no such option: a guess at what its training costs."""
+    factory = find_architecture(config["models"][trained_model(config, model)]["architecture"])
+    parameter = inspect.signature(factory).parameters.get("num_scales")
+    scales = network_options(config, dataset, model).get("num_scales", parameter and parameter.default)
+    return scales if isinstance(scales, int) else 1
+
+
 def preparation(dataset: dict[str, Any]) -> dict[str, Any]:
     """Return what the prepared arrays depend on: the content of the archives, not their address."""
     archives = {key: {"sha256": archive["sha256"]} for key, archive in dataset["archives"].items()}

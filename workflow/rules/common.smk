@@ -70,6 +70,11 @@ def training(wildcards):
     }
 
 
+def length(wildcards):
+    """Return a guess at the length of a training: the longest go first, and all before any evaluation."""
+    return configuration.scales_of(config, wildcards.dataset, wildcards.model)
+
+
 def testing(wildcards):
     """Return what the scores depend on."""
     settings = DATASETS[wildcards.dataset]

@@ -14,6 +14,7 @@ rule train:
         "benchmarks/train/{dataset}/{model}/seed{seed}.tsv"
     wildcard_constraints:
         model="|".join(re.escape(name) for name in MODELS if name == TRAINED[name]),
+    priority: length
     conda:
         "../../envs/train.yaml"
     threads: threads_of
