@@ -105,6 +105,16 @@ def test_projection(lifted: Tensor, k: int) -> None:
     assert 0.3 < laws.projection_error("max", k, kept=False) < laws.projection_error("mean", k, kept=False) < 1
 
 
+@pytest.mark.parametrize("k", STEPS)
+def test_projection_of_a_pyramid(lifted: Tensor, k: int) -> None:
+    """R_k leaves out the k finest maps and keeps every γ^k-th pixel of the image: U_t ∘ U_s = U_ts makes both agree."""
+    pyramid = [x_s[..., : 64 // 2**s, : 96 // 2**s].contiguous() for s, x_s in enumerate(lifted)]
+    for finest in pyramid[:k]:
+        finest -= 100
+    project = ScaleProjection("max", base=2)
+    torch.testing.assert_close(project(pyramid[k:]), project(pyramid)[..., :: 2**k, :: 2**k])
+
+
 def pointwise() -> nn.Module:
     """Return a 1 × 1 convolution, batch norm and ReLU, with random statistics, in evaluation mode."""
     norm = ScaleBatchNorm(3)
