@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
 
+BLOCK = 64  # outputs of a row that one product of matrices makes
+
 
 class GaussianLifting(nn.Module):
     """Λ: image (N, C, H, W) → lifted map (S, N, C, H, W); scale 0 is the image itself.
@@ -65,9 +67,35 @@ class GaussianLifting(nn.Module):
 
 
 def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
-    """Convolve each channel of (N, C, H, W) with its own kernel of (C, 2r + 1), along both axes; keep 0, stride, …"""
-    channels, radius = kernel.shape[0], kernel.shape[1] // 2
-    kernel = kernel.to(image.dtype)
-    padded = F.pad(image, (radius, radius, radius, radius), mode="replicate")
-    rows = F.conv2d(padded, kernel[:, None, None, :], stride=(1, stride), groups=channels)
-    return F.conv2d(rows, kernel[:, None, :, None], stride=(stride, 1), groups=channels)
+    """Convolve each channel of (N, C, H, W) with its own symmetric kernel of (C, 2r + 1), along both axes.
+
+    Kept are the pixels 0, stride, 2 stride, … Borders are replicated.
+    """
+    for _ in range(2):
+        image = correlate_rows(image, kernel.to(image.dtype), stride).transpose(2, 3)
+    return image
+
+
+def correlate_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
+    """Correlate the rows of (N, C, H, W) with the kernels (C, 2r + 1) of their channels → (N, C, H, ⌈W/stride⌉).
+
+    A product of matrices, of windows of pixels and a band of taps: torch's convolutions of single channels take many
+    times as long, the more so backward.
+    """
+    width, radius = x.shape[-1], kernel.shape[1] // 2
+    outputs = -(-width // stride)
+    block = min(BLOCK, outputs)
+    blocks = -(-outputs // block)
+    window = stride * (block - 1) + 2 * radius + 1
+    right = stride * block * (blocks - 1) + window - width - radius
+    padded = F.pad(x, (radius, right, 0, 0), mode="replicate")
+    windows = padded.unfold(3, window, stride * block)  # (N, C, H, blocks, window)
+    y = torch.einsum("nchbw,cwo->nchbo", windows, band(kernel, window, block, stride))
+    return y.flatten(3)[..., :outputs]
+
+
+def band(kernel: Tensor, window: int, block: int, stride: int) -> Tensor:
+    """Return the matrices (C, window, block) that correlate a window with the kernels (C, 2r + 1): tap i − stride o."""
+    tap = torch.arange(window, device=kernel.device)[:, None] - stride * torch.arange(block, device=kernel.device)
+    inside = (tap >= 0) & (tap < kernel.shape[1])
+    return kernel[:, tap.clamp(0, kernel.shape[1] - 1)] * inside
