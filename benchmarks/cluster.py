@@ -23,6 +23,7 @@ from seunet.data.rescaling import rescaled_size
 CONFIG, TIMES = Path("config/config.yaml"), Path(__file__).with_suffix(".yaml")
 FIGURE = Path("docs/figures/cluster_scaling.png")
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128)
+U_SHAPES = ("unet", "seunet")  # predicted in bands, which read no pixel twice; others in tiles
 DRAWS = 50  # random orders of submission
 
 
@@ -104,7 +105,8 @@ class Estimate:
         if job.rule == "train":
             return training
         factors = sum(factor**2 for factor in model.get("ensemble", [1]))
-        return training * factors * self.tested(job.rule, dataset) / self.trained(dataset)
+        banded = self.config["models"][trained]["architecture"] in U_SHAPES
+        return training * factors * self.tested(job.rule, dataset, banded) / self.trained(dataset)
 
     def trained(self, dataset: str) -> float:
         """Return the pixels of a training, validation included, in pixels of a forward pass."""
@@ -114,14 +116,15 @@ class Estimate:
         step = training["batch_size"] * training.get("crop", side) ** 2 * self.times["step_over_forward"]
         return training["epochs"] * (steps * step + images["val"] * side**2)
 
-    def tested(self, rule: str, dataset: str) -> float:
+    def tested(self, rule: str, dataset: str, banded: bool) -> float:
         """Return the pixels of an evaluation at all scales, or of a measurement of equivariance (32 images)."""
         settings, images = self.config["datasets"][dataset], self.times["images"][dataset]["test"]
         side = settings["image_size"]
         if rule == "equivariance":
             return min(images, 32) * sum(side**2 * (1 + scale**2) for scale in (0.25, 0.5, 2, 4))
         sizes = {rescaled_size(side, scale, settings["size_multiple"]) for scale in settings["test_scales"]}
-        return images * sum(read_along(size, settings.get("tile")) ** 2 for size in sizes)
+        tile = None if banded else settings.get("tile")
+        return images * sum(read_along(size, tile) ** 2 for size in sizes)
 
 
 def read_along(side: int, tile: dict | None) -> int:
