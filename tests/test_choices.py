@@ -133,6 +133,17 @@ def test_the_matched_unet_is_the_finest_scale_of_seunet() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("projection", ["max", "mean"])
+def test_the_projection_of_seunet(projection: str) -> None:
+    model = configured("seunet", projection=projection).eval()
+    seen = []
+    model.head.register_forward_hook(lambda module, inputs, output: seen.append(torch.stack(list(output))))
+    logits = model(torch.rand(2, 3, 16, 16))
+    projected = seen[0].amax(0) if projection == "max" else seen[0].mean(0)
+    torch.testing.assert_close(logits, model.classifier(projected))
+
+
+@torch.no_grad()
 def test_the_head_of_a_pyramid_is_equivariant() -> None:
     """R_k on a pyramid leaves out the finest maps, which no layer before the projection mixes with others."""
     torch.manual_seed(0)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 from matplotlib.figure import Figure
-from test_configuration import SCHEMA, change, good, message
+from test_configuration import ROOT, SCHEMA, change, good, load, message
 
 from seunet import claims, configuration, figures
 from seunet.claims import Bootstrap, compare, judge_claims
@@ -246,6 +246,18 @@ def test_claims_are_tested_where_both_models_run_and_scales_are_unseen():
     assert [claim["dataset"] for claim in configuration.claims_to_test(config)] == ["reef", "cells", "cells"]
     config["runs"][1]["seeds"] = [7]
     assert configuration.claims_to_test(config) == []
+
+
+def test_the_paper_asks_what_its_abstract_claims_and_what_a_reviewer_would():
+    config = load(ROOT / "config" / "config.yaml")
+    configuration.check(config, SCHEMA)
+    tested = configuration.claims_to_test(config)
+    assert all(claim["seeds"] == [0, 1, 2] for claim in tested)
+    pairs = [("seunet", worse) for worse in ("unet", "unet-jitter1.5", "unet-jitter2", "unet-jitter4", "sresnet")]
+    pairs += [("seunet", worse) for worse in ("seunet-nodropout", "unet-ensemble", "seunet-mean")]
+    pairs += [("seunet-exact", "seunet"), ("seunet-nodropout", "unet-matched")]
+    wanted = {(dataset, *pair) for dataset in ("pet", "hela") for pair in pairs}
+    assert wanted <= {(claim["dataset"], claim["better"], claim["worse"]) for claim in tested}
 
 
 def test_without_claims_there_are_none():
