@@ -6,12 +6,19 @@ namespace {
 
 constexpr int64_t BLOCK = 512;
 
+// Call f(block, first, last) for every block of pixels, in several threads.
+template <typename F>
+inline void over_blocks(int64_t pixels, int64_t threads, F f) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
+        f(block, block * BLOCK, std::min(pixels, (block + 1) * BLOCK));
+    }
+}
+
 // sums[block] = (Σ d, Σ d²) of each channel, d = x − shift
 template <typename T>
 void moments(const T* x, const float* shift, float* sums, int64_t pixels, int64_t channels, int64_t threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
-        const int64_t first = block * BLOCK, last = std::min(pixels, first + BLOCK);
+    over_blocks(pixels, threads, [&](int64_t block, int64_t first, int64_t last) {
         float* out = sums + block * 2 * channels;
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
@@ -27,7 +34,7 @@ void moments(const T* x, const float* shift, float* sums, int64_t pixels, int64_
             }
             for (int i = 0; i < W; ++i) out[c + i] = sum[i], out[channels + c + i] = squares[i];
         });
-    }
+    });
 }
 
 // y = a x + b, then its positive part if `positive`
@@ -35,9 +42,7 @@ template <typename T>
 void apply(const T* x, const float* a, const float* b, T* y, int64_t pixels, int64_t channels, int64_t positive,
            int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
-        const int64_t first = block * BLOCK, last = std::min(pixels, first + BLOCK);
+    over_blocks(pixels, threads, [&](int64_t, int64_t first, int64_t last) {
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
             float slope[W], offset[W];
@@ -50,7 +55,7 @@ void apply(const T* x, const float* a, const float* b, T* y, int64_t pixels, int
                 }
             }
         });
-    }
+    });
 }
 
 // sums[block] = (Σ g, Σ g d), d = x − mean, g the gradient where a x + b is positive (everywhere unless `positive`)
@@ -58,9 +63,7 @@ template <typename T>
 void reduce(const T* grad, const T* x, const float* a, const float* b, const float* mean, float* sums, int64_t pixels,
             int64_t channels, int64_t positive, int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
-        const int64_t first = block * BLOCK, last = std::min(pixels, first + BLOCK);
+    over_blocks(pixels, threads, [&](int64_t block, int64_t first, int64_t last) {
         float* out = sums + block * 2 * channels;
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
@@ -78,7 +81,7 @@ void reduce(const T* grad, const T* x, const float* a, const float* b, const flo
             }
             for (int i = 0; i < W; ++i) out[c + i] = sum[i], out[channels + c + i] = products[i];
         });
-    }
+    });
 }
 
 // grad_x = a g + slope (x − mean) + offset, g as above
@@ -86,9 +89,7 @@ template <typename T>
 void backward(const T* grad, const T* x, const float* a, const float* b, const float* mean, const float* slope,
               const float* offset, T* grad_x, int64_t pixels, int64_t channels, int64_t positive, int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
-        const int64_t first = block * BLOCK, last = std::min(pixels, first + BLOCK);
+    over_blocks(pixels, threads, [&](int64_t, int64_t first, int64_t last) {
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
             float p0[W], p1[W], p2[W], p3[W], p4[W];
@@ -105,7 +106,7 @@ void backward(const T* grad, const T* x, const float* a, const float* b, const f
                 }
             }
         });
-    }
+    });
 }
 
 }  // namespace
