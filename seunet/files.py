@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seunet.errors import UserError
@@ -28,7 +28,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder has become read-only, what went wrong before is the thing to say
+            temporary.unlink(missing_ok=True)
 
 
 def write_error(path: Path, error: OSError) -> Exception:

@@ -1,5 +1,6 @@
 """The fault campaign's judge, checksums, and a sample of the campaign; `make faults` runs all of it."""
 
+import errno
 import os
 import shutil
 
@@ -9,7 +10,7 @@ import torch
 from faults.campaign import Campaign, can_mount
 from faults.judge import differences
 
-from seunet import integrity
+from seunet import files, integrity
 from seunet.checkpoint import load_state, save_state, settings_hash
 from seunet.errors import UserError
 
@@ -80,6 +81,16 @@ def test_checksums_of_files_and_folders(tmp_path, monkeypatch):
         integrity.verify(made)
     shutil.rmtree(tmp_path / integrity.FOLDER)
     integrity.verify(made)
+
+
+def test_a_folder_that_becomes_read_only_is_named_by_the_final_file(tmp_path, monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", ".a.1.partial.csv")
+
+    for method in ("open", "replace", "unlink"):
+        monkeypatch.setattr(files.Path, method, refused)
+    with pytest.raises(UserError, match=r"/a\.csv: no permission to write here"), files.atomic(tmp_path / "a.csv"):
+        pass
 
 
 def test_a_flipped_bit_in_a_resume_state_is_noticed(tmp_path):

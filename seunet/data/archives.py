@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -60,7 +61,8 @@ def fetch(
     except OSError as error:
         failure = write_error(path, error)
         if isinstance(failure, UserError):
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # where the folder has become read-only
+                partial.unlink(missing_ok=True)
         raise failure from error
 
 

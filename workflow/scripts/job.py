@@ -10,6 +10,9 @@ from seunet.errors import UserError
 from seunet.files import write_error
 from seunet.integrity import record, verify
 
+# What the system, torch and the loader of libraries say
+NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")
+
 
 @contextmanager
 def job(snakemake):
@@ -48,6 +51,6 @@ def plain(error, log):
         error = write_error(Path(error.filename or log), error)
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY):
         return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
     return None
