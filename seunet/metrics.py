@@ -4,17 +4,17 @@ import torch
 from torch import Tensor
 
 IGNORED = 255
+INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
 def confusion_counts(target: Tensor, prediction: Tensor, num_classes: int) -> Tensor:
     """Return tp, fp, fn per image and class, (3, N, C) int64, from class maps (N, H, W); target 255 is ignored."""
-    images = target.shape[0]
-    target, prediction = target.reshape(images, -1).long(), prediction.reshape(images, -1).long()
-    # one bincount for all images: ignored pixels go to a row of their own, which is cut off
-    row = torch.where(target == IGNORED, num_classes, target)
-    image = torch.arange(images, device=target.device)[:, None]
-    cell = (image * (num_classes + 1) + row) * num_classes + prediction
-    matrix = torch.bincount(cell.flatten(), minlength=images * (num_classes + 1) * num_classes)
+    images, cells = len(target), (num_classes + 1) * num_classes
+    # one bincount for all images, of the narrowest integers; ignored pixels go to a row of their own, which is cut off
+    dtype = next(dtype for dtype in INTEGERS if images * cells <= torch.iinfo(dtype).max)
+    cell = target.clamp(max=num_classes).to(dtype) * num_classes + prediction.to(dtype)
+    cell += (torch.arange(images, dtype=dtype, device=target.device) * cells)[:, None, None]
+    matrix = torch.bincount(cell.flatten(), minlength=images * cells)
     matrix = matrix.view(images, num_classes + 1, num_classes)[:, :num_classes]
     tp = matrix.diagonal(dim1=1, dim2=2)
     return torch.stack([tp, matrix.sum(1) - tp, matrix.sum(2) - tp])
