@@ -42,10 +42,11 @@ class ScaleCrossCorrelation(ScaleLayer):
         if basis == "taps":
             whole_step(base, 1)
         self.stride, self.base, self.basis = stride, base, basis
-        shape = (out_channels, in_channels, scale_size, kernel_size, kernel_size)
-        self.weight = nn.Parameter(torch.empty(shape))
+        weight = torch.empty(out_channels, in_channels, scale_size, kernel_size, kernel_size)
+        nn.init.xavier_uniform_(weight)
+        # each kernel lies channels-last, as convolutions of channels-last maps take it
+        self.weight = nn.Parameter(weight.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        nn.init.xavier_uniform_(self.weight)
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C_in, H, W) → S batches (N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
@@ -65,6 +66,8 @@ class ScaleCrossCorrelation(ScaleLayer):
 
     def kernels(self) -> list[Tensor]:
         """Return the K kernels, (C_out, C_in, k, k) each, with their weights γ^(−3k)."""
+        if self.weight.shape[2] == 1:
+            return [self.weight.squeeze(2)]  # whose gradient, unlike that of unbind, is a view
         first, *others = self.weight.unbind(2)
         return [first, *(kernel * self.base ** (-3 * k) for k, kernel in enumerate(others, start=1))]
 
