@@ -1,9 +1,9 @@
 """Python imports this at its start: in the first job of the rule named by FAULT_RULE, it does FAULT_KIND.
 
-FAULT_MOMENT says when: after "1.5 s" of processor time, from a thread, wherever the job then is, or "write 3 + 2 ms":
-so long after the third time that the job is about to create, rename or remove a file of results/ or resources/.
-Damage to an input strikes before the job reads anything. FAULT_MARK exists once the job has begun, FAULT_MARK.struck
-once it is struck; FAULT_MARK.writes holds how many such writes there were.
+FAULT_MOMENT says when: after "1.5 s" of processor time, from a thread, wherever the job then is, or at "write 3": when
+the job is about to create, rename or remove a file of results/ or resources/ for the third time. Damage to an input
+strikes before the job reads anything. FAULT_MARK exists once the job has begun, FAULT_MARK.struck once it is struck;
+for the moment "count", FAULT_MARK.undisturbed says how many writes there were, and how many seconds.
 """
 
 import atexit
@@ -125,16 +125,6 @@ class Writes:
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-def later(seconds: float) -> None:
-    """Strike from a thread after a while, or here and now."""
-    if not seconds:
-        return strike()
-    timer = threading.Timer(seconds, strike)
-    timer.daemon = True
-    timer.start()
-    return None
-
-
 def after(seconds: float) -> None:
     """Strike from a thread after so much of the processor's time, which is the same on a busy machine."""
 
@@ -154,10 +144,10 @@ def arm(kind: str, moment: str) -> None:
     elif kind == "second Snakemake":  # that one is started from outside
         Path(os.environ["FAULT_MARK"] + ".struck").touch()
     elif words[0] == "write":
-        Writes(int(words[1]), lambda: later(float(words[3]) / 1000))
+        Writes(int(words[1]), strike)
     elif words[0] == "count":
-        writes = Writes(0, None)
-        atexit.register(lambda: Path(os.environ["FAULT_MARK"] + ".writes").write_text(str(writes.seen)))
+        writes, note = Writes(0, None), Path(os.environ["FAULT_MARK"] + ".undisturbed")
+        atexit.register(lambda: note.write_text(f"{writes.seen} {time.process_time()}"))
     else:
         after(float(words[0]))
 
