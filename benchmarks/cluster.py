@@ -71,7 +71,7 @@ def planned() -> list[Job]:
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--configfile", str(CONFIG)]
     text = subprocess.run(command, check=True, capture_output=True, text=True)
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", text.stdout + text.stderr, re.MULTILINE)
-    jobs = [parsed(rule, block) for rule, block in blocks]
+    jobs = sorted((parsed(rule, block) for rule, block in blocks), key=lambda job: (job.rule, job.outputs))
     maker = {file: index for index, job in enumerate(jobs) for file in job.outputs}
     for index, job in enumerate(jobs):
         job.needs = {maker[file] for file in job.inputs if file in maker}
