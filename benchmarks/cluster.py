@@ -175,12 +175,14 @@ def makespan(jobs: list[Job], gpus: int, rank: list) -> float:
             _, index = heapq.heappop(ready)
             heapq.heappush(running, (time + jobs[index].seconds, index))
             free -= 1
-        time, index = heapq.heappop(running)
-        free += jobs[index].gpu
-        for other in jobs[index].serves:
-            missing[other] -= 1
-            if not missing[other]:
-                prepare(other)
+        time = running[0][0]
+        while running and running[0][0] == time:  # all that end now, before any GPU is given away
+            _, index = heapq.heappop(running)
+            free += jobs[index].gpu
+            for other in jobs[index].serves:
+                missing[other] -= 1
+                if not missing[other]:
+                    prepare(other)
     return time
 
 
