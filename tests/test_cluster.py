@@ -43,8 +43,9 @@ def test_the_plan_is_what_snakemake_prints():
     trainings = [job for job in jobs if job.rule == "train"]
     assert all(job.gpu and {jobs[i].rule for i in job.needs} == {"prepare"} for job in trainings)
     assert {jobs[i].rule for job in trainings for i in job.serves} == {"evaluate", "equivariance", "tables"}
-    priorities = {job.wildcards["model"]: job.priority for job in trainings}
-    assert priorities["seunet"] == priorities["seunet-pyramid"] == priorities["sresnet"] == 4
-    assert priorities["unet"] == priorities["unet-matched"] == 1
+    priorities = {(job.wildcards["dataset"], job.wildcards["model"]): job.priority for job in trainings}
+    assert priorities["pet", "seunet"] == priorities["pet", "seunet-pyramid"] == priorities["pet", "sresnet"] == 4 * 112
+    assert priorities["pet", "unet"] == priorities["pet", "unet-matched"] == 112
+    assert priorities["hela", "seunet"] == 4 * 512  # whole frames
     assert all(job.priority == 0 for job in jobs if job.rule != "train")
     assert sum(not job.serves for job in jobs) == 1  # `all`

@@ -72,7 +72,9 @@ def training(wildcards):
 
 def length(wildcards):
     """Return a guess at the length of a training: the longest go first, and all before any evaluation."""
-    return configuration.scales_of(config, wildcards.dataset, wildcards.model)
+    settings = DATASETS[wildcards.dataset]
+    side = settings["training"]["crop"] or settings["image_size"]
+    return side * configuration.scales_of(config, wildcards.dataset, wildcards.model)
 
 
 def testing(wildcards):
