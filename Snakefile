@@ -34,18 +34,29 @@ localrules:
     equivariance_table,
 
 
+def finish_record(status):
+    """Complete results/run.json; where it cannot be written, say so, and let what went wrong before be the end."""
+    try:
+        provenance.finish(RECORD, Path("results"), status)
+    except UserError as error:
+        logger.error(str(error))
+
+
 onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
-    RECORD.update(provenance.begin(config, Path("results")))
+    try:
+        RECORD.update(provenance.begin(config, Path("results")))
+    except UserError as error:
+        raise WorkflowError(str(error))
 
 
 onsuccess:
-    provenance.finish(RECORD, Path("results"), "complete")
+    finish_record("complete")
 
 
 onerror:
-    provenance.finish(RECORD, Path("results"), "failed")
+    finish_record("failed")
 
 
 rule all:

@@ -235,7 +235,7 @@ def unclear(fault: str, text: str, code: int, damaged: str | None, second: tuple
 def said(text: str) -> str:
     """Return what the terminal says of a failure: our own line, else Snakemake's."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] + [""]
-    for sign in ("error in rule", "died with", "WorkflowError", "Error", "Terminating"):
+    for sign in ("error in rule", "died with", *SNAKEMAKES_OWN.values(), "WorkflowError", "Error", "Terminating"):
         for line, following in zip(lines, lines[1:], strict=False):
             if sign in line:
                 return f"{line} {following}" if line.endswith(":") else line
