@@ -34,14 +34,6 @@ localrules:
     equivariance_table,
 
 
-def finish_record(status):
-    """Complete results/run.json; where it cannot be written, say so, and let what went wrong before be the end."""
-    try:
-        provenance.finish(RECORD, Path("results"), status)
-    except UserError as error:
-        logger.error(str(error))
-
-
 onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
@@ -52,11 +44,11 @@ onstart:
 
 
 onsuccess:
-    finish_record("complete")
+    finish_record(RECORD, "complete")
 
 
 onerror:
-    finish_record("failed")
+    finish_record(RECORD, "failed")
 
 
 rule all:

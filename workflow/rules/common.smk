@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seunet import configuration
+from seunet import configuration, provenance
 from seunet.data.prepared import GENERATED
 from seunet.errors import UserError
 
@@ -32,6 +32,14 @@ wildcard_constraints:
     dataset="|".join(map(re.escape, DATASETS)),
     model="|".join(map(re.escape, MODELS)),
     seed=r"\d+",
+
+
+def finish_record(record, status):
+    """Complete results/run.json; where it cannot be written, say so, and let what went wrong before be the end."""
+    try:
+        provenance.finish(record, Path("results"), status)
+    except UserError as error:
+        logger.error(str(error))
 
 
 def archive_paths(dataset):
