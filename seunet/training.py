@@ -23,7 +23,7 @@ from seunet.data.prepared import Prepared
 from seunet.device import device_name
 from seunet.errors import UserError
 from seunet.files import atomic, sha256
-from seunet.layers import clip_coefficients
+from seunet.layers import clip_coefficients, native
 from seunet.metrics import IGNORED, confusion_counts, dataset_metric
 from seunet.models import build_model
 
@@ -101,6 +101,7 @@ def train(
         report(run.history[-1], training.epochs)
     write_history(folder / "history.csv", run.history)
     versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
+    versions["compiled_layers"] = device.type == "cpu" and native.library() is not None
     save_model(folder, model, description | {"classes": data.classes} | (about or {}) | versions)
     (folder / "last.pt").unlink(missing_ok=True)
 
