@@ -1,8 +1,10 @@
 """The fault campaign's judge, checksums, and a sample of the campaign; `make faults` runs all of it."""
 
 import errno
+import importlib
 import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -91,6 +93,19 @@ def test_a_folder_that_becomes_read_only_is_named_by_the_final_file(tmp_path, mo
         monkeypatch.setattr(files.Path, method, refused)
     with pytest.raises(UserError, match=r"/a\.csv: no permission to write here"), files.atomic(tmp_path / "a.csv"):
         pass
+
+
+def test_lack_of_memory_is_said_however_a_library_wraps_it(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "workflow" / "scripts")
+    job = importlib.import_module("job")
+    try:
+        try:
+            raise ImportError("aggregations.so: failed to map segment from shared object")
+        except ImportError as reason:
+            raise ImportError("C extension: aggregations not built") from reason
+    except ImportError as error:
+        assert job.plain(error, tmp_path).startswith("the memory did not suffice")
+    assert job.plain(ValueError("a mistake in the code"), tmp_path) is None
 
 
 def test_a_flipped_bit_in_a_resume_state_is_noticed(tmp_path):

@@ -51,6 +51,8 @@ def plain(error, log):
         error = write_error(Path(error.filename or log), error)
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY):
-        return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
+    while error is not None:  # libraries wrap the reason in errors of their own
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY):
+            return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
+        error = error.__cause__ or error.__context__
     return None
