@@ -145,7 +145,9 @@ class CompiledNormalisation(torch.autograd.Function):
     def forward(ctx, weight, bias, eps, positive, *maps):
         """Return mean, variance, and S batches (N, C, H_s, W_s)."""
         maps = [native.channels_last(x) for x in maps]
-        mean, variance = pooled(*(torch.stack(part) for part in zip(*map(moments, maps), strict=True)))
+        shift = maps[0][0, :, 0, 0].float().contiguous()
+        parts = zip(*(moments(x, shift) for x in maps), strict=True)
+        mean, variance = pooled(*map(torch.stack, parts))
         a = weight * torch.rsqrt(variance + eps)
         b = bias - mean * a
         ctx.save_for_backward(weight, mean, variance, a, b, *maps)
@@ -185,13 +187,12 @@ def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> T
     return out
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of each channel, (C,) float32; compiled. Sums are of x minus one of its values."""
+def moments(x: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of each channel, (C,) float32; compiled. Summed is x − shift, shift being a value of x."""
     count = x.numel() // x.shape[1]
-    shift = x[0, :, 0, 0].float().contiguous()
     sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
     native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1])
-    first, second = sums.double().sum(0) / count
+    first, second = sums.sum(0, dtype=torch.float64) / count
     return (first + shift).float(), (second - first.square()).clamp_min(0).float()
 
 
@@ -201,4 +202,4 @@ def reduce(grad: Tensor, x: Tensor, a: Tensor, b: Tensor, mean: Tensor, positive
     sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
     name = native.name_of("normalise_reduce", x)
     native.call(name, grad, x, a, b, mean, sums, count, x.shape[1], int(positive))
-    return sums.double().sum(0).float()
+    return sums.sum(0, dtype=torch.float64).float()
