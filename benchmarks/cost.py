@@ -1,7 +1,7 @@
 """A cost model of training steps: work and bytes of every stage, and the time and memory that follow from them.
 
 `python -m benchmarks.cost` prints, for Pet's networks, what each stage costs, then times steps of many networks, fits
-the two numbers of this machine, seconds per FLOP and per byte, and draws what the model says against what was measured.
+the three numbers of this machine, seconds per FLOP, byte and map, and draws what the model says against what was measured.
 """
 
 import json
@@ -71,10 +71,11 @@ CASES = [
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step takes: floating-point operations of convolutions, bytes of their outputs, bytes kept for backward."""
+    """What a step takes: FLOP of convolutions, bytes of their outputs, how many maps these are, bytes kept for backward."""
 
     flops: float
     bytes: float
+    maps: int
     saved: float
 
 
@@ -83,7 +84,7 @@ def cost(case: Case) -> Cost:
     model, x = case.build(), case.images()
     outputs = []
     hooks = [
-        layer.register_forward_hook(lambda module, inputs, out: outputs.append(numbers(out)))
+        layer.register_forward_hook(lambda module, inputs, out: outputs.append(per_scale(out)))
         for layer in model.modules()
         if isinstance(layer, nn.Conv2d | ScaleCrossCorrelation)
     ]
@@ -91,12 +92,7 @@ def cost(case: Case) -> Cost:
         step(model, x, torch.zeros(len(x), *x.shape[2:], dtype=torch.long))
     for hook in hooks:
         hook.remove()
-    return Cost(counter.get_total_flops(), 4 * sum(outputs), saved_bytes(model, x))
-
-
-def numbers(maps: torch.Tensor | list[torch.Tensor]) -> int:
-    """Return how many numbers a map, or a lifted map, holds."""
-    return sum(x.numel() for x in maps) if isinstance(maps, list) else maps.numel()
+    return Cost(counter.get_total_flops(), 4 * sum(map(sum, outputs)), sum(map(len, outputs)), saved_bytes(model, x))
 
 
 def stage_table(case: Case) -> list[tuple[str, float, list[int]]]:
@@ -131,16 +127,17 @@ def main() -> None:
     costs = [cost(case) for case in CASES]
     seconds = [time_of(case) for case in CASES]
     rates, predicted = fit(costs, seconds)
-    gflops, gigabytes = (1e-9 / rate if rate else float("inf") for rate in rates)
-    print(f"\n{gflops:.0f} GFLOP/s, {gigabytes:.2f} GB/s of convolution outputs\n")
+    gflops, gigabytes, _ = (1e-9 / rate if rate else float("inf") for rate in rates)
+    print(f"\n{gflops:.0f} GFLOP/s, {gigabytes:.2f} GB/s of convolution outputs, {1e6 * rates[2]:.0f} µs per map\n")
     print(
-        "| network | S | width | side | batch | GFLOP | MB out | MB kept | predicted s | measured s |\n|" + "---|" * 10
+        "| network | S | width | side | batch | GFLOP | MB out | maps | MB kept | predicted s | measured s |\n|"
+        + "---|" * 11
     )
     for case, count, time, guess in zip(CASES, costs, seconds, predicted, strict=True):
         scales = 1 if case.kind == "U-Net" else case.scales
         print(
             f"| {case.kind} | {scales} | {case.width} | {case.side} | {case.batch} | "
-            f"{count.flops / 1e9:.1f} | {count.bytes / 1e6:.0f} | {count.saved / 1e6:.0f} | {guess:.3f} | {time:.3f} |"
+            f"{count.flops / 1e9:.1f} | {count.bytes / 1e6:.0f} | {count.maps} | {count.saved / 1e6:.0f} | {guess:.3f} | {time:.3f} |"
         )
     print(f"\nlargest error {np.abs(predicted / np.array(seconds) - 1).max():.0%}", file=sys.stderr)
     draw(seconds, predicted)
@@ -157,8 +154,8 @@ def time_of(case: Case) -> float:
 
 
 def fit(costs: list[Cost], seconds: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return seconds per FLOP and per byte, which fit the measured times best in ratio, and the times by them."""
-    work = np.array([[count.flops, count.bytes] for count in costs])
+    """Return seconds per FLOP, byte and map, which fit the measured times best in ratio, and the times by them."""
+    work = np.array([[count.flops, count.bytes, count.maps] for count in costs])
     rates, _ = nnls(work / np.array(seconds)[:, None], np.ones(len(seconds)))
     return rates, work @ rates
 

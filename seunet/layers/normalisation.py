@@ -188,7 +188,7 @@ def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> T
 
 
 def moments(x: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of each channel, (C,) float32; compiled. Summed is x − shift, shift being a value of x."""
+    """Return mean and variance of each channel, (C,) float32; compiled. Summed is x − shift, which is a value of x."""
     count = x.numel() // x.shape[1]
     sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
     native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1])
