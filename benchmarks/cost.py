@@ -1,7 +1,7 @@
 """A cost model of training steps: work and bytes of every stage, and the time and memory that follow from them.
 
 `python -m benchmarks.cost` prints, for Pet's networks, what each stage costs, then times steps of many networks, fits
-the three numbers of this machine, seconds per FLOP, byte and map, and draws what the model says against what was measured.
+three numbers of this machine, seconds per FLOP, byte and map, and draws what the model says against what was measured.
 """
 
 import json
@@ -71,7 +71,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step takes: FLOP of convolutions, bytes of their outputs, how many maps these are, bytes kept for backward."""
+    """What a step takes: FLOP of convolutions, bytes and number of the maps they make, bytes kept for backward."""
 
     flops: float
     bytes: float
@@ -137,7 +137,8 @@ def main() -> None:
         scales = 1 if case.kind == "U-Net" else case.scales
         print(
             f"| {case.kind} | {scales} | {case.width} | {case.side} | {case.batch} | "
-            f"{count.flops / 1e9:.1f} | {count.bytes / 1e6:.0f} | {count.maps} | {count.saved / 1e6:.0f} | {guess:.3f} | {time:.3f} |"
+            f"{count.flops / 1e9:.1f} | {count.bytes / 1e6:.0f} | {count.maps} | {count.saved / 1e6:.0f} | "
+            f"{guess:.3f} | {time:.3f} |"
         )
     print(f"\nlargest error {np.abs(predicted / np.array(seconds) - 1).max():.0%}", file=sys.stderr)
     draw(seconds, predicted)
