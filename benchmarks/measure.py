@@ -1,10 +1,14 @@
 """Timing of alternatives in turn, and the row of the table that comes of it."""
 
 import gc
+import os
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 REPETITIONS = 7
 
@@ -51,3 +55,17 @@ def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int =
             times[name].append(time.perf_counter() - start)
     gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+@contextmanager
+def without_slurm() -> Iterator[dict[str, str]]:
+    """Give an environment in which scontrol fails at once.
+
+    Where Slurm is installed and its controller does not answer, Snakemake's Slurm plugin waits nine seconds for
+    scontrol when it is imported, whatever the executor.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        scontrol = Path(folder, "scontrol")
+        scontrol.write_text("#!/bin/sh\nexit 1\n")
+        scontrol.chmod(0o755)
+        yield os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}

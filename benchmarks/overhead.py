@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.measure import Row, medians
+from benchmarks.measure import Row, medians, without_slurm
 from seunet.evaluation import Testing, evaluate
 from seunet.tables import collect_history, collect_scores
 
@@ -60,7 +60,8 @@ def snakemake(folder: Path, *arguments: str) -> None:
     """Run the workflow in a folder of its own."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", Path("Snakefile").resolve(), "--directory", folder]
     options = ["--cores", "1", "--quiet", "all", "--configfile", "config/config.yaml", folder / "tiny.yaml"]
-    subprocess.run([*map(str, [*command, *arguments, *options])], check=True, capture_output=True)
+    with without_slurm() as environment:
+        subprocess.run([*map(str, [*command, *arguments, *options])], check=True, capture_output=True, env=environment)
 
 
 def tables(folder: Path) -> None:
