@@ -103,7 +103,7 @@ class OneScale:
         model = self.model
         top = nn.Sequential(model.stem, *model.encoder[0])
         skips, lifted = [], x
-        x = self.whole(nn.Sequential(*top, model.pools[0]), x, stride=2)
+        x = self.whole(nn.Sequential(*top, model.pools[0]), x, stride=2, channels=model.classifier.in_channels)
         for level, pool in zip(model.encoder[1:], model.pools[1:], strict=True):
             skips.append(self.whole(level, x))
             x = self.whole(pool, skips[-1], stride=2)
@@ -123,9 +123,9 @@ class OneScale:
 
         yield from self.bands(model.head, lifted.shape, window, width, again)
 
-    def whole(self, layers: nn.Module, x: Tensor, stride: int = 1) -> Tensor:
-        """Apply layers to a map, in bands; together they subsample by `stride`."""
-        bands = self.bands(layers, x.shape, lambda rows: x[:, :, rows], x.shape[1], stride=stride)
+    def whole(self, layers: nn.Module, x: Tensor, stride: int = 1, channels: int | None = None) -> Tensor:
+        """Apply layers to a map, in bands; together they subsample by `stride`. channels: of their maps, if not x's."""
+        bands = self.bands(layers, x.shape, lambda rows: x[:, :, rows], channels or x.shape[1], stride=stride)
         return assemble(bands, -(-x.shape[2] // stride))
 
     def bands(
