@@ -18,7 +18,7 @@ from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
 
 MEMORY = 2 * 2**30  # bytes that the maps of a prediction may take on a CPU before it goes in bands
-ROOM = 3 * 2**27  # bytes for the maps of one band
+ROOM = 2**28  # bytes for the maps of one band
 HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
