@@ -1,7 +1,7 @@
 """Prediction of one large image, in bands of rows against at once: memory of a whole process, and time.
 
 Each way runs in a fresh process, `python -m benchmarks.prediction WAY SIDE`. Times are compared on a smaller image: the
-large one at once would take 16 GiB.
+large one at once would take an estimated 16 GiB.
 """
 
 import json
