@@ -73,7 +73,7 @@ class Features:
     def combine_upsampled(self, y: Tensor, factor: int) -> None:
         """Combine with a coarse map of a pyramid, in bands that begin on its lattice."""
         height, width = self.total.shape[-2:]
-        step = factor * max(1, ROOM // (4 * self.total[:, :, 0].numel() * 4) // factor)
+        step = factor * max(1, self.fitting() // factor)
         for top in range(0, height, step):
             band = self.total[:, :, top : top + step]
             window = y[:, :, top // factor : (top + step) // factor + 1]
@@ -88,8 +88,12 @@ class Features:
     def logits(self) -> Tensor:
         """Classify, band by band."""
         share = 1 if self.reduction == "max" else 1 / self.scales
-        step = max(1, ROOM // (4 * self.total[:, :, 0].numel() * 4))
-        return torch.cat([self.model.classifier(part * share) for part in self.total.split(step, dim=2)], dim=2)
+        parts = self.total.split(max(1, self.fitting()), dim=2)
+        return torch.cat([self.model.classifier(part * share) for part in parts], dim=2)
+
+    def fitting(self) -> int:
+        """Return how many rows of the total fit in ROOM four times."""
+        return ROOM // (4 * 4 * self.total[:, :, 0].numel())
 
 
 class OneScale:

@@ -41,7 +41,7 @@ class ScaleBatchNorm(nn.BatchNorm2d):
         if self.training:
             return self.with_statistics_of(maps, compiled)
         if compiled and not torch.is_grad_enabled():
-            a, b = affine(self, self.running_mean, self.running_var)
+            a, b = affine(self.weight, self.bias, self.eps, self.running_mean, self.running_var)
             return [transform(x, a, b, self.positive, x if self.inplace else torch.empty_like(x)) for x in maps]
         return [self.positive_part(normalise(x, self, self.running_mean, self.running_var)) for x in maps]
 
@@ -148,8 +148,7 @@ class CompiledNormalisation(torch.autograd.Function):
         shift = maps[0][0, :, 0, 0].float().contiguous()
         parts = zip(*(moments(x, shift) for x in maps), strict=True)
         mean, variance = pooled(*map(torch.stack, parts))
-        a = weight * torch.rsqrt(variance + eps)
-        b = bias - mean * a
+        a, b = affine(weight, bias, eps, mean, variance)
         ctx.save_for_backward(weight, mean, variance, a, b, *maps)
         ctx.eps, ctx.positive = eps, positive
         ctx.mark_non_differentiable(mean, variance)
@@ -173,10 +172,10 @@ class CompiledNormalisation(torch.autograd.Function):
         return grad_weight, grad_bias, None, None, *grad_maps
 
 
-def affine(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+def affine(weight: Tensor, bias: Tensor, eps: float, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Return a and b (C,) of batch norm as a · x + b."""
-    a = norm.weight * torch.rsqrt(variance + norm.eps)
-    return a, norm.bias - mean * a
+    a = weight * torch.rsqrt(variance + eps)
+    return a, bias - mean * a
 
 
 def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> Tensor:
