@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seunet.layers import native
 from seunet.layers.lifted import stack_scales, unstack_scales
 
-BLOCK = 512  # pixels whose sum the compiled code takes at a time
+BLOCK = 512  # pixels that the compiled code takes at a time, and whose sums it returns
 
 
 class ScaleBatchNorm(nn.BatchNorm2d):
@@ -167,7 +167,7 @@ class CompiledNormalisation(torch.autograd.Function):
             count = x.numel() // x.shape[1]
             through = through_statistics(weight, inverse, grad_weight, grad_bias, len(maps), count)
             grad_x, name = torch.empty_like(x), native.name_of("normalise_backward", x)
-            native.call(name, grad, x, a, b, mean, *through, grad_x, count, x.shape[1], int(ctx.positive))
+            native.call(name, grad, x, a, b, mean, *through, grad_x, count, x.shape[1], int(ctx.positive), BLOCK)
             grad_maps.append(grad_x)
         return grad_weight, grad_bias, None, None, *grad_maps
 
@@ -182,7 +182,9 @@ def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> T
     """Write a · x + b, or its positive part, to `out`, which may be x; compiled. Return where it was written."""
     source = native.channels_last(x)
     out = source if out is x else native.channels_last(out)
-    native.call(native.name_of("normalise", x), source, a, b, out, x.numel() // x.shape[1], x.shape[1], int(positive))
+    native.call(
+        native.name_of("normalise", x), source, a, b, out, x.numel() // x.shape[1], x.shape[1], int(positive), BLOCK
+    )
     return out
 
 
@@ -190,7 +192,7 @@ def moments(x: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of each channel, (C,) float32; compiled. Summed is x − shift, which is a value of x."""
     count = x.numel() // x.shape[1]
     sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
-    native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1])
+    native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1], BLOCK)
     first, second = sums.sum(0, dtype=torch.float64) / count
     return (first + shift).float(), (second - first.square()).clamp_min(0).float()
 
@@ -200,5 +202,5 @@ def reduce(grad: Tensor, x: Tensor, a: Tensor, b: Tensor, mean: Tensor, positive
     count = x.numel() // x.shape[1]
     sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
     name = native.name_of("normalise_reduce", x)
-    native.call(name, grad, x, a, b, mean, sums, count, x.shape[1], int(positive))
+    native.call(name, grad, x, a, b, mean, sums, count, x.shape[1], int(positive), BLOCK)
     return sums.sum(0, dtype=torch.float64).float()

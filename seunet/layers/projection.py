@@ -24,13 +24,12 @@ class ScaleProjection(nn.Module):
     def forward(self, x: Tensor | list[Tensor], keep: Tensor | None = None) -> Tensor:
         """(S, N, C, H, W), or S batches → (N, C, H, W). Each map is multiplied by keep (S, N, C) first, if given."""
         maps = list(unstack_scales(x)) if isinstance(x, Tensor) else x
-        keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
-        keep, factors = keep.to(maps[0].device), [self.base**s for s in range(len(maps))]
+        factors = [self.base**s for s in range(len(maps))]
         if self.reduction == "max":
-            return largest(maps, factors, keep)
-        size = tuple(maps[0].shape[-2:])
-        kept = [x_s * keep_s[..., None, None].to(x_s) for x_s, keep_s in zip(maps, keep, strict=True)]
-        return sum(upsample(x_s, t, "aligned", size) for x_s, t in zip(kept, factors, strict=True)) / len(maps)
+            keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
+            return largest(maps, factors, keep.to(maps[0].device))
+        size, maps = tuple(maps[0].shape[-2:]), dropped(maps, keep)
+        return sum(upsample(x_s, t, "aligned", size) for x_s, t in zip(maps, factors, strict=True)) / len(maps)
 
     def extra_repr(self) -> str:
         """Show the reduction."""
@@ -52,8 +51,7 @@ class ScaleDropout(ScaleLayer):
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C, H, W) → the same shapes."""
-        keep = self.draw(len(x), *x[0].shape[:2])
-        return x if keep is None else [x_s * k[..., None, None].to(x_s) for x_s, k in zip(x, keep, strict=True)]
+        return dropped(x, self.draw(len(x), *x[0].shape[:2]))
 
     def draw(self, *shape: int) -> Tensor | None:
         """Return 1 for the maps of a lifted map (S, N, C) that survive, 0 for the others; None when all do.
@@ -65,6 +63,11 @@ class ScaleDropout(ScaleLayer):
     def extra_repr(self) -> str:
         """Show the probability."""
         return f"p={self.p}"
+
+
+def dropped(maps: list[Tensor], keep: Tensor | None) -> list[Tensor]:
+    """Return S batches (N, C, H, W) times keep (S, N, C); as they are where that is None."""
+    return maps if keep is None else [x * k[..., None, None].to(x) for x, k in zip(maps, keep, strict=True)]
 
 
 class DroppedProjection(nn.Module):

@@ -4,21 +4,20 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 512;
-
-// Call f(block, first, last) for every block of pixels, in several threads.
+// Call f(block, first, last) for every block of `size` pixels, in several threads.
 template <typename F>
-inline void over_blocks(int64_t pixels, int64_t threads, F f) {
+inline void over_blocks(int64_t pixels, int64_t size, int64_t threads, F f) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < (pixels + BLOCK - 1) / BLOCK; ++block) {
-        f(block, block * BLOCK, std::min(pixels, (block + 1) * BLOCK));
+    for (int64_t block = 0; block < (pixels + size - 1) / size; ++block) {
+        f(block, block * size, std::min(pixels, (block + 1) * size));
     }
 }
 
 // sums[block] = (Σ d, Σ d²) of each channel, d = x − shift
 template <typename T>
-void moments(const T* x, const float* shift, float* sums, int64_t pixels, int64_t channels, int64_t threads) {
-    over_blocks(pixels, threads, [&](int64_t block, int64_t first, int64_t last) {
+void moments(const T* x, const float* shift, float* sums, int64_t pixels, int64_t channels, int64_t size,
+             int64_t threads) {
+    over_blocks(pixels, size, threads, [&](int64_t block, int64_t first, int64_t last) {
         float* out = sums + block * 2 * channels;
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
@@ -40,9 +39,9 @@ void moments(const T* x, const float* shift, float* sums, int64_t pixels, int64_
 // y = a x + b, then its positive part if `positive`
 template <typename T>
 void apply(const T* x, const float* a, const float* b, T* y, int64_t pixels, int64_t channels, int64_t positive,
-           int64_t threads) {
+           int64_t size, int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-    over_blocks(pixels, threads, [&](int64_t, int64_t first, int64_t last) {
+    over_blocks(pixels, size, threads, [&](int64_t, int64_t first, int64_t last) {
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
             float slope[W], offset[W];
@@ -61,9 +60,9 @@ void apply(const T* x, const float* a, const float* b, T* y, int64_t pixels, int
 // sums[block] = (Σ g, Σ g d), d = x − mean, g the gradient where a x + b is positive (everywhere unless `positive`)
 template <typename T>
 void reduce(const T* grad, const T* x, const float* a, const float* b, const float* mean, float* sums, int64_t pixels,
-            int64_t channels, int64_t positive, int64_t threads) {
+            int64_t channels, int64_t positive, int64_t size, int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-    over_blocks(pixels, threads, [&](int64_t block, int64_t first, int64_t last) {
+    over_blocks(pixels, size, threads, [&](int64_t block, int64_t first, int64_t last) {
         float* out = sums + block * 2 * channels;
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
@@ -87,9 +86,9 @@ void reduce(const T* grad, const T* x, const float* a, const float* b, const flo
 // grad_x = a g + slope (x − mean) + offset, g as above
 template <typename T>
 void backward(const T* grad, const T* x, const float* a, const float* b, const float* mean, const float* slope,
-              const float* offset, T* grad_x, int64_t pixels, int64_t channels, int64_t positive, int64_t threads) {
+              const float* offset, T* grad_x, int64_t pixels, int64_t channels, int64_t positive, int64_t size, int64_t threads) {
     const float floor = positive ? 0.f : -INFINITY;
-    over_blocks(pixels, threads, [&](int64_t, int64_t first, int64_t last) {
+    over_blocks(pixels, size, threads, [&](int64_t, int64_t first, int64_t last) {
         over_channels(channels, [&](int64_t c, auto width) {
             constexpr int W = decltype(width)::value;
             float p0[W], p1[W], p2[W], p3[W], p4[W];
@@ -113,22 +112,23 @@ void backward(const T* grad, const T* x, const float* a, const float* b, const f
 
 #define EXPORT(NAME, T)                                                                                                \
     extern "C" void moments_##NAME(const T* x, const float* shift, float* sums, int64_t pixels, int64_t channels,      \
-                                   int64_t threads) {                                                                  \
-        moments(x, shift, sums, pixels, channels, threads);                                                            \
+                                   int64_t size, int64_t threads) {                                                    \
+        moments(x, shift, sums, pixels, channels, size, threads);                                                      \
     }                                                                                                                  \
     extern "C" void normalise_##NAME(const T* x, const float* a, const float* b, T* y, int64_t pixels,                 \
-                                     int64_t channels, int64_t positive, int64_t threads) {                            \
-        apply(x, a, b, y, pixels, channels, positive, threads);                                                        \
+                                     int64_t channels, int64_t positive, int64_t size, int64_t threads) {              \
+        apply(x, a, b, y, pixels, channels, positive, size, threads);                                                  \
     }                                                                                                                  \
     extern "C" void normalise_reduce_##NAME(const T* grad, const T* x, const float* a, const float* b,                 \
                                             const float* mean, float* sums, int64_t pixels, int64_t channels,          \
-                                            int64_t positive, int64_t threads) {                                       \
-        reduce(grad, x, a, b, mean, sums, pixels, channels, positive, threads);                                        \
+                                            int64_t positive, int64_t size, int64_t threads) {                         \
+        reduce(grad, x, a, b, mean, sums, pixels, channels, positive, size, threads);                                  \
     }                                                                                                                  \
     extern "C" void normalise_backward_##NAME(const T* grad, const T* x, const float* a, const float* b,               \
                                               const float* mean, const float* slope, const float* offset, T* grad_x,   \
-                                              int64_t pixels, int64_t channels, int64_t positive, int64_t threads) {   \
-        backward(grad, x, a, b, mean, slope, offset, grad_x, pixels, channels, positive, threads);                     \
+                                              int64_t pixels, int64_t channels, int64_t positive, int64_t size,        \
+                                              int64_t threads) {                                                       \
+        backward(grad, x, a, b, mean, slope, offset, grad_x, pixels, channels, positive, size, threads);               \
     }
 
 EXPORT(float32, float)
