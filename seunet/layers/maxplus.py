@@ -1,6 +1,7 @@
 """Morphological dilation with a quadratic structuring function, subsampled: the max-plus convolution."""
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.layers import native
@@ -17,8 +18,9 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
 class QuadraticMaximum(torch.autograd.Function):
     """See `quadratic_maximum`. The two taps of each maximum are stored as small integers, so backward is one scatter.
 
-    With ties the first tap in the order 0, −1, 1, −2, 2, … receives the gradient, on rows, then on columns. Compiled
-    on a CPU that has a compiler; on CUDA the scatter adds in no fixed order.
+    Of taps k and −k the one with the larger x counts, −k where these are equal; with ties between pairs the one nearer
+    to the centre receives the gradient; on rows, then on columns. Compiled on a CPU that has a compiler; on CUDA the
+    scatter adds in no fixed order.
     """
 
     @staticmethod
@@ -51,22 +53,24 @@ def plain_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: i
 
 
 def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Return the maxima along one axis, and their taps, tap by tap on the outputs that the tap reaches."""
-    outputs = -(-x.shape[axis] // stride)
-    best = x[along(axis, slice(0, None, stride))].clone()  # the tap k = 0
+    """Return the maxima along one axis, and their taps; taps k and −k, of the same penalty, pass together."""
+    length = x.shape[axis]
+    radius = min(radius, (length - 1) // step)
+    margin = [step * radius if a == axis else 0 for a in (3, 3, 2, 2)]
+    x = F.pad(x, margin, value=float("-inf"))
+
+    def at(tap: int) -> Tensor:
+        return x[along(axis, slice((radius + tap) * step, (radius + tap) * step + length, stride))]
+
+    best = at(0).clone()
     number = torch.zeros_like(best, dtype=tap_type(radius))
-    for order, tap in enumerate(taps(radius)[1:], start=1):
-        first, last = reach(tap * step, x.shape[axis], stride, outputs)
-        if first > last:
-            continue
-        start = first * stride + tap * step
-        stop = last * stride + tap * step + 1
-        candidate = x[along(axis, slice(start, stop, stride))] - penalty[:, None, None] * tap**2
-        inside = along(axis, slice(first, last + 1))
+    for k in range(1, radius + 1):
+        before, behind = at(-k), at(k)
+        candidate = torch.maximum(before, behind) - penalty[:, None, None] * k**2
+        order = (behind > before).to(number.dtype) + (2 * k - 1)  # −1, 1, −2, 2, … are 1, 2, 3, 4, …
         # a later tap has the larger number, so the last one that won is the largest: no masks, which are slow
-        won = (candidate > best[inside]).to(number.dtype) * order
-        torch.maximum(number[inside], won, out=number[inside])
-        torch.maximum(best[inside], candidate, out=best[inside])
+        torch.maximum(number, (candidate > best) * order, out=number)
+        torch.maximum(best, candidate, out=best)
     return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
 
 
@@ -112,11 +116,6 @@ def compiled_scatter(
 def tap_type(radius: int) -> torch.dtype:
     """Return the integers that number the taps."""
     return torch.int8 if radius < 64 else torch.int16
-
-
-def taps(radius: int) -> list[int]:
-    """Return 0, −1, 1, −2, 2, … up to ± radius."""
-    return sorted(range(-radius, radius + 1), key=abs)
 
 
 def along(axis: int, part: slice) -> tuple[slice, ...]:

@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.layers.coefficients import BoundedCoefficient
+from seunet.layers.dilated import subsample
 from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice, lattice
 from seunet.layers.maxplus import quadratic_maximum
 
@@ -90,4 +91,4 @@ class Subsampling(ScaleLayer):
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return x[..., ::2, ::2]
+        return subsample(x, 2)

@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleDropout, ScaleProjection
+from seunet.layers.dilated import subsample
 from seunet.layers.lifted import ScaleLayer, unstack_scales
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
@@ -48,7 +49,7 @@ class ResidualBlock(ScaleLayer):
 
     def add(self, y: Tensor, x: Tensor) -> Tensor:
         """Add the input, at every r-th pixel, to the first of the output's channels."""
-        identity = x[..., :: self.stride, :: self.stride]
+        identity = subsample(x, self.stride)
         return y + F.pad(identity, (0, 0, 0, 0, 0, self.new_channels))
 
 

@@ -57,11 +57,13 @@ inline void store_integers(P* p, typename Vector<W>::type v) {
     std::memcpy(p, &integers, sizeof integers);
 }
 
+constexpr int WIDEST = 64;  // as many numbers are handled at once at most
+
 // Call f(start, width) on neighbouring channels; width is a constant of the compiler, so that they fill registers.
 template <typename F>
 inline void over_channels(int64_t channels, F f) {
     int64_t c = 0;
-    for (; c + 64 <= channels; c += 64) f(c, std::integral_constant<int, 64>{});
+    for (; c + WIDEST <= channels; c += WIDEST) f(c, std::integral_constant<int, WIDEST>{});
     for (; c + 16 <= channels; c += 16) f(c, std::integral_constant<int, 16>{});
     for (; c + 8 <= channels; c += 8) f(c, std::integral_constant<int, 8>{});
     for (; c < channels; ++c) f(c, std::integral_constant<int, 1>{});

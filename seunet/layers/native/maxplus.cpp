@@ -5,33 +5,52 @@
 
 namespace {
 
-// 0, 1, 2, 3, 4, … ↦ 0, −1, 1, −2, 2, …
-inline int64_t tap_of(int64_t order) { return order % 2 ? -(order + 1) / 2 : order / 2; }
+// penalty[c] k² for k = 0 … radius; the channels are repeated, so that a register may begin at any of them.
+struct Penalties {
+    int64_t channels, length;
+    std::vector<float> values;
 
-// For each of `total` neighbouring numbers i, the maximum over k of source(k)[i] − penalty[i] k², k from −below to above,
-// and the tap that won, go to keep. As many numbers as registers hold stay there while all taps pass.
+    Penalties(const float* penalty, int64_t channels, int64_t radius)
+        : channels(channels), length(channels + WIDEST), values((radius + 1) * length) {
+        for (int64_t k = 0; k <= radius; ++k) {
+            const float square = static_cast<float>(k * k);
+            for (int64_t i = 0; i < length; ++i) values[k * length + i] = penalty[i % channels] * square;
+        }
+    }
+    // for the channels from that of the i-th number of a row on
+    const float* from(int64_t i) const { return values.data() + i % channels; }
+};
+
+// For each of `total` neighbouring numbers i, the maximum over k of source(k)[i] − penalty k², k from −below to above,
+// and the tap that won, go to keep. As many numbers as registers hold stay there while all taps pass. Taps k and −k
+// have the same penalty: only the larger number of both pays it.
 template <typename Source, typename Keep>
-inline void best_of(Source source, const float* penalty, int64_t total, int64_t below, int64_t above, Keep keep) {
+inline void best_of(Source source, const Penalties& penalties, int64_t total, int64_t below, int64_t above, Keep keep) {
+    const int64_t both = std::min(below, above), last = std::max(below, above), side = above > below ? 1 : -1;
     over_channels(total, [&](int64_t start, auto constant) {
         constexpr int W = decltype(constant)::value;
         constexpr int L = std::min(W, 16), R = W / L;  // R registers of L numbers
         typedef typename Vector<L>::type Values;
-        Values value[R], winner[R] = {}, cost[R];
-        for (int r = 0; r < R; ++r) {
-            value[r] = load_vector<L>(source(0) + start + r * L);
-            cost[r] = load_vector<L>(penalty + start + r * L);
-        }
-        for (int64_t order = 1; order <= 2 * std::max(below, above); ++order) {
-            const int64_t tap = tap_of(order);
-            if (tap < -below || tap > above) continue;
-            const auto* row = source(tap) + start;
-            const Values number = Values{} + static_cast<float>(tap);
-            const float square = static_cast<float>(tap * tap);
+        const float* penalty = penalties.from(start);
+        Values value[R], winner[R] = {};
+        for (int r = 0; r < R; ++r) value[r] = load_vector<L>(source(0) + start + r * L);
+        const auto compare = [&](int r, Values x, int64_t k, Values tap) {
+            const Values candidate = x - load_vector<L>(penalty + k * penalties.length + r * L);
+            winner[r] = candidate > value[r] ? tap : winner[r];
+            value[r] = candidate > value[r] ? candidate : value[r];
+        };
+        for (int64_t k = 1; k <= both; ++k) {
+            const auto *before = source(-k) + start, *behind = source(k) + start;
+            const Values number = Values{} + static_cast<float>(k);
             for (int r = 0; r < R; ++r) {
-                const Values candidate = load_vector<L>(row + r * L) - cost[r] * square;
-                winner[r] = candidate > value[r] ? number : winner[r];
-                value[r] = candidate > value[r] ? candidate : value[r];
+                const Values a = load_vector<L>(before + r * L), b = load_vector<L>(behind + r * L);
+                compare(r, b > a ? b : a, k, b > a ? number : -number);
             }
+        }
+        for (int64_t k = both + 1; k <= last; ++k) {
+            const auto* row = source(side * k) + start;
+            const Values number = Values{} + static_cast<float>(side * k);
+            for (int r = 0; r < R; ++r) compare(r, load_vector<L>(row + r * L), k, number);
         }
         for (int r = 0; r < R; ++r) keep(start + r * L, std::integral_constant<int, L>{}, value[r], winner[r]);
     });
@@ -64,8 +83,7 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
             int64_t width, int64_t channels, int64_t out_height, int64_t out_width, int64_t stride, int64_t step,
             int64_t radius, int64_t threads) {
     const int64_t length = width * channels;
-    std::vector<float> penalties(length);
-    for (int64_t i = 0; i < length; ++i) penalties[i] = penalty[i % channels];
+    const Penalties penalties(penalty, channels, radius);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> row(length);
@@ -75,7 +93,7 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
         for (int64_t line = 0; line < images * out_height; ++line) {
             const int64_t origin = line % out_height * stride;
             const T* middle = x + (line / out_height * height + origin) * length;
-            best_of([&](int64_t tap) { return middle + step * tap * length; }, penalties.data(), length,
+            best_of([&](int64_t tap) { return middle + step * tap * length; }, penalties, length,
                     std::min(radius, origin / step), std::min(radius, (height - 1 - origin) / step),
                     [&](int64_t i, auto lanes, auto value, auto tap) {
                         store_vector<decltype(lanes)::value>(row.data() + i, value);
@@ -83,7 +101,7 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
                     });
             sorted.fill(row.data(), width);
             const int64_t place = line * out_width * channels;
-            best_of([&](int64_t tap) { return static_cast<const float*>(sorted.at(step * tap)); }, penalties.data(),
+            best_of([&](int64_t tap) { return static_cast<const float*>(sorted.at(step * tap)); }, penalties,
                     out_width * channels, radius, radius, [&](int64_t i, auto lanes, auto value, auto tap) {
                         store_vector<decltype(lanes)::value>(best + place + i, value);
                         store_integers<decltype(lanes)::value>(columns + place + i, tap);
