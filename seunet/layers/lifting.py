@@ -1,6 +1,7 @@
 """Lifting: from an image to a Gaussian scale-space, one blurred copy per scale."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -44,9 +45,18 @@ class GaussianLifting(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (S, N, C, H, W)."""
+        return stack_scales(self.maps(image))
+
+    def maps(self, image: Tensor, strides: Sequence[int] | None = None) -> list[Tensor]:
+        """(N, C, H, W) → S batches (N, C, H, W), channels-last; of scale s every strides[s]-th pixel, if given.
+
+        Scale 0 is the image, not a copy: so nobody computes a gradient for it.
+        """
+        strides = strides or [1] * self.num_scales
         # in float32 under autocast too: bfloat16 is too coarse for a Gaussian, and hangs in oneDNN on some CPUs
         with torch.autocast(image.device.type, enabled=False):
-            return stack_scales([image] + [blur(image, self.kernel(s, image)) for s in range(1, self.num_scales)])
+            blurred = (blur(image, self.kernel(s, image), strides[s]) for s in range(1, self.num_scales))
+            return [x.contiguous(memory_format=torch.channels_last) for x in (image, *blurred)]
 
     def kernel(self, scale: int, image: Tensor) -> Tensor:
         """Return the 1-D kernels of a scale ≥ 1, one per channel: (C, 2r + 1), each with sum 1."""
@@ -64,6 +74,14 @@ class GaussianLifting(nn.Module):
     def extra_repr(self) -> str:
         """Show the options that matter."""
         return f"num_scales={self.num_scales}, base={self.base}, geometry={self.geometry}"
+
+
+class Lifting(GaussianLifting):
+    """The same as a list, as networks take it."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, C, H, W) → S batches (N, C, H, W)."""
+        return self.maps(image)
 
 
 def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:

@@ -6,13 +6,12 @@ convolutions, pooling of 7 × 7 neighbours. γ is an integer. Nothing is padded 
 dense map: so maps of any size will do, down to one pixel.
 """
 
-import torch
 from torch import Tensor
 
 from seunet.layers.crosscorrelation import ScaleCrossCorrelation
 from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import whole_step
-from seunet.layers.lifting import GaussianLifting, blur
+from seunet.layers.lifting import GaussianLifting
 from seunet.layers.pooling import FlatDilation, QuadraticDilation
 
 Pyramid = list[Tensor]
@@ -23,9 +22,7 @@ class PyramidLifting(GaussianLifting):
 
     def forward(self, image: Tensor) -> Pyramid:
         """(N, C, H, W) → S batches (N, C, ⌈H/γ^s⌉, ⌈W/γ^s⌉)."""
-        with torch.autocast(image.device.type, enabled=False):  # as in GaussianLifting
-            scales = range(1, self.num_scales)
-            return [image, *(blur(image, self.kernel(s, image), whole_step(self.base, s)) for s in scales)]
+        return self.maps(image, [whole_step(self.base, s) for s in range(self.num_scales)])
 
 
 class OnLattice:

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from seunet.errors import UserError
 from seunet.layers import (
     FlatDilation,
-    GaussianLifting,
     QuadraticDilation,
     ScaleCrossCorrelation,
     ScaleDropout,
     ScaleProjection,
     Subsampling,
 )
-from seunet.layers.lifted import check_choice, unstack_scales, whole_step
+from seunet.layers.lifted import check_choice, whole_step
+from seunet.layers.lifting import Lifting
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.pointwise import UpsampledFusion
 from seunet.layers.projection import DroppedProjection
@@ -34,14 +34,6 @@ from seunet.layers.upsampling import MODES
 from seunet.models.ushape import UShape, check_base, check_positive, check_probability
 
 POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
-
-
-class Lifting(GaussianLifting):
-    """The Gaussian scale-space as a list of S batches."""
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, C, H, W) → S batches (N, C, H, W)."""
-        return list(unstack_scales(super().forward(image)))
 
 
 @dataclass(frozen=True)

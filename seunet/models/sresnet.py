@@ -5,9 +5,10 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleDropout, ScaleProjection
+from seunet.layers import ScaleCrossCorrelation, ScaleDropout, ScaleProjection
 from seunet.layers.dilated import subsample
-from seunet.layers.lifted import ScaleLayer, unstack_scales
+from seunet.layers.lifted import ScaleLayer
+from seunet.layers.lifting import Lifting
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
 from seunet.models.ushape import check_base, check_positive, check_probability, check_size, initialise
@@ -87,7 +88,7 @@ class SResNet(nn.Module):
             num_scales=num_scales,
             scale_size=scale_size,
         )
-        self.lift = GaussianLifting(in_channels, num_scales, check_base(base), geometry)
+        self.lift = Lifting(in_channels, num_scales, check_base(base), geometry)
         self.blocks = nn.Sequential()
         channels = in_channels
         for factor, stride, interacts, residual in BLOCKS:
@@ -109,5 +110,4 @@ class SResNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        lifted = list(unstack_scales(self.lift(image)))
-        return self.upsample(self.classifier(self.project(self.blocks(lifted))))
+        return self.upsample(self.classifier(self.project(self.blocks(self.lift(image)))))

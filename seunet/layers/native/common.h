@@ -68,3 +68,12 @@ inline void over_channels(int64_t channels, F f) {
     for (; c + 8 <= channels; c += 8) f(c, std::integral_constant<int, 8>{});
     for (; c < channels; ++c) f(c, std::integral_constant<int, 1>{});
 }
+
+// The same, with widths that fit in one register.
+template <typename F>
+inline void over_vectors(int64_t channels, F f) {
+    over_channels(channels, [&](int64_t start, auto constant) {
+        constexpr int W = decltype(constant)::value, L = std::min(W, 16);
+        for (int i = 0; i < W; i += L) f(start + i, std::integral_constant<int, L>{});
+    });
+}

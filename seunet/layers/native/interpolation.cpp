@@ -53,11 +53,10 @@ void maximum(const T* const* maps, const float* keep, const int64_t* sizes, cons
              int64_t images, int64_t height, int64_t width, int64_t channels, int64_t threads) {
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> blended, highest(width * channels);
+        std::vector<float> blended, highest(width * channels), winner(width * channels);
 #pragma omp for schedule(static)
         for (int64_t line = 0; line < images * height; ++line) {
             const int64_t image = line / height;
-            int8_t* winner = place + line * width * channels;
             for (int64_t s = 0; s < count; ++s) {
                 const int64_t h = sizes[2 * s], w = sizes[2 * s + 1];
                 const Axis rows{firsts[2 * s], seconds[2 * s], weights[2 * s]};
@@ -68,21 +67,26 @@ void maximum(const T* const* maps, const float* keep, const int64_t* sizes, cons
                 for (int64_t j = 0; j < width; ++j) {
                     const float* p = blended.data() + columns.first[j] * channels;
                     const float* q = blended.data() + columns.second[j] * channels;
-                    float* top = highest.data() + j * channels;
-                    int8_t* number = winner + j * channels;
                     const float weight = columns.weight[j];
-                    over_channels(channels, [&](int64_t c, auto constant) {
-                        for (int i = 0; i < decltype(constant)::value; ++i) {
-                            const float value = (p[c + i] + weight * (q[c + i] - p[c + i])) * factor[c + i];
-                            const bool better = s == 0 || value > top[c + i];
-                            top[c + i] = better ? value : top[c + i];
-                            number[c + i] = better ? static_cast<int8_t>(s) : number[c + i];
-                        }
+                    over_vectors(channels, [&](int64_t c, auto lanes) {
+                        constexpr int L = decltype(lanes)::value;
+                        typedef typename Vector<L>::type Values;
+                        float *top = highest.data() + j * channels + c, *number = winner.data() + j * channels + c;
+                        const Values a = load_vector<L>(p + c), b = load_vector<L>(q + c);
+                        const Values value = (a + weight * (b - a)) * load_vector<L>(factor + c);
+                        const Values before = s == 0 ? value : load_vector<L>(top);
+                        const Values owner = s == 0 ? Values{} : load_vector<L>(number);
+                        store_vector<L>(top, value > before ? value : before);
+                        store_vector<L>(number, value > before ? Values{} + static_cast<float>(s) : owner);
                     });
                 }
             }
-            T* out = best + line * width * channels;
-            for (int64_t i = 0; i < width * channels; ++i) store(out + i, highest[i]);
+            const int64_t start = line * width * channels;
+            over_vectors(width * channels, [&](int64_t i, auto lanes) {
+                constexpr int L = decltype(lanes)::value;
+                store_vector<L>(best + start + i, load_vector<L>(highest.data() + i));
+                store_integers<L>(place + start + i, load_vector<L>(winner.data() + i));
+            });
         }
     }
 }
