@@ -94,12 +94,10 @@ class Largest(torch.autograd.Function):
         ]
         keep = keep.float().contiguous()
         best, place = torch.empty_like(maps[0]), native.empty(maps[0].shape, torch.int8)
-        sizes = torch.tensor([x.shape[2:] for x in maps])
-        pointers = [addresses(axis[part] for axis in axes) for part in range(3)]
+        sizes = [side for x in maps for side in x.shape[2:]]
+        pointers = [[axis[part] for axis in axes] for part in range(3)]
         name = native.name_of("interpolate_maximum", best)
-        native.call(
-            name, addresses(maps), keep, sizes, *pointers, best, place, len(maps), images, height, width, channels
-        )
+        native.call(name, maps, keep, sizes, *pointers, best, place, len(maps), images, height, width, channels)
         ctx.save_for_backward(keep, place)
         ctx.geometry = [(x.shape, factor) for x, factor in zip(maps, factors, strict=True)]
         return best
@@ -160,8 +158,3 @@ def axis_of(small: int, large: int, factor: int, mode: str) -> tuple[Tensor, ...
     begin, end = read.int().argmax(1), large - read.flip(1).int().argmax(1)
     end = torch.where(read.any(1), end, begin)
     return first.int(), second.int(), (place - first).float(), begin.int(), end.int()
-
-
-def addresses(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the addresses of tensors as an array of pointers; the tensors must live until it is used."""
-    return torch.tensor([x.data_ptr() for x in tensors])

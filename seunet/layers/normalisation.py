@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from seunet.layers import native
 from seunet.layers.lifted import stack_scales, unstack_scales
 
-BLOCK = 512  # pixels that the compiled code takes at a time, and whose sums it returns
-
 
 class ScaleBatchNorm(nn.BatchNorm2d):
     """Batch norm and ReLU of a map (N, C, H, W), or of a lifted map with one mean and variance for all scales.
@@ -41,8 +39,8 @@ class ScaleBatchNorm(nn.BatchNorm2d):
         if self.training:
             return self.with_statistics_of(maps, compiled)
         if compiled and not torch.is_grad_enabled():
-            a, b = affine(self.weight, self.bias, self.eps, self.running_mean, self.running_var)
-            return [transform(x, a, b, self.positive, x if self.inplace else torch.empty_like(x)) for x in maps]
+            a = self.weight * torch.rsqrt(self.running_var + self.eps)
+            return apply(maps, a.float(), (self.bias - self.running_mean * a).float(), self.positive, self.inplace)
         return [self.positive_part(normalise(x, self, self.running_mean, self.running_var)) for x in maps]
 
     def with_statistics_of(self, maps: list[Tensor], compiled: bool) -> Sequence[Tensor]:
@@ -145,62 +143,43 @@ class CompiledNormalisation(torch.autograd.Function):
     def forward(ctx, weight, bias, eps, positive, *maps):
         """Return mean, variance, and S batches (N, C, H_s, W_s)."""
         maps = [native.channels_last(x) for x in maps]
-        shift = maps[0][0, :, 0, 0].float().contiguous()
-        parts = zip(*(moments(x, shift) for x in maps), strict=True)
-        mean, variance = pooled(*map(torch.stack, parts))
-        a, b = affine(weight, bias, eps, mean, variance)
-        ctx.save_for_backward(weight, mean, variance, a, b, *maps)
-        ctx.eps, ctx.positive = eps, positive
+        y, facts = [torch.empty_like(x) for x in maps], torch.empty(4, len(weight))
+        parameters = (weight.float(), bias.float())
+        native.call(
+            native.name_of("normalise", maps[0]), maps, y, pixels(maps), facts, *parameters, *sizes(maps, positive), eps
+        )
+        ctx.save_for_backward(facts, *maps)
+        ctx.eps, ctx.positive, ctx.dtype = eps, positive, weight.dtype
+        mean, variance, _, _ = facts
         ctx.mark_non_differentiable(mean, variance)
-        return mean, variance, *(transform(x, a, b, positive, torch.empty_like(x)) for x in maps)
+        return mean, variance, *y
 
     @staticmethod
     def backward(ctx, _mean, _variance, *grads):
-        """Find the gradients of weight and bias first, then those of the maps, which depend on them."""
-        weight, mean, variance, a, b, *maps = ctx.saved_tensors
+        """Return the gradients of weight, bias and maps."""
+        facts, *maps = ctx.saved_tensors
         grads = [native.channels_last(grad.to(x.dtype)) for grad, x in zip(grads, maps, strict=True)]
-        sums = sum(reduce(*pair, a, b, mean, ctx.positive) for pair in zip(grads, maps, strict=True))
-        inverse = torch.rsqrt(variance + ctx.eps)
-        grad_bias, grad_weight = sums[0], sums[1] * inverse
-        grad_maps = []
-        for grad, x in zip(grads, maps, strict=True):
-            count = x.numel() // x.shape[1]
-            through = through_statistics(weight, inverse, grad_weight, grad_bias, len(maps), count)
-            grad_x, name = torch.empty_like(x), native.name_of("normalise_backward", x)
-            native.call(name, grad, x, a, b, mean, *through, grad_x, count, x.shape[1], int(ctx.positive), BLOCK)
-            grad_maps.append(grad_x)
-        return grad_weight, grad_bias, None, None, *grad_maps
+        grad_maps, (grad_weight, grad_bias) = [torch.empty_like(x) for x in maps], torch.empty(2, facts.shape[1])
+        native.call(
+            native.name_of("normalise_backward", maps[0]),
+            *(grads, maps, grad_maps, pixels(maps), facts, grad_weight, grad_bias, *sizes(maps, ctx.positive), ctx.eps),
+        )
+        return grad_weight.to(ctx.dtype), grad_bias.to(ctx.dtype), None, None, *grad_maps
 
 
-def affine(weight: Tensor, bias: Tensor, eps: float, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a and b (C,) of batch norm as a · x + b."""
-    a = weight * torch.rsqrt(variance + eps)
-    return a, bias - mean * a
+def apply(maps: list[Tensor], a: Tensor, b: Tensor, positive: bool, inplace: bool) -> list[Tensor]:
+    """Return a · x + b, or its positive part, of every map, in new memory or in that of the maps; compiled."""
+    maps = [native.channels_last(x) for x in maps]
+    y = maps if inplace else [torch.empty_like(x) for x in maps]
+    native.call(native.name_of("normalise_apply", maps[0]), maps, y, pixels(maps), a, b, *sizes(maps, positive))
+    return y
 
 
-def transform(x: Tensor, a: Tensor, b: Tensor, positive: bool, out: Tensor) -> Tensor:
-    """Write a · x + b, or its positive part, to `out`, which may be x; compiled. Return where it was written."""
-    source = native.channels_last(x)
-    out = source if out is x else native.channels_last(out)
-    native.call(
-        native.name_of("normalise", x), source, a, b, out, x.numel() // x.shape[1], x.shape[1], int(positive), BLOCK
-    )
-    return out
+def pixels(maps: list[Tensor]) -> list[int]:
+    """Return the values per channel of each map."""
+    return [x.numel() // x.shape[1] for x in maps]
 
 
-def moments(x: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of each channel, (C,) float32; compiled. Summed is x − shift, which is a value of x."""
-    count = x.numel() // x.shape[1]
-    sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
-    native.call(native.name_of("moments", x), x, shift, sums, count, x.shape[1], BLOCK)
-    first, second = sums.sum(0, dtype=torch.float64) / count
-    return (first + shift).float(), (second - first.square()).clamp_min(0).float()
-
-
-def reduce(grad: Tensor, x: Tensor, a: Tensor, b: Tensor, mean: Tensor, positive: bool) -> Tensor:
-    """Return Σ g and Σ g (x − mean) of each channel, (2, C), g being the gradient behind the ReLU; compiled."""
-    count = x.numel() // x.shape[1]
-    sums = torch.empty(-(-count // BLOCK), 2, x.shape[1])
-    name = native.name_of("normalise_reduce", x)
-    native.call(name, grad, x, a, b, mean, sums, count, x.shape[1], int(positive), BLOCK)
-    return sums.sum(0, dtype=torch.float64).float()
+def sizes(maps: list[Tensor], positive: bool) -> tuple[int, int, int]:
+    """Return what the compiled code wants to know of maps beside their pixels."""
+    return len(maps), maps[0].shape[1], int(positive)

@@ -13,6 +13,7 @@ import platform
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -30,18 +31,28 @@ def usable(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0 and library() is not None
 
 
-def call(name: str, *arguments: Tensor | int | None) -> None:
-    """Call a compiled function: tensors as pointers to their memory, None as a null pointer; torch's threads come last.
+def call(name: str, *arguments: "Argument | Sequence[Tensor] | Sequence[int]") -> None:
+    """Call a compiled function; torch's threads come last.
 
-    The name ends with the types of the numbers, such as float32: see `name_of`.
+    Tensors go as pointers to their memory, None as a null pointer, sequences as arrays of these or of int64. The name
+    ends with the types of the numbers, such as float32: see `name_of`.
     """
-    converted = [
-        ctypes.c_int64(value)
-        if isinstance(value, int)
-        else ctypes.c_void_p(None if value is None else value.data_ptr())
-        for value in arguments
-    ]
-    getattr(library(), name)(*converted, ctypes.c_int64(torch.get_num_threads()))
+    getattr(library(), name)(*map(converted, arguments), ctypes.c_int64(torch.get_num_threads()))
+
+
+Argument = Tensor | int | float | None
+
+
+def converted(value: "Argument | Sequence[Tensor] | Sequence[int]") -> object:
+    """Return an argument as C takes it; what it points to must live until the call returns."""
+    if isinstance(value, list | tuple):
+        elements = [converted(element) for element in value]
+        return (type(elements[0]) * len(elements))(*elements)
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    if isinstance(value, float):
+        return ctypes.c_double(value)
+    return ctypes.c_void_p(None if value is None else value.data_ptr())
 
 
 def name_of(function: str, *tensors: Tensor) -> str:
