@@ -123,10 +123,3 @@ def along(axis: int, part: slice) -> tuple[slice, ...]:
     index = [slice(None)] * 4
     index[axis] = part
     return tuple(index)
-
-
-def reach(offset: int, length: int, stride: int, outputs: int) -> tuple[int, int]:
-    """Return the first and the last output p whose input stride·p + offset lies in [0, length)."""
-    first = max(0, -(offset // stride))
-    last = min(outputs - 1, (length - 1 - offset) // stride)
-    return first, last

@@ -51,7 +51,7 @@ class ResidualBlock(ScaleLayer):
     def add(self, y: Tensor, x: Tensor) -> Tensor:
         """Add the input, at every r-th pixel, to the first of the output's channels."""
         identity = subsample(x, self.stride)
-        return y + F.pad(identity, (0, 0, 0, 0, 0, self.new_channels))
+        return y + (F.pad(identity, (0, 0, 0, 0, 0, self.new_channels)) if self.new_channels else identity)
 
 
 class SResNet(nn.Module):
