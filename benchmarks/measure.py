@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPETITIONS = 7
+REPETITIONS = 11
 
 
 @dataclass(frozen=True)

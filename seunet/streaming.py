@@ -6,6 +6,7 @@ that the band can see, so that nothing but its input and its output is ever whol
 the first skip is computed again where the decoder needs it.
 """
 
+import ctypes
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 
@@ -17,8 +18,8 @@ from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
 
-MEMORY = 2 * 2**30  # bytes that the maps of a prediction may take on a CPU before it goes in bands
-ROOM = 2**28  # bytes for the maps of one band
+MEMORY = 9 * 2**28  # bytes that the maps of a prediction should take on a CPU; if at once they take more, in bands
+LEAST = 2**28  # bytes for the maps of one band, whatever is left
 HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
@@ -29,22 +30,32 @@ def is_streamable(model: nn.Module) -> bool:
 
 
 def is_large(model: UShape, images: Tensor) -> bool:
-    """Tell whether the maps of these images (N, C, H, W), all at once, would take more than MEMORY, or half a GPU's."""
-    on_gpu = images.device.type == "cuda"
-    limit = torch.cuda.get_device_properties(images.device).total_memory // 2 if on_gpu else MEMORY
+    """Tell whether the maps of these images (N, C, H, W), all at once, would take more than they should."""
     pixels = len(images) * sum(height * width for height, width in model.sizes(*images.shape[-2:]))
-    return 4 * HELD * model.classifier.in_channels * pixels > limit
+    return 4 * HELD * model.classifier.in_channels * pixels > memory_for(images)
+
+
+def memory_for(images: Tensor) -> int:
+    """Return the bytes that the maps of a prediction should take: MEMORY, or half a GPU's."""
+    if images.device.type == "cuda":
+        return torch.cuda.get_device_properties(images.device).total_memory // 2
+    return MEMORY
+
+
+def size(*maps: Tensor) -> int:
+    """Return the bytes of maps."""
+    return sum(x.numel() * x.element_size() for x in maps)
 
 
 @torch.no_grad()
 def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
     """Return the logits (N, classes, H, W) of images (N, C, H, W), as the network itself does, up to rounding.
 
-    rows: of a band of the image; by default as many as fit in ROOM, but no fewer than a band reads beyond itself.
+    rows: of a band of the image; by default as many as fit in memory, but no fewer than a band reads beyond itself.
     """
     lifted = model.lift(images)
     maps = lifted if isinstance(lifted, list) else [lifted]
-    features = Features(model, len(maps), rows)
+    features = Features(model, maps, memory_for(images), rows)
     for scale in range(len(maps)):
         features.add(maps[scale], scale)
     return features.logits()
@@ -53,19 +64,21 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
 class Features:
     """The maps before the classifier, with the largest value, or the sum, over the scales that were added so far."""
 
-    def __init__(self, model: UShape, scales: int, rows: int | None):
-        self.model, self.scales, self.rows, self.total = model, scales, rows, None
+    def __init__(self, model: UShape, lifted: list[Tensor], memory: int, rows: int | None):
+        self.model, self.scales, self.rows = model, len(lifted), rows
+        self.total = room_for(lifted[0], model.classifier.in_channels)
+        self.memory = memory - size(self.total, *lifted)
         projection = getattr(model.project, "projection", None)
         self.base, self.reduction = (projection.base, projection.reduction) if projection else (1, "max")
 
     def add(self, x: Tensor, scale: int) -> None:
         """Pass the lifted images of one scale, (N, C, H_s, W_s), through the network; the finest comes first."""
         factor = self.base**scale
-        bands = OneScale(self.model, scale, self.rows).features(x)
+        bands = OneScale(self.model, scale, self.memory, self.rows).features(x)
         if scale == 0:
-            self.total = assemble(bands, x.shape[2])
+            fill(self.total, bands)
         elif factor > 1:
-            self.combine_upsampled(assemble(bands, x.shape[2]), factor)
+            self.combine_upsampled(fill(room_for(x, self.total.shape[1]), bands), factor)
         else:
             for rows, y in bands:
                 self.total[:, :, rows] = self.combine(self.total[:, :, rows], y)
@@ -92,32 +105,32 @@ class Features:
         return torch.cat([self.model.classifier(part * share) for part in parts], dim=2)
 
     def fitting(self) -> int:
-        """Return how many rows of the total fit in ROOM four times."""
-        return ROOM // (4 * 4 * self.total[:, :, 0].numel())
+        """Return how many rows of the total fit in LEAST four times."""
+        return LEAST // (4 * size(self.total[:, :, 0]))
 
 
 class OneScale:
-    """A U-shape at one scale, stage by stage."""
+    """A U-shape at one scale, stage by stage. memory: bytes for its maps; what whole maps leave, bands may take."""
 
-    def __init__(self, model: UShape, scale: int, rows: int | None):
-        self.model, self.scale, self.rows = model, scale, rows
+    def __init__(self, model: UShape, scale: int, memory: int, rows: int | None):
+        self.model, self.scale, self.memory, self.rows = model, scale, memory, rows
 
     def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield which rows, and the features (N, F, rows, W) there, of a lifted batch (N, C, H, W)."""
-        model = self.model
+        model, width = self.model, self.model.classifier.in_channels
         top = nn.Sequential(model.stem, *model.encoder[0])
         skips, lifted = [], x
-        x = self.whole(nn.Sequential(*top, model.pools[0]), x, stride=2, channels=model.classifier.in_channels)
+        x = self.whole(nn.Sequential(*top, model.pools[0]), x, width, [], stride=2)
         for level, pool in zip(model.encoder[1:], model.pools[1:], strict=True):
-            skips.append(self.whole(level, x))
-            x = self.whole(pool, skips[-1], stride=2)
-        x = self.whole(model.decoder[0], x)
+            skips.append(self.whole(level, x, 2 * x.shape[1], skips))
+            x = self.whole(pool, skips[-1], skips[-1].shape[1], skips[:-1], stride=2)
+        x = self.whole(model.decoder[0], x, 2 * x.shape[1], skips)
         for fuse, level in zip(model.fusions[:-1], model.decoder[1:], strict=True):
-            skip = skips.pop()
-            # the output takes the place of the skip: it has as many channels
-            x = assemble(self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1]), skip.shape[2], skip)
-        fuse, width = model.fusions[-1], model.classifier.in_channels
-        again = self.reach(top)
+            skip = skips[-1]
+            bands = self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1], size(x, *skips))
+            x = fill(skips.pop(), bands)  # the output takes the place of the skip: it has as many channels
+            release_freed_memory()
+        fuse, again = model.fusions[-1], self.reach(top)
 
         def window(rows: slice) -> Tensor:
             """Return the input of the head on some rows, from the first skip made anew."""
@@ -125,12 +138,18 @@ class OneScale:
             skip = self.run(top, lifted[:, :, wider])[:, :, rows.start - wider.start :][:, :, : rows.stop - rows.start]
             return fused(fuse, x, skip, rows.start)(slice(rows.start, rows.start + skip.shape[2]))
 
-        yield from self.bands(model.head, lifted.shape, window, width, again)
+        yield from self.bands(model.head, lifted.shape, window, width, size(x), again)
 
-    def whole(self, layers: nn.Module, x: Tensor, stride: int = 1, channels: int | None = None) -> Tensor:
-        """Apply layers to a map, in bands; together they subsample by `stride`. channels: of their maps, if not x's."""
-        bands = self.bands(layers, x.shape, lambda rows: x[:, :, rows], channels or x.shape[1], stride=stride)
-        return assemble(bands, -(-x.shape[2] // stride))
+    def whole(self, layers: nn.Module, x: Tensor, channels: int, others: list[Tensor], stride: int = 1) -> Tensor:
+        """Apply layers, to so many channels, to a map, in bands; together they subsample by `stride`.
+
+        others: what else is in memory.
+        """
+        y = room_for(x, channels, stride)
+        wide = max(x.shape[1], channels // 2)
+        fill(y, self.bands(layers, x.shape, lambda rows: x[:, :, rows], wide, size(x, y, *others), 0, stride))
+        release_freed_memory()
+        return y
 
     def bands(
         self,
@@ -138,17 +157,20 @@ class OneScale:
         shape: torch.Size,
         window: Callable[[slice], Tensor],
         channels: int,
+        held: int,
         beyond: int = 0,
         stride: int = 1,
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield output rows and their values, band by band.
 
-        window(rows) gives the input of the layers on some rows of a map of `shape`; beside it, about four times its
-        `channels` are held. beyond: rows that making a window reads further.
+        window(rows) gives the input of the layers on some rows of a map of `shape`; making it and applying the layers
+        takes about four times `channels` numbers a pixel. held: the bytes of all whole maps. beyond: rows that making
+        a window reads further.
         """
         batch, _, height, width = shape
         halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
-        fitting = ROOM // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
+        room = max(LEAST, self.memory - held)
+        fitting = room // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
         step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
         for top in range(0, height, step):
             rows = slice(max(0, top - halo), min(top + step + halo, height))
@@ -184,17 +206,27 @@ def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[
     return on
 
 
-def assemble(bands: Iterator[tuple[slice, Tensor]], height: int, whole: Tensor | None = None) -> Tensor:
-    """Return bands, rows and their values, as one map of this height: a new one, or `whole`, overwritten.
+def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
+    """Return memory for a map of so many channels, and of the size of x subsampled."""
+    shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
-    A band is written when the next one is there, which may read the same rows of `whole` from before.
+
+def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
+    """Write bands, rows and their values, into a map and return it.
+
+    A band is written when the next one is there, which may read the same rows of the map from before.
     """
     for (rows, y), _ in pairwise(chain(bands, [None])):
-        if whole is None:
-            shape = (*y.shape[:2], height, y.shape[3])
-            whole = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
         whole[:, :, rows] = y
     return whole
+
+
+def release_freed_memory() -> None:
+    """Let the C library give what was freed back to the system: it keeps it, in pieces too small for the next maps."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim:
+        trim(0)
 
 
 def even(rows: int) -> int:

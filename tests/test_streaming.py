@@ -57,7 +57,7 @@ def test_large_images_are_streamed_and_small_ones_not(monkeypatch: pytest.Monkey
     whole = predict(model, images)
     assert len(shown) == 1
     monkeypatch.setattr(streaming, "MEMORY", 4 * streaming.HELD * 4 * 3 * 64 * 64 - 1)
-    monkeypatch.setattr(streaming, "ROOM", 2**18)
+    monkeypatch.setattr(streaming, "LEAST", 2**18)
     torch.testing.assert_close(predict(model, images), whole, rtol=1e-4, atol=1e-4)
     assert len(shown) == 1
 
