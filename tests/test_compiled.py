@@ -136,7 +136,7 @@ def test_threads_change_no_bit(threads: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "step"), [((14, 14), 1, 8), ((7, 5), 1, 4), ((13, 9), 2, 5), ((6, 6), 1, 8)]
+    ("size", "stride", "step"), [((14, 14), 1, 8), ((7, 5), 1, 4), ((13, 9), 2, 5), ((13, 9), 2, 4), ((6, 6), 1, 8)]
 )
 def test_gradients_of_a_kernel_wider_than_the_map(size: tuple[int, int], stride: int, step: int) -> None:
     (x,) = maps_of([size], 64)
