@@ -49,11 +49,12 @@ inline void store_vector(T* p, typename Vector<W>::type v) {
     }
 }
 
-// whole numbers, as smaller integers
+// whole numbers, as smaller integers; in two steps, each of them one instruction
 template <int W, typename P>
 inline void store_integers(P* p, typename Vector<W>::type v) {
+    typedef int32_t Wide __attribute__((vector_size(4 * W)));
     typedef P Integers __attribute__((vector_size(W * sizeof(P))));
-    const Integers integers = __builtin_convertvector(v, Integers);
+    const Integers integers = __builtin_convertvector(__builtin_convertvector(v, Wide), Integers);
     std::memcpy(p, &integers, sizeof integers);
 }
 

@@ -61,20 +61,25 @@ inline void best_of(Source source, const Penalties& penalties, int64_t total, in
 struct SortedRow {
     int64_t stride, channels, margin, length;  // length: of the columns of one remainder, in numbers
     std::vector<float> values;
+    std::vector<const float*> taps;  // what the taps −radius … radius read for the first output
 
-    SortedRow(int64_t stride, int64_t channels, int64_t outputs, int64_t reach)
-        : stride(stride), channels(channels), margin(reach / stride + 1),
-          length((outputs + 2 * margin) * channels), values(stride * length, -INFINITY) {}
-
-    void fill(const float* row, int64_t width) {
-        for (int64_t column = 0; column < width; ++column) {
-            std::memcpy(at(column), row + column * channels, channels * sizeof(float));
+    SortedRow(int64_t stride, int64_t channels, int64_t outputs, int64_t step, int64_t radius)
+        : stride(stride), channels(channels), margin(step * radius / stride + 1),
+          length((outputs + 2 * margin) * channels), values(stride * length, -INFINITY) {
+        for (int64_t tap = -radius; tap <= radius; ++tap) {
+            const int64_t column = step * tap, remainder = (column % stride + stride) % stride;
+            taps.push_back(first(remainder) + (column - remainder) / stride * channels);
         }
     }
-    // of the column that lies so far from the first output's
-    float* at(int64_t column) {
-        const int64_t remainder = (column % stride + stride) % stride;
-        return values.data() + remainder * length + (margin + (column - remainder) / stride) * channels;
+    float* first(int64_t remainder) { return values.data() + remainder * length + margin * channels; }
+
+    void fill(const float* row, int64_t width) {
+        for (int64_t remainder = 0; remainder < stride; ++remainder) {
+            float* out = first(remainder);
+            for (int64_t column = remainder; column < width; column += stride, out += channels) {
+                std::copy_n(row + column * channels, channels, out);
+            }
+        }
     }
 };
 
@@ -88,7 +93,7 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
     {
         std::vector<float> row(length);
         std::vector<P> taps(length);
-        SortedRow sorted(stride, channels, out_width, step * radius);
+        SortedRow sorted(stride, channels, out_width, step, radius);
 #pragma omp for schedule(static)
         for (int64_t line = 0; line < images * out_height; ++line) {
             const int64_t origin = line % out_height * stride;
@@ -101,8 +106,8 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
                     });
             sorted.fill(row.data(), width);
             const int64_t place = line * out_width * channels;
-            best_of([&](int64_t tap) { return static_cast<const float*>(sorted.at(step * tap)); }, penalties,
-                    out_width * channels, radius, radius, [&](int64_t i, auto lanes, auto value, auto tap) {
+            best_of([&](int64_t tap) { return sorted.taps[radius + tap]; }, penalties, out_width * channels, radius,
+                    radius, [&](int64_t i, auto lanes, auto value, auto tap) {
                         store_vector<decltype(lanes)::value>(best + place + i, value);
                         store_integers<decltype(lanes)::value>(columns + place + i, tap);
                     });
