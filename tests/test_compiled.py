@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.layers import ScaleProjection, native
+from seunet.layers import ScaleProjection, dilated, native
 from seunet.layers.dilated import dilated_correlation
 from seunet.layers.interpolation import MODES, add_upsampled, largest, upsample
 from seunet.layers.normalisation import ScaleBatchNorm
@@ -135,6 +135,22 @@ def test_threads_change_no_bit(threads: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("cache", [2**20, 2**13], ids=["small", "small and large"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [16, 64])
+def test_gradients_of_a_shared_kernel(monkeypatch, channels: int, stride: int, cache: int) -> None:
+    monkeypatch.setattr(dilated, "CACHE", cache)
+    maps = maps_of([(14, 14), (13, 9), (4, 4), (1, 1)], channels)
+    kernel = torch.randn(24, channels, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    bias, steps = torch.ones(24, requires_grad=True), [1, 4, 2, 8]
+    plain = [{"stride": stride, "padding": step, "dilation": step} for step in steps]
+    inputs = [*maps, kernel, bias]
+    ours = results(lambda: dilated_correlation(maps, kernel, bias, stride, steps), inputs)
+    expected = results(lambda: [F.conv2d(x, kernel, bias, **o) for x, o in zip(maps, plain, strict=True)], inputs)
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("size", "stride", "step"), [((14, 14), 1, 8), ((7, 5), 1, 4), ((13, 9), 2, 5), ((13, 9), 2, 4), ((6, 6), 1, 8)]
 )
@@ -142,7 +158,7 @@ def test_gradients_of_a_kernel_wider_than_the_map(size: tuple[int, int], stride:
     (x,) = maps_of([size], 64)
     kernel = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
     bias = torch.ones(64, requires_grad=True)
-    ours = results(lambda: [dilated_correlation(x, kernel, bias, stride, step)], [x, kernel, bias])
+    ours = results(lambda: dilated_correlation([x], kernel, bias, stride, [step]), [x, kernel, bias])
     plain = {"stride": stride, "padding": step, "dilation": step}
     expected = results(lambda: [F.conv2d(x, kernel, bias, **plain)], [x, kernel, bias])
     for a, b in zip(ours, expected, strict=True):

@@ -1,6 +1,7 @@
 """Scale-cross-correlation: one kernel for all scales, its taps spread by γ^s at scale s."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +51,11 @@ class ScaleCrossCorrelation(ScaleLayer):
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C_in, H, W) → S batches (N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
-        kernels = self.kernels()
-        return [self.correlate(x[s : s + len(kernels)], kernels, s) for s in range(len(x))]
+        return self.correlate(x, range(len(x)))
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """(N, C_in, H, W) → (N, C_out, ⌈H/r⌉, ⌈W/r⌉), as if the scale were the coarsest."""
-        return self.correlate([x], self.kernels(), scale)
+        return self.correlate([x], [scale])[0]
 
     def reach(self, scale: int) -> int:
         """Return how many pixels of the input an output reads to either side at a scale."""
@@ -71,22 +71,30 @@ class ScaleCrossCorrelation(ScaleLayer):
         first, *others = self.weight.unbind(2)
         return [first, *(kernel * self.base ** (-3 * k) for k, kernel in enumerate(others, start=1))]
 
-    def correlate(self, near: list[Tensor], kernels: list[Tensor], scale: int) -> Tensor:
-        """Return the output at one scale, (N, C_out, ⌈H/r⌉, ⌈W/r⌉): the sum over the scales `near`, finest first.
-
-        The last of them stands for those that are cut off.
-        """
-        step, unit = lattice(self.base, scale)
-        if self.basis == "gaussian":
-            filters = gaussian_derivatives(self.weight.shape[-1], unit, self.weight)
-            kernels = [torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters) for kernel in kernels]
+    def correlate(self, x: list[Tensor], scales: Sequence[int]) -> list[Tensor]:
+        """Return the outputs (N, C_out, ⌈H/r⌉, ⌈W/r⌉) at neighbouring scales, the i-th with the taps of scales[i]."""
         total = None
-        for k, kernel in enumerate(kernels):
-            y = dilated_correlation(
-                near[min(k, len(near) - 1)], kernel, self.bias if k == 0 else None, self.stride, step
-            )
-            total = y if total is None else total + y
+        for k, kernel in enumerate(self.kernels()):
+            near = [self.neighbour(x, i, k) for i in range(len(x))]
+            y = self.convolve(near, kernel, self.bias if k == 0 else None, scales)
+            total = [a + b for a, b in zip(total, y, strict=True)] if total else y
         return total
+
+    def neighbour(self, x: list[Tensor], i: int, k: int) -> Tensor:
+        """Return the batch k scales above the i-th; the last stands for those that are cut off."""
+        return x[min(i + k, len(x) - 1)]
+
+    def convolve(self, x: list[Tensor], kernel: Tensor, bias: Tensor | None, scales: Sequence[int]) -> list[Tensor]:
+        """Correlate each batch with one kernel (C_out, C_in, k, k), its taps spread as at its scale."""
+        places = [lattice(self.base, scale) for scale in scales]
+        if self.basis == "taps":
+            return dilated_correlation(x, kernel, bias, self.stride, [step for step, _ in places])
+        maps = []
+        for x_s, (step, unit) in zip(x, places, strict=True):
+            filters = gaussian_derivatives(kernel.shape[-1], unit, kernel)
+            sampled = torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters)
+            maps += dilated_correlation([x_s], sampled, bias, self.stride, [step])
+        return maps
 
     def extra_repr(self) -> str:
         """Show shape and options as torch.nn does."""

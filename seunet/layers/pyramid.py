@@ -46,13 +46,12 @@ class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
 
     def maps(self, x: Pyramid) -> Pyramid:
         """S batches (N, C_in, H_s, W_s) → S batches (N, C_out, ⌈H_s/r⌉, ⌈W_s/r⌉)."""
-        kernels = self.kernels()
-        return [self.correlate(self.neighbours(x, s, len(kernels)), kernels, 0) for s in range(len(x))]
+        return self.correlate(x, [0] * len(x))
 
-    def neighbours(self, maps: Pyramid, scale: int, count: int) -> list[Tensor]:
-        """Return the maps of the scales from this one on, at most `count`, on the lattice of this one."""
-        near, size = maps[scale : scale + count], tuple(maps[scale].shape[-2:])
-        return [upsample(x, whole_step(self.base, k), "aligned", size) for k, x in enumerate(near)]
+    def neighbour(self, x: Pyramid, i: int, k: int) -> Tensor:
+        """Return the batch k scales above the i-th, on the lattice of that."""
+        k = min(k, len(x) - 1 - i)
+        return upsample(x[i + k], whole_step(self.base, k), "aligned", tuple(x[i].shape[-2:]))
 
 
 class PyramidQuadraticDilation(OnLattice, QuadraticDilation):

@@ -1,11 +1,14 @@
-// The gradient of the weights of a dilated correlation on channels-last maps: dilated.py says what is computed.
-// Only pixels that a tap reaches are read.
+// The gradients of kernel and bias of a correlation that several channels-last maps share, each with its own stride and
+// dilation: dilated.py says what is computed. Only pixels that a tap reaches are read.
 #pragma GCC optimize("fp-contract=fast")  // here nothing has to have the bits of torch
 #include "common.h"
 
 namespace {
 
-constexpr int OUT = 8, IN = 32, L = 16;  // output and input channels whose sums are held in registers, and a register
+constexpr int OUT = 8, L = 16;  // output channels whose sums are held in registers, and numbers in a register
+
+// What one map has: images, height and width of the input, height and width of the output, stride and step.
+struct Geometry { int64_t images, height, width, out_height, out_width, stride, step; };
 
 // The outputs p, from first to last − 1, whose input stride·p + offset lies in [0, length).
 struct Range {
@@ -15,20 +18,19 @@ struct Range {
           last(offset < length ? std::min(outputs, (length - 1 - offset) / stride + 1) : 0) {}
 };
 
-// sum[o][c] = Σ grad[p][o] x[stride·p + offset][c] over images and outputs in `rows` × `columns`
-inline void add_products(const float* grad, const float* x, float* sum, int64_t sum_stride, Range rows, Range columns,
-                         int64_t row_offset, int64_t column_offset, int64_t images, int64_t height, int64_t width,
-                         int64_t in, int64_t out_height, int64_t out_width, int64_t out, int64_t stride) {
-    typedef Vector<L>::type Values;
-    constexpr int R = IN / L;
-    Values sums[OUT][R] = {};
-    for (int64_t image = 0; image < images; ++image) {
+// sums[o][c] += Σ grad[p][o] x[stride·p + tap][c] over images and outputs, R · L channels c
+template <int R>
+inline void add_products(const float* grad, const float* x, const Geometry& map, int64_t down, int64_t right, int64_t in,
+                         int64_t out, typename Vector<L>::type (&sums)[OUT][R]) {
+    const Range rows(map.out_height, map.height, map.stride, map.step * down);
+    const Range columns(map.out_width, map.width, map.stride, map.step * right);
+    for (int64_t image = 0; image < map.images; ++image) {
         for (int64_t p = rows.first; p < rows.last; ++p) {
-            const float* g = grad + ((image * out_height + p) * out_width + columns.first) * out;
-            const int64_t row = image * height + stride * p + row_offset;
-            const float* v = x + (row * width + stride * columns.first + column_offset) * in;
-            for (int64_t q = columns.first; q < columns.last; ++q, g += out, v += stride * in) {
-                Values values[R];
+            const float* g = grad + ((image * map.out_height + p) * map.out_width + columns.first) * out;
+            const int64_t row = image * map.height + map.stride * p + map.step * down;
+            const float* v = x + (row * map.width + map.stride * columns.first + map.step * right) * in;
+            for (int64_t q = columns.first; q < columns.last; ++q, g += out, v += map.stride * in) {
+                typename Vector<L>::type values[R];
                 for (int r = 0; r < R; ++r) values[r] = load_vector<L>(v + r * L);
                 for (int o = 0; o < OUT; ++o) {
                     for (int r = 0; r < R; ++r) sums[o][r] += g[o] * values[r];
@@ -36,28 +38,58 @@ inline void add_products(const float* grad, const float* x, float* sum, int64_t 
             }
         }
     }
-    for (int o = 0; o < OUT; ++o) {
-        for (int r = 0; r < R; ++r) store_vector<L>(sum + o * sum_stride + r * L, sums[o][r]);
+}
+
+// Adds to kernel (out, side, side, in); every number of it is summed by one thread, over all maps.
+template <int R>
+void add_kernel(const float* const* grads, const float* const* xs, const Geometry* maps, float* kernel, int64_t count,
+                int64_t in, int64_t out, int64_t side, int64_t threads) {
+    const int64_t across = in / (R * L), tiles = out / OUT * across, taps = side * side;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t task = 0; task < tiles * taps; ++task) {
+        const int64_t tile = task / taps, tap = task % taps;
+        const int64_t o = tile / across * OUT, c = tile % across * R * L;
+        typename Vector<L>::type sums[OUT][R] = {};
+        for (int64_t map = 0; map < count; ++map) {
+            add_products<R>(grads[map] + o, xs[map] + c, maps[map], tap / side - side / 2, tap % side - side / 2, in, out,
+                            sums);
+        }
+        for (int i = 0; i < OUT; ++i) {
+            for (int r = 0; r < R; ++r) {
+                float* sum = kernel + ((o + i) * taps + tap) * in + c + r * L;
+                store_vector<L>(sum, load_vector<L>(sum) + sums[i][r]);
+            }
+        }
+    }
+}
+
+// Adds to bias (out).
+void add_bias(const float* const* grads, const Geometry* maps, float* bias, int64_t count, int64_t out, int64_t threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t o = 0; o < out; o += OUT) {
+        float sums[OUT] = {};
+        for (int64_t map = 0; map < count; ++map) {
+            const int64_t pixels = maps[map].images * maps[map].out_height * maps[map].out_width;
+            for (int64_t p = 0; p < pixels; ++p) {
+                for (int i = 0; i < OUT; ++i) sums[i] += grads[map][p * out + o + i];
+            }
+        }
+        for (int i = 0; i < OUT; ++i) bias[o + i] += sums[i];
     }
 }
 
 }  // namespace
 
-// grad (images, out_height, out_width, out), x (images, height, width, in), kernel (out, side, side, in); out and in are
-// multiples of OUT and IN.
-extern "C" void correlation_weights_float32(const float* grad, const float* x, float* kernel, int64_t images,
-                                            int64_t height, int64_t width, int64_t in, int64_t out_height,
-                                            int64_t out_width, int64_t out, int64_t side, int64_t stride, int64_t step,
-                                            int64_t threads) {
-    const int64_t across = in / IN, tiles = out / OUT * across;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t o = tile / across * OUT, c = tile % across * IN;
-        for (int64_t tap = 0; tap < side * side; ++tap) {
-            const int64_t down = step * (tap / side - side / 2), right = step * (tap % side - side / 2);
-            add_products(grad + o, x + c, kernel + (o * side * side + tap) * in + c, side * side * in,
-                         Range(out_height, height, stride, down), Range(out_width, width, stride, right), down, right,
-                         images, height, width, in, out_height, out_width, out, stride);
-        }
+// `out` is a multiple of OUT, `in` of L; bias may be null.
+extern "C" void correlation_backward_float32(const float* const* grads, const float* const* xs, const int64_t* geometry,
+                                             float* kernel, float* bias, int64_t count, int64_t in, int64_t out,
+                                             int64_t side, int64_t threads) {
+    std::vector<Geometry> maps(count);
+    std::memcpy(maps.data(), geometry, count * sizeof(Geometry));
+    if (in % (2 * L) == 0) {
+        add_kernel<2>(grads, xs, maps.data(), kernel, count, in, out, side, threads);
+    } else {
+        add_kernel<1>(grads, xs, maps.data(), kernel, count, in, out, side, threads);
     }
+    if (bias != nullptr) add_bias(grads, maps.data(), bias, count, out, threads);
 }
