@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import medians
+from benchmarks.measure import medians, uncompiled
 from benchmarks.memory import saved_bytes
 from benchmarks.steps import CLASSES, step
 from seunet import build_model
@@ -88,7 +88,7 @@ def cost(case: Case) -> Cost:
         for layer in model.modules()
         if isinstance(layer, nn.Conv2d | ScaleCrossCorrelation)
     ]
-    with FlopCounterMode(display=False) as counter:
+    with uncompiled(), FlopCounterMode(display=False) as counter:  # which sees only what torch does
         step(model, x, torch.zeros(len(x), *x.shape[2:], dtype=torch.long))
     for hook in hooks:
         hook.remove()

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seunet.layers import native
+
 REPETITIONS = 11
 
 
@@ -55,6 +57,17 @@ def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int =
             times[name].append(time.perf_counter() - start)
     gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Let the layers run in torch alone."""
+    usable = native.usable
+    native.usable = lambda x: False
+    try:
+        yield
+    finally:
+        native.usable = usable
 
 
 @contextmanager

@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from benchmarks.measure import Row, medians
+from benchmarks.measure import Row, medians, uncompiled
 from benchmarks.plain import plain_copy
 from seunet import build_model
-from seunet.layers import native
 
 SHAPE, CLASSES, SCALES = (8, 3, 112, 112), 3, 4
 U_SHAPE = {"width": 16, "depth": 4}
@@ -88,12 +87,8 @@ def check_compiled(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
     """
     exact = gradients(copy.deepcopy(model).double(), x.double(), y)
     error = {"compiled": float((gradients(model, x, y) - exact).norm())}
-    usable = native.usable
-    native.usable = lambda x: False
-    try:
+    with uncompiled():
         error["plain"] = float((gradients(model, x, y) - exact).norm())
-    finally:
-        native.usable = usable
     assert error["compiled"] <= max(3 * error["plain"], 0.01 * float(exact.norm())) < 0.1 * float(exact.norm()), error
 
 
