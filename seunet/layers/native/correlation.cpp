@@ -40,24 +40,26 @@ inline void add_products(const float* grad, const float* x, const Geometry& map,
     }
 }
 
-// Adds to kernel (out, side, side, in); every number of it is summed by one thread, over all maps.
+// Adds to kernel (out, side, side, in). A thread passes over one map with all taps of a row before it takes the next map,
+// so that what it reads of the map, R · L and OUT channels of every pixel, stays in its cache.
 template <int R>
 void add_kernel(const float* const* grads, const float* const* xs, const Geometry* maps, float* kernel, int64_t count,
                 int64_t in, int64_t out, int64_t side, int64_t threads) {
     const int64_t across = in / (R * L), tiles = out / OUT * across, taps = side * side;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t task = 0; task < tiles * taps; ++task) {
-        const int64_t tile = task / taps, tap = task % taps;
+    for (int64_t task = 0; task < tiles * side; ++task) {
+        const int64_t tile = task / side, row = task % side;
         const int64_t o = tile / across * OUT, c = tile % across * R * L;
-        typename Vector<L>::type sums[OUT][R] = {};
         for (int64_t map = 0; map < count; ++map) {
-            add_products<R>(grads[map] + o, xs[map] + c, maps[map], tap / side - side / 2, tap % side - side / 2, in, out,
-                            sums);
-        }
-        for (int i = 0; i < OUT; ++i) {
-            for (int r = 0; r < R; ++r) {
-                float* sum = kernel + ((o + i) * taps + tap) * in + c + r * L;
-                store_vector<L>(sum, load_vector<L>(sum) + sums[i][r]);
+            for (int64_t column = 0; column < side; ++column) {
+                typename Vector<L>::type sums[OUT][R] = {};
+                add_products<R>(grads[map] + o, xs[map] + c, maps[map], row - side / 2, column - side / 2, in, out, sums);
+                for (int i = 0; i < OUT; ++i) {
+                    for (int r = 0; r < R; ++r) {
+                        float* sum = kernel + ((o + i) * taps + row * side + column) * in + c + r * L;
+                        store_vector<L>(sum, load_vector<L>(sum) + sums[i][r]);
+                    }
+                }
             }
         }
     }
