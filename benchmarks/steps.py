@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from benchmarks.measure import Row, medians, uncompiled
+from benchmarks.measure import REPETITIONS, Row, medians, uncompiled
 from benchmarks.plain import plain_copy
 from seunet import build_model
 
@@ -38,7 +38,7 @@ def rows() -> list[Row]:
         for name, model in networks.items()
         for precision in ("float32", "bf16")
     }
-    time = medians(steps)
+    time = medians(steps, 3 * REPETITIONS)  # ratios near their targets, on machines whose speed wavers
     unet, plain = time["unet float32"], time["plain float32"]
     exact, released = "SEU-Net, dense, exact", "SEU-Net, dense, released"
     return [
