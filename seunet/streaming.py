@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 import torch
 from torch import Tensor, nn
 
-from seunet.layers import ScaleCrossCorrelation
+from seunet.layers import ScaleCrossCorrelation, native
 from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
@@ -209,7 +209,7 @@ def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[
 def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
     """Return memory for a map of so many channels, and of the size of x subsampled."""
     shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    return native.empty(shape, x.dtype, x.device)
 
 
 def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:

@@ -23,8 +23,9 @@ def dilated_correlation(
     strides = [1 if step % stride == 0 else stride for step in steps]
     maps = [subsample(x, stride // own) for x, own in zip(maps, strides, strict=True)]
     geometry = [(own, step * own // stride) for own, step in zip(strides, steps, strict=True)]
-    if torch.is_grad_enabled() and any(suits(x, kernel) for x in maps):
-        return list(SharedCorrelation.apply(kernel, bias, geometry, *maps))
+    small = [suits(x, kernel) for x in maps]
+    if torch.is_grad_enabled() and any(small):
+        return list(SharedCorrelation.apply(kernel, bias, geometry, small, *maps))
     return [correlation(x, kernel, bias, *place) for x, place in zip(maps, geometry, strict=True)]
 
 
@@ -61,8 +62,7 @@ class Subsampled(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         """Return the gradient at the pixels that were taken, and zeros elsewhere."""
-        options = {"dtype": grad.dtype, "device": grad.device, "memory_format": torch.channels_last}
-        grad_x = torch.empty(ctx.shape, **options).zero_()
+        grad_x = native.empty(ctx.shape, grad.dtype, grad.device).zero_()
         grad_x[..., :: ctx.stride, :: ctx.stride] = grad
         return grad_x, None
 
@@ -78,14 +78,14 @@ class SharedCorrelation(torch.autograd.Function):
     """One kernel on several maps. Its gradient is summed over all small ones at once, from the pixels that taps reach.
 
     oneDNN takes up to four times as long where most taps fall outside the map, and its gradients of each map would have
-    to be added. geometry: stride and step of each map.
+    to be added. geometry: stride and step of each map; small: whether it is.
     """
 
     @staticmethod
-    def forward(ctx, kernel, bias, geometry, *maps):
+    def forward(ctx, kernel, bias, geometry, small, *maps):
         """Correlate as ever."""
         ctx.save_for_backward(kernel, *maps)
-        ctx.geometry, ctx.has_bias = geometry, bias is not None
+        ctx.geometry, ctx.small, ctx.has_bias = geometry, small, bias is not None
         return tuple(correlation(x, kernel, bias, *place) for x, place in zip(maps, geometry, strict=True))
 
     @staticmethod
@@ -94,10 +94,11 @@ class SharedCorrelation(torch.autograd.Function):
         kernel, *maps = ctx.saved_tensors
         grad_kernel = native.empty(kernel.shape, kernel.dtype).zero_()
         grad_bias = torch.zeros(len(kernel)) if ctx.has_bias else None
-        grad_maps, small = [], []
-        for x, grad, place, needed in zip(maps, grads, ctx.geometry, ctx.needs_input_grad[3:], strict=True):
-            if suits(x, kernel):
-                small.append((native.channels_last(grad), native.channels_last(x), place))
+        grad_maps, together = [], []
+        wanted = ctx.needs_input_grad[4:]
+        for x, grad, place, small, needed in zip(maps, grads, ctx.geometry, ctx.small, wanted, strict=True):
+            if small:
+                together.append((native.channels_last(grad), native.channels_last(x), place))
                 grad_maps.append(input_gradient(x, kernel, grad, *place) if needed else None)
             else:
                 grad_x, *others = onednn_gradients(x, kernel, grad, *place, (needed, True, ctx.has_bias))
@@ -105,8 +106,8 @@ class SharedCorrelation(torch.autograd.Function):
                 for total, part in zip((grad_kernel, grad_bias), others, strict=True):
                     if part is not None:
                         total += part
-        add_parameter_gradients(small, grad_kernel, grad_bias)
-        return grad_kernel, grad_bias, None, *grad_maps
+        add_parameter_gradients(together, grad_kernel, grad_bias)
+        return grad_kernel, grad_bias, None, None, *grad_maps
 
 
 def input_gradient(x: Tensor, kernel: Tensor, grad: Tensor, stride: int, step: int) -> Tensor:

@@ -31,7 +31,10 @@ def usable(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0 and library() is not None
 
 
-def call(name: str, *arguments: "Argument | Sequence[Tensor] | Sequence[int]") -> None:
+Argument = Tensor | int | float | None
+
+
+def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
     """Call a compiled function; torch's threads come last.
 
     Tensors go as pointers to their memory, None as a null pointer, sequences as arrays of these or of int64. The name
@@ -40,10 +43,7 @@ def call(name: str, *arguments: "Argument | Sequence[Tensor] | Sequence[int]") -
     getattr(library(), name)(*map(converted, arguments), ctypes.c_int64(torch.get_num_threads()))
 
 
-Argument = Tensor | int | float | None
-
-
-def converted(value: "Argument | Sequence[Tensor] | Sequence[int]") -> object:
+def converted(value: Argument | Sequence[Argument]) -> object:
     """Return an argument as C takes it; what it points to must live until the call returns."""
     if isinstance(value, list | tuple):
         elements = [converted(element) for element in value]
@@ -65,9 +65,9 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str = "cpu") -> Tensor:
     """Return room for a channels-last map (N, C, H, W)."""
-    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+    return torch.empty(shape, dtype=dtype, device=device, memory_format=torch.channels_last)
 
 
 @functools.cache
