@@ -27,6 +27,7 @@ test: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint --configfile config/config.yaml
 
@@ -40,4 +41,4 @@ bench: setup
 
 # Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.
 faults: setup
-	PYTHONPATH=tests $(BIN)/python -m faults.campaign
+	PYTHONPATH=tests:tests/unit $(BIN)/python -m faults.campaign

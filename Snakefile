@@ -3,8 +3,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from seunet import provenance
-from seunet.device import visible_cards
+from seunet.runtime import provenance
+from seunet.runtime.device import visible_cards
 
 min_version("9.0")
 RECORD = {}  # of this run, for results/run.json

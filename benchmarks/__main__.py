@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import evaluation, loading, memory, overhead, planning, pooling, prediction, steps
-from seunet.provenance import commit, hardware, versions
+from seunet.runtime.provenance import commit, hardware, versions
 
 RECORD = Path(__file__).with_name("latest.json")
 

@@ -21,7 +21,7 @@ from benchmarks.memory import saved_bytes
 from benchmarks.steps import CLASSES, step
 from seunet import build_model
 from seunet.layers import ScaleCrossCorrelation
-from seunet.provenance import commit, processor
+from seunet.runtime.provenance import commit, processor
 
 FIGURE = Path("docs/figures/cost_model.png")
 RECORD = Path("docs/scores/cost.json")

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from benchmarks.measure import Row, medians
 from seunet import build_model
-from seunet.checkpoint import load_model, save_model
 from seunet.data.prepared import Prepared
-from seunet.evaluation import Evaluator, Testing, evaluate
-from seunet.metrics import IGNORED, confusion_counts
+from seunet.experiment.evaluation import Evaluator, Testing, evaluate
+from seunet.experiment.metrics import IGNORED, confusion_counts
+from seunet.models.checkpoint import load_model, save_model
 
 CONFIG = Path("config/config.yaml")
 CLASSES, SIDE = 3, 224

@@ -9,7 +9,7 @@ import yaml
 
 from benchmarks.measure import Row, medians
 from seunet import build_model
-from seunet.training import Run, Training, load_batch, training_step
+from seunet.experiment.training import Run, Training, load_batch, training_step
 
 CONFIG = Path("config/config.yaml")
 IMAGES = {"pet": (400, 224, 224, 3), "hela": (74, 512, 512, 1)}  # random pixels, in files of the same layout

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seunet.layers import native
+from seunet.ops import native
 
 REPETITIONS = 11
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.measure import Row, medians, without_slurm
-from seunet.evaluation import Testing, evaluate
-from seunet.tables import collect_history, collect_scores
+from seunet.experiment.evaluation import Testing, evaluate
+from seunet.report.tables import collect_history, collect_scores
 
 TINY = {
     "datasets": {

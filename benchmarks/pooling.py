@@ -7,7 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from benchmarks.measure import Row, medians
-from seunet.layers import QuadraticDilation, maxplus, native
+from seunet.layers import QuadraticDilation
+from seunet.ops import maxplus, native
 
 SCALES, SHAPE = 4, (8, 16, 112, 112)
 

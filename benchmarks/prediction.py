@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.measure import Row
 from seunet import build_model
-from seunet.streaming import stream
+from seunet.models.streaming import stream
 
 LARGE, SMALL = 2048, 1024
 AT_ONCE = 22 * 2**30  # bytes of memory that a machine should have to predict the large image at once

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "build_model"]

@@ -11,13 +11,13 @@ import typer
 from PIL import Image
 from tqdm import tqdm
 
-from seunet.checkpoint import load_model
 from seunet.data.images import open_image, to_array
 from seunet.data.rescaling import rescale_logits, rescaled_size
-from seunet.errors import UserError
-from seunet.files import atomic
-from seunet.inference import Tiling, predict
-from seunet.provenance import compare
+from seunet.experiment.inference import Tiling, predict
+from seunet.models.checkpoint import load_model
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic
+from seunet.runtime.provenance import compare
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scale-equivariant segmentation networks.")
 PALETTE = [0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xECE133, 0xCA9161]

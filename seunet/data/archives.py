@@ -11,9 +11,9 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from seunet.errors import UserError
-from seunet.files import sha256 as sha256_of
-from seunet.files import write_error
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import sha256 as sha256_of
+from seunet.runtime.files import write_error
 
 BACKOFF = 2.0  # seconds before the first retry, doubled each time
 TIMEOUT = (15, 60)  # seconds to connect, and without a byte

@@ -12,7 +12,7 @@ from PIL import Image
 
 from seunet.data.images import GREY_MODES, load, nearest, open_image, refuse_ambiguous, to_array, values
 from seunet.data.source import IGNORED, Sample, Source, apply_limits, random_split
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}

@@ -13,7 +13,7 @@ import numpy as np
 from seunet.data.images import nearest, open_image, to_array, values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source, apply_limits
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 CLASSES = ("background", "cell")
 VALIDATION_FRAMES = 10

@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb: 10,000 x 10,000 is no training image
 # Of the many formats of Pillow, those that data sets come in (Pet has GIFs); EPS would even start a program.

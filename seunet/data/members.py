@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 LIMIT = 20 * 2**30  # bytes, unpacked, of a whole archive: more is taken for a bomb
 FILE_LIMIT = 2**30  # bytes of one file, since it is read into memory

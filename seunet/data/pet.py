@@ -14,7 +14,7 @@ import numpy as np
 from seunet.data.images import nearest, open_image, to_array, values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source, apply_limits, random_split
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 CLASSES = ("pet", "background", "border")  # trimap values 1, 2, 3
 LISTS = ("annotations/trainval.txt", "annotations/test.txt")

@@ -13,8 +13,8 @@ from seunet.data import folder as folder_source
 from seunet.data import hela, pet, shapes
 from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
-from seunet.errors import UserError
-from seunet.files import atomic, sha256
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic, sha256
 
 Pair = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), masks (N, H, W), uint8
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from seunet.data import reef
 from seunet.data.source import SPLITS, Sample, Source, apply_limits
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 
 def generate(settings: dict) -> Source:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 SPLITS = ("train", "val", "test")
 IGNORED = 255  # mask value of pixels that count neither in the loss nor in a score

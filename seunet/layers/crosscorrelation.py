@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seunet.errors import UserError
-from seunet.layers.dilated import dilated_correlation
 from seunet.layers.lifted import ScaleLayer, check_choice, lattice, whole_step
+from seunet.ops.correlation import dilated_correlation
+from seunet.runtime.errors import UserError
 
 
 class ScaleCrossCorrelation(ScaleLayer):

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 GEOMETRIES = ("released", "exact")
 

@@ -6,9 +6,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.layers.coefficients import BoundedCoefficient
-from seunet.layers.dilated import subsample
 from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice, lattice
-from seunet.layers.maxplus import quadratic_maximum
+from seunet.ops.correlation import subsample
+from seunet.ops.maxplus import quadratic_maximum
 
 
 class QuadraticDilation(ScaleLayer):

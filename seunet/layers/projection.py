@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from seunet.errors import UserError
-from seunet.layers.interpolation import largest, upsample
 from seunet.layers.lifted import ScaleLayer, check_choice, unstack_scales
+from seunet.ops.interpolation import largest, upsample
+from seunet.runtime.errors import UserError
 
 
 class ScaleProjection(nn.Module):

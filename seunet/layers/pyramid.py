@@ -9,10 +9,10 @@ dense map: so maps of any size will do, down to one pixel.
 from torch import Tensor
 
 from seunet.layers.crosscorrelation import ScaleCrossCorrelation
-from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import whole_step
 from seunet.layers.lifting import GaussianLifting
 from seunet.layers.pooling import FlatDilation, QuadraticDilation
+from seunet.ops.interpolation import upsample
 
 Pyramid = list[Tensor]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from seunet.layers.interpolation import upsample
 from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice
+from seunet.ops.interpolation import upsample
 
 MODES = {"released": "half_pixel", "exact": "aligned"}
 

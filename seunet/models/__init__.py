@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from seunet.errors import UserError
 from seunet.models.seunet import SEUNet
 from seunet.models.sresnet import SResNet
 from seunet.models.unet import UNet
+from seunet.runtime.errors import UserError
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"unet": UNet, "seunet": SEUNet, "sresnet": SResNet}
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-from seunet.errors import UserError
 from seunet.layers import (
     FlatDilation,
     QuadraticDilation,
@@ -22,7 +21,6 @@ from seunet.layers import (
 from seunet.layers.lifted import check_choice, whole_step
 from seunet.layers.lifting import Lifting
 from seunet.layers.normalisation import ScaleBatchNorm
-from seunet.layers.pointwise import UpsampledFusion
 from seunet.layers.projection import DroppedProjection
 from seunet.layers.pyramid import (
     PyramidCrossCorrelation,
@@ -31,7 +29,10 @@ from seunet.layers.pyramid import (
     PyramidQuadraticDilation,
 )
 from seunet.layers.upsampling import MODES
-from seunet.models.ushape import UShape, check_base, check_positive, check_probability
+from seunet.models.checks import check_base, check_positive, check_probability
+from seunet.models.ushape import UShape
+from seunet.ops.pointwise import UpsampledFusion
+from seunet.runtime.errors import UserError
 
 POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
 

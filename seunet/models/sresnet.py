@@ -6,12 +6,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers import ScaleCrossCorrelation, ScaleDropout, ScaleProjection
-from seunet.layers.dilated import subsample
 from seunet.layers.lifted import ScaleLayer
 from seunet.layers.lifting import Lifting
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
-from seunet.models.ushape import check_base, check_positive, check_probability, check_size, initialise
+from seunet.models.checks import check_base, check_positive, check_probability, check_size
+from seunet.models.ushape import initialise
+from seunet.ops.correlation import subsample
 
 # (width as a multiple of F, stride, reads the next scales, residual)
 BLOCKS = (

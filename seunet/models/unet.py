@@ -3,8 +3,8 @@
 from torch import nn
 
 from seunet.layers.normalisation import ScaleBatchNorm
-from seunet.layers.pointwise import UpsampledFusion
 from seunet.models.ushape import UShape
+from seunet.ops.pointwise import UpsampledFusion
 
 
 class ImageOperators:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from seunet.errors import UserError
+from seunet.models.checks import check_positive, check_size
 
 
 class Operators(Protocol):
@@ -129,43 +129,3 @@ def initialise(model: nn.Module) -> None:
             module.to(memory_format=torch.channels_last)
             nn.init.xavier_uniform_(module.weight)
             nn.init.zeros_(module.bias)
-
-
-def check_size(image: Tensor, multiple: int) -> None:
-    """Raise UserError, naming the nearest good sizes, unless both sides are positive multiples of `multiple`."""
-    height, width = image.shape[-2:]
-    if height % multiple == 0 and width % multiple == 0 and height * width > 0:
-        return
-    raise UserError(
-        f"image of {height} × {width} pixels: this network takes sides that are multiples of {multiple}; "
-        f"nearest good ones: {nearest(height, multiple)} × {nearest(width, multiple)}"
-    )
-
-
-def nearest(size: int, multiple: int) -> str:
-    """Return the good sides around `size`, such as "96 or 112"."""
-    below = size // multiple * multiple
-    if below == size and size > 0:
-        return str(size)
-    return f"{below} or {below + multiple}" if below else str(multiple)
-
-
-def check_positive(**values: int) -> None:
-    """Raise UserError for the first value that is not a positive whole number."""
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{name}: expected a whole number from 1 on, got {value!r}")
-
-
-def check_base(base: float) -> float:
-    """Return the base of the scales; raise UserError unless it is a number above 1."""
-    if isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < float("inf"):
-        raise UserError(f"base: expected a number above 1, got {base!r}")
-    return base
-
-
-def check_probability(name: str, value: float) -> float:
-    """Return a probability; raise UserError unless it lies in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise UserError(f"{name}: expected a number from 0 on, below 1, got {value!r}")
-    return value

@@ -25,8 +25,8 @@ import yaml
 from faults.judge import differences
 from test_data import pet_archives, pet_files
 
-from seunet import provenance
-from seunet.files import sha256
+from seunet.runtime import provenance
+from seunet.runtime.files import sha256
 
 ROOT = Path(__file__).parents[2]
 INJECT = Path(__file__).parent / "inject"

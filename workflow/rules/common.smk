@@ -5,9 +5,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seunet import configuration, provenance
+from seunet.config import checks as configuration
+from seunet.runtime import provenance
 from seunet.data.prepared import GENERATED
-from seunet.errors import UserError
+from seunet.runtime.errors import UserError
 
 try:
     # Every job reads this file again: the networks are built, to check their options, in the process that started it.

@@ -7,7 +7,7 @@ rule evaluate:
         ),
         architecture_sources,
         unpack(weights_of),
-        library=library("seunet.evaluation"),
+        library=library("seunet.experiment.evaluation"),
     output:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
         per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
@@ -39,7 +39,7 @@ rule equivariance:
         ),
         architecture_sources,
         unpack(weights_of),
-        library=library("seunet.equivariance"),
+        library=library("seunet.experiment.equivariance"),
     output:
         "results/equivariance/{dataset}/{model}/seed{seed}.csv",
     log:
@@ -64,7 +64,7 @@ rule equivariance:
 rule equivariance_table:
     input:
         errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        library=library("seunet.tables"),
+        library=library("seunet.report.tables"),
     output:
         "results/tables/equivariance.csv",
     log:
@@ -86,7 +86,7 @@ rule tables:
     input:
         scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
         history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in TRAININGS],
-        library=library("seunet.tables"),
+        library=library("seunet.report.tables"),
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
@@ -110,7 +110,7 @@ rule tables:
 rule claims:
     input:
         per_image=claim_files(),
-        library=library("seunet.claims"),
+        library=library("seunet.report.claims"),
     output:
         "results/tables/claims.csv",
     log:

@@ -4,7 +4,7 @@
 rule figure:
     input:
         unpack(figure_inputs),
-        library=library("seunet.figures"),
+        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/{dataset}_{kind}.png",
@@ -35,7 +35,7 @@ rule figure:
 rule training_curves:
     input:
         history="results/tables/history.csv",
-        library=library("seunet.figures"),
+        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/training_curves.png",
@@ -63,7 +63,7 @@ rule training_curves:
 rule claims_figure:
     input:
         claims="results/tables/claims.csv",
-        library=library("seunet.figures"),
+        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/claims.png",
@@ -88,7 +88,7 @@ rule claims_figure:
 rule equivariance_figure:
     input:
         errors="results/tables/equivariance.csv",
-        library=library("seunet.figures"),
+        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/equivariance.png",

@@ -3,7 +3,7 @@ rule train:
     input:
         prepared("train", "val"),
         architecture_sources,
-        library=library("seunet.training"),
+        library=library("seunet.experiment.training"),
     output:
         weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
         description="results/models/{dataset}/{model}/seed{seed}/model.json",

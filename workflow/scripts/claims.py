@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from seunet.claims import judge_claims
+    from seunet.report.claims import judge_claims
 
     params = snakemake.params
     judge_claims(params.claims, snakemake.input.per_image, params.metrics, snakemake.output[0])

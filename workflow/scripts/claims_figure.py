@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from seunet.figures import draw_claims
-    from seunet.provenance import commit
+    from seunet.report.figures import draw_claims
+    from seunet.runtime.provenance import commit
 
     draw_claims(snakemake.input.claims, list(snakemake.output), commit())

@@ -5,9 +5,9 @@ from pathlib import Path
 from job import job
 
 with job(snakemake):
-    from seunet.device import best_device
-    from seunet.equivariance import measure
-    from seunet.evaluation import Testing
+    from seunet.runtime.device import best_device
+    from seunet.experiment.equivariance import measure
+    from seunet.experiment.evaluation import Testing
 
     run = snakemake.wildcards
     measure(

@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from seunet.figures import draw_equivariance
-    from seunet.provenance import commit
+    from seunet.report.figures import draw_equivariance
+    from seunet.runtime.provenance import commit
 
     draw_equivariance(snakemake.input.errors, snakemake.params.models, list(snakemake.output), commit())

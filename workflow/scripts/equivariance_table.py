@@ -3,6 +3,6 @@
 from job import job
 
 with job(snakemake):
-    from seunet.tables import collect_equivariance
+    from seunet.report.tables import collect_equivariance
 
     collect_equivariance(snakemake.input.errors, snakemake.params.labels, snakemake.output[0])

@@ -5,8 +5,8 @@ from pathlib import Path
 from job import job
 
 with job(snakemake):
-    from seunet.device import best_device
-    from seunet.evaluation import Testing, evaluate
+    from seunet.runtime.device import best_device
+    from seunet.experiment.evaluation import Testing, evaluate
 
     run = snakemake.wildcards
     evaluate(

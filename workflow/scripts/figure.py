@@ -3,8 +3,8 @@
 from job import job
 
 with job(snakemake):
-    from seunet import figures
-    from seunet.provenance import commit
+    from seunet.report import figures
+    from seunet.runtime.provenance import commit
 
     dataset, kind, params = snakemake.wildcards.dataset, snakemake.wildcards.kind, snakemake.params
     paths, models, metric = list(snakemake.output), params.models, params.metric

@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be installed, whatever the working folder
 
-from seunet.errors import UserError
-from seunet.files import write_error
-from seunet.integrity import record, verify
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import write_error
+from seunet.runtime.integrity import record, verify
 
 # What the system, torch and the loader of libraries say
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")

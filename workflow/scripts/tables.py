@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from seunet.tables import collect_history, collect_scores
+    from seunet.report.tables import collect_history, collect_scores
 
     files, made, labels = snakemake.input, snakemake.output, snakemake.params.labels
     collect_scores(files.scores, labels, snakemake.params.metrics, made.scores, made.class_iou)

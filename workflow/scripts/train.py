@@ -5,8 +5,8 @@ from pathlib import Path
 from job import job
 
 with job(snakemake):
-    from seunet.device import best_device
-    from seunet.training import Training, train
+    from seunet.runtime.device import best_device
+    from seunet.experiment.training import Training, train
 
     settings, run = snakemake.params.settings, snakemake.wildcards
     train(

@@ -3,8 +3,8 @@
 from job import job
 
 with job(snakemake):
-    from seunet.figures import draw_training_curves
-    from seunet.provenance import commit
+    from seunet.report.figures import draw_training_curves
+    from seunet.runtime.provenance import commit
 
     params = snakemake.params
     draw_training_curves(snakemake.input.history, params.models, params.metrics, list(snakemake.output), commit())

@@ -1,0 +1,1 @@
+"""Experiments: training, prediction, evaluation and the errors of equivariance of trained networks."""

@@ -1,0 +1,194 @@
+"""Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples to look at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from seunet.data.prepared import Prepared
+from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.experiment.inference import MultiScale, Tiling, predict
+from seunet.experiment.metrics import confusion_counts, consistency_counts
+from seunet.models.checkpoint import load_model
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic
+
+COUNTS = ("tp", "fp", "fn", "consistent_pixels", "pixels")
+BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
+SAMPLE_IMAGES = 4
+SAMPLE_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+SAMPLE_SIDE = 1024  # larger ones are not kept: nobody sees more in a figure
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Testing:
+    """At which nominal scales, rounded down to multiples of how many pixels, and in which tiles a network is tested."""
+
+    scales: tuple[float, ...]
+    size_multiple: int = 16
+    tiling: Tiling | None = None
+    threads: int = 1
+
+    @classmethod
+    def of(cls, dataset: dict[str, Any], threads: int) -> "Testing":
+        """Return the settings of a data set's test_scales, size_multiple and tile in the configuration."""
+        tiling = Tiling(**dataset["tile"]) if dataset["tile"] else None
+        return cls(tuple(dataset["test_scales"]), dataset["size_multiple"], tiling, threads)
+
+
+def evaluate(
+    weights: Path,
+    dataset: Path,
+    testing: Testing,
+    run: dict[str, str | int],
+    scores: Path,
+    per_image: Path,
+    samples: Path,
+    device: torch.device | str = "cpu",
+    ensemble: Sequence[float] = (),
+) -> None:
+    """Test the network of the folder `weights` at all scales; write the scores (CSV), the same per image, and samples.
+
+    `run` names the run: dataset, model and seed, the first columns of the scores. With factors in `ensemble`, the
+    network is tested as a multi-scale ensemble.
+    """
+    torch.set_num_threads(testing.threads)
+    model, description = load_model(weights, device)
+    data = Prepared(dataset)
+    check_fit(description, data, weights)
+    if ensemble:
+        model = MultiScale(model, ensemble)
+    evaluator = Evaluator(model, data, testing, torch.device(device))
+    sizes = [evaluator.size(scale) for scale in testing.scales]
+    counts, kept = {}, {}
+    # scale 1 first, because the others are compared with it; and once each, because several may round to one size
+    for size in dict.fromkeys([evaluator.own_size, *sizes]):
+        counts[size], kept[size] = evaluator.test(size)
+    write_scores(scores, run, testing.scales, sizes, data.classes, counts)
+    write_per_image(per_image, testing.scales, sizes, data.classes, counts)
+    write_samples(samples, testing.scales, sizes, data.classes, kept)
+
+
+class Evaluator:
+    """A network and the test images that it is shown.
+
+    reference: the class of every pixel of every test image at scale 1, (N, H, W) uint8, once that is tested.
+    """
+
+    def __init__(self, model: nn.Module, data: Prepared, testing: Testing, device: torch.device):
+        self.model, self.data, self.testing, self.device = model, data, testing, device
+        self.own_size = data.height, data.width
+        self.reference = torch.empty(len(data.test[0]), *self.own_size, dtype=torch.uint8, device=device)
+        self.sample_indices = np.unique(np.linspace(0, len(data.test[0]) - 1, SAMPLE_IMAGES).astype(int))
+
+    def size(self, scale: float) -> Size:
+        """Return height and width of the test images at a nominal scale."""
+        multiple = self.testing.size_multiple
+        return rescaled_size(self.data.height, scale, multiple), rescaled_size(self.data.width, scale, multiple)
+
+    def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.
+
+        They are the data set's own rendering at this size where it has one, else the test images resampled.
+        """
+        images, masks = self.data.rendered(*size) or self.data.test
+        step = max(1, BATCH_PIXELS // (size[0] * size[1]))
+        for start in range(0, len(images), step):
+            part = slice(start, min(start + step, len(images)))
+            x = torch.from_numpy(images[part].copy()).to(self.device).permute(0, 3, 1, 2).float() / 255
+            y = torch.from_numpy(masks[part].copy()).to(self.device)
+            yield part, rescale_image(x, size), rescale_mask(y, size)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return logits (n, classes, h, w)."""
+        return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
+
+    def test(self, size: Size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
+        counts, kept = [], {"image": [], "mask": [], "prediction": []}
+        classes = len(self.data.classes)
+        for part, x, y in self.batches(size):
+            logits = self.logits(x)
+            prediction = back = logits.argmax(1)
+            if size == self.own_size:
+                self.reference[part] = prediction
+            else:
+                back = rescale_logits(logits, self.own_size).argmax(1)
+            consistent = consistency_counts(self.reference[part], back, classes)
+            counts.append(torch.cat([confusion_counts(y, prediction, classes), consistent]).cpu())
+            chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]
+            kept["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+            kept["mask"].append(y[chosen].cpu().numpy())
+            kept["prediction"].append(prediction[chosen].byte().cpu().numpy())
+        return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
+
+
+def check_fit(description: dict, data: Prepared, weights: Path) -> None:
+    """Raise UserError when a network was trained on other channels or classes than the data set has."""
+    trained, have = description["in_channels"], data.channels
+    if trained != have:
+        raise UserError(f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again")
+    trained, have = description["num_classes"], len(data.classes)
+    if trained != have:
+        raise UserError(f"{weights}: trained on {trained} classes, the data set has {have}; train again")
+
+
+def write_scores(
+    path: Path,
+    run: dict[str, str | int],
+    scales: tuple[float, ...],
+    sizes: list[Size],
+    classes: list[str],
+    counts: dict[Size, np.ndarray],
+) -> None:
+    """Write one row per scale and class: counts summed over the test images."""
+    rows = []
+    for scale, size in zip(scales, sizes, strict=True):
+        totals = counts[size].sum(1)
+        for i, name in enumerate(classes):
+            place = {"scale": scale, "height": size[0], "width": size[1], "class": name}
+            rows.append(run | place | dict(zip(COUNTS, totals[:, i].tolist(), strict=True)))
+    with atomic(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def write_per_image(
+    path: Path,
+    scales: tuple[float, ...],
+    sizes: list[Size],
+    classes: list[str],
+    counts: dict[Size, np.ndarray],
+) -> None:
+    """Write the same counts per image, (scales, images, classes) each, for intervals."""
+    stacked = np.stack([counts[size] for size in sizes], axis=1)
+    arrays = {name: stacked[i] for i, name in enumerate(COUNTS)}
+    height, width = np.array(sizes).T
+    with atomic(path) as temporary:
+        np.savez_compressed(
+            temporary, scale=np.array(scales), height=height, width=width, classes=np.array(classes), **arrays
+        )
+
+
+def write_samples(
+    path: Path,
+    scales: tuple[float, ...],
+    sizes: list[Size],
+    classes: list[str],
+    kept: dict[Size, dict[str, np.ndarray]],
+) -> None:
+    """Write a few images with mask and prediction at the scales nearest to ¼, ½, 1, 2 and 4."""
+    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [int(np.argmin([h for h, _ in sizes]))]
+    logs = np.log2([scales[i] for i in small])
+    chosen = sorted({small[int(np.abs(logs - np.log2(scale)).argmin())] for scale in SAMPLE_SCALES})
+    arrays = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}
+    for i, place in enumerate(chosen):
+        arrays |= {f"{key}_{i}": value for key, value in kept[sizes[place]].items()}
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, **arrays)

@@ -1,0 +1,97 @@
+"""Prediction of images of any size: whole, in bands or tiles where memory is short, or as a multi-scale ensemble."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.models.streaming import is_large, is_streamable, stream
+from seunet.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Images larger than size + 2 · margin are predicted in tiles of `size` pixels, each with `margin` of context.
+
+    Both must be multiples of what the network's subsampling divides by, so that tiles lie on its grid.
+    """
+
+    size: int
+    margin: int
+
+
+class MultiScale(nn.Module):
+    """A trained network asked at several scales of the same image, its answers averaged: test-time augmentation.
+
+    Each image is resampled by every factor, to sides rounded to the network's size_multiple; the logits come back
+    bilinearly, and the probabilities are averaged. The result is the logarithm of the average, so it serves as
+    logits. With a tiling, each resampled image is tiled on its own grid: memory stays that of the network's tiles.
+    """
+
+    def __init__(self, model: nn.Module, factors: Sequence[float]):
+        super().__init__()
+        self.model, self.factors = model, tuple(factors)
+        self.size_multiple = getattr(model, "size_multiple", 1)
+
+    def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        mean = sum(self.probabilities(images, factor, tiling) for factor in self.factors) / len(self.factors)
+        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+    def probabilities(self, images: Tensor, factor: float, tiling: "Tiling | None") -> Tensor:
+        """Return what the network says of the images at one factor, as probabilities (N, classes, H, W) float32."""
+        size = tuple(images.shape[-2:])
+        asked = tuple(self.nearest_side(side * factor) for side in size)
+        step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
+        logits = [predict(self.model, rescale_image(part, asked), tiling) for part in images.split(step)]
+        return rescale_logits(torch.cat(logits).float(), size).softmax(1)
+
+    def nearest_side(self, side: float) -> int:
+        """Return the side nearest to this one that the network takes."""
+        return max(1, int(side / self.size_multiple + 0.5)) * self.size_multiple
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
+    """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
+
+    U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
+    the result is that of the whole image wherever the margin covers the receptive field.
+    """
+    if isinstance(model, MultiScale):
+        return model(images, tiling)
+    if is_streamable(model):
+        return stream(model, images) if is_large(model, images) else model(images)
+    if tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
+        return model(images)
+    check_tiling(tiling, getattr(model, "size_multiple", 1))
+    height, width = images.shape[-2:]
+    logits = None
+    for top in range(0, height, tiling.size):
+        for left in range(0, width, tiling.size):
+            rows, outer_rows = spans(top, height, tiling)
+            columns, outer_columns = spans(left, width, tiling)
+            tile = model(images[..., outer_rows, outer_columns])
+            if logits is None:
+                logits = tile.new_empty(*tile.shape[:2], height, width)
+            inner_rows = slice(rows.start - outer_rows.start, rows.stop - outer_rows.start)
+            inner_columns = slice(columns.start - outer_columns.start, columns.stop - outer_columns.start)
+            logits[..., rows, columns] = tile[..., inner_rows, inner_columns]
+    return logits
+
+
+def spans(start: int, length: int, tiling: Tiling) -> tuple[slice, slice]:
+    """Return the pixels that a tile predicts along one axis, and those that it reads."""
+    stop = min(start + tiling.size, length)
+    return slice(start, stop), slice(max(start - tiling.margin, 0), min(stop + tiling.margin, length))
+
+
+def check_tiling(tiling: Tiling, multiple: int) -> None:
+    """Raise UserError when tiles would not lie on the network's grid."""
+    for name in ("size", "margin"):
+        if getattr(tiling, name) % multiple:
+            raise UserError(
+                f"tile.{name}: {getattr(tiling, name)} is no multiple of {multiple}, which this network needs"
+            )

@@ -1,0 +1,315 @@
+"""Training: one loop over epochs that can be stopped at any moment and resumed to bitwise the same weights."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from seunet import __version__
+from seunet.data.augmentation import Augmentation
+from seunet.data.prepared import Prepared
+from seunet.experiment.metrics import IGNORED, confusion_counts, dataset_metric
+from seunet.layers import clip_coefficients
+from seunet.models import build_model
+from seunet.models.checkpoint import canonical, load_state, save_model, save_state, settings_hash
+from seunet.ops import native
+from seunet.runtime.device import device_name
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic, sha256
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained: the `training` mapping of a data set and the scale jittering of a model.
+
+    schedule: "plateau" (×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6),
+    "exponential" (÷10 per 100 epochs, from epoch 2 on), "cosine" (to zero over all epochs, for short trainings) or
+    "constant". weight_decay: as in torch.optim.AdamW,
+    multiplied by the learning rate. precision: "float32", or "bfloat16" for autocast. threads: of the CPU; part
+    of the settings because the order of sums, and so the last bits of the weights, depends on it.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    precision: str = "float32"
+    threads: int = 1
+    augmentation: Augmentation = Augmentation()
+
+    @classmethod
+    def of(cls, training: dict[str, Any], scale_jitter: float) -> "Training":
+        """Return the settings of a data set's `training` in the configuration and a model's `scale_jitter`."""
+        rest = {key: value for key, value in training.items() if key not in ("augmentation", "crop")}
+        drawn = training["augmentation"] | {"flips": tuple(training["augmentation"]["flips"])}
+        return cls(augmentation=Augmentation(crop=training["crop"], scale_jitter=scale_jitter, **drawn), **rest)
+
+
+def train(
+    dataset: Path,
+    architecture: str,
+    options: dict[str, Any],
+    training: Training,
+    seed: int,
+    folder: Path,
+    device: torch.device | str = "cpu",
+    about: dict[str, Any] | None = None,
+) -> None:
+    """Train a network on a prepared data set; write model.safetensors, model.json and history.csv to `folder`.
+
+    After every epoch the whole state goes to last.pt, from which an interrupted call resumes; the file goes when
+    the weights are written. `about` is added to model.json.
+    """
+    device = torch.device(device)
+    torch.set_num_threads(training.threads)
+    torch.manual_seed(seed)
+    data = Prepared(dataset)
+    description = {
+        "architecture": architecture,
+        "in_channels": data.channels,
+        "num_classes": len(data.classes),
+        "options": options,
+        "seed": seed,
+        "training": asdict(training),
+        "dataset": dataset_fingerprint(dataset),
+    }
+    model = build_model(architecture, data.channels, len(data.classes), **options)
+    model = model.to(device)
+    check_crop(data, training.augmentation.crop, getattr(model, "size_multiple", 1))
+    run = Run(model, training, seed)
+    run.resume(load_state(folder / "last.pt", description))
+    while run.epoch < training.epochs:
+        started = time.monotonic()
+        loss = train_epoch(run, data, device)
+        seconds = time.monotonic() - started
+        val_loss, val_metric = validate(model, data, training, device)
+        check_finite(val_loss, "validation loss", f"epoch {run.epoch + 1}")
+        run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
+        write_history(folder / "history.csv", run.history)
+        save_state(folder / "last.pt", run.state(description))
+        report(run.history[-1], training.epochs)
+    write_history(folder / "history.csv", run.history)
+    versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
+    versions["compiled_layers"] = device.type == "cpu" and native.library() is not None
+    save_model(folder, model, description | {"classes": data.classes} | (about or {}) | versions)
+    (folder / "last.pt").unlink(missing_ok=True)
+
+
+class Run:
+    """Everything that changes while a network is trained, and how it is stored and restored."""
+
+    def __init__(self, model: nn.Module, training: Training, seed: int):
+        self.model, self.training = model, training
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
+        self.schedule = SCHEDULES[training.schedule](self.optimizer, training.epochs)
+        self.generator = torch.Generator().manual_seed(seed)  # order of the images, and augmentation
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+
+    def finish_epoch(self, loss: float, val_loss: float, val_metric: float, seconds: float, images: int) -> None:
+        """Add a row to the history and let the schedule set the learning rate of the next epoch."""
+        self.epoch += 1
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "loss": loss,
+                "val_loss": val_loss,
+                "val_metric": val_metric,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "seconds": seconds,
+                "images_per_second": images / seconds,
+                "peak_memory_mb": peak_memory_mb(),
+            }
+        )
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(val_loss)
+        else:
+            self.schedule.step()
+
+    def state(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return all that `resume` needs, and the settings that it belongs to."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+            "generator": self.generator.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],  # of this GPU alone
+            "settings": canonical(settings),
+            "hash": settings_hash(settings),
+        }
+
+    def resume(self, state: dict[str, Any] | None) -> None:
+        """Continue from a state; with None, from the start."""
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_rng"])
+        if state["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda_rng"][0])
+        print(f"resumed after epoch {self.epoch}", file=sys.stderr, flush=True)
+
+
+SCHEDULES = {
+    # torch drops after patience + 1 epochs without improvement
+    "plateau": lambda optimizer, epochs: torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.1, patience=29, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
+    ),
+    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=10 ** (-1 / 100)),
+    "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
+    "constant": lambda optimizer, epochs: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
+}
+
+
+def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
+    """Pass once over the training images in random order; return the mean loss of the steps.
+
+    A loss is read when the step after it has been given to the device: so a GPU always has work, and the next batch
+    is made in the meantime.
+    """
+    images, masks = data.train
+    order = torch.randperm(len(images), generator=run.generator).numpy()
+    batches = np.split(order, range(run.training.batch_size, len(order), run.training.batch_size))
+    run.model.train()
+    losses, unread = [], []
+
+    def read_loss() -> None:
+        losses.append(unread.pop(0).item())
+        check_finite(losses[-1], "loss", f"epoch {run.epoch + 1}, step {len(losses)}")
+
+    for indices in tqdm(batches, desc=f"epoch {run.epoch + 1}", leave=False, disable=not sys.stderr.isatty()):
+        x, y = run.training.augmentation(*load_batch(images, masks, indices, device), run.generator)
+        unread.append(training_step(run, x, y))
+        if len(unread) > 1:
+            read_loss()
+    read_loss()
+    return float(np.mean(losses))
+
+
+def check_finite(loss: float, name: str, place: str) -> None:
+    """Raise UserError when a loss is NaN or infinite: nothing good can follow."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the {name} is {loss} in {place}: training stopped; lower training.learning_rate (or look at the images)"
+        )
+
+
+def training_step(run: Run, x: Tensor, y: Tensor) -> Tensor:
+    """Take one step of the optimiser on a batch; return its loss, a scalar on the device."""
+    with autocast(run.training, x.device):
+        logits = run.model(x)
+    loss = pixel_cross_entropy(logits.float(), y)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    run.optimizer.step()
+    clip_coefficients(run.model)
+    return loss.detach()
+
+
+def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross-entropy of (N, C, H, W) logits over the pixels of (N, H, W) that are not ignored.
+
+    A batch whose pixels are all ignored has loss 0, where torch's own mean would be NaN.
+    """
+    total = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum")
+    return total / (target != IGNORED).sum().clamp(min=1)
+
+
+@torch.no_grad()
+def validate(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> tuple[float, float]:
+    """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1."""
+    model.eval()
+    total = pixels = counts = 0  # they stay on the device until the end
+    for x, y in validation_batches(data, training.batch_size, device):
+        with autocast(training, device):
+            logits = model(x).float()
+        total = total + F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").double()
+        pixels = pixels + (y != IGNORED).sum()
+        counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
+    return float(total / max(int(pixels), 1)), dataset_metric(data.metric, data.classes, *counts)
+
+
+def validation_batches(data: Prepared, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the validation images, float32 in [0, 1], and masks, int64, batch by batch."""
+    images, masks = data.val
+    for start in range(0, len(images), size):
+        x, y = load_batch(images, masks, np.arange(start, min(start + size, len(images))), device)
+        yield x.float() / 255, y.long()
+
+
+def load_batch(
+    images: np.ndarray, masks: np.ndarray, indices: np.ndarray, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Copy images (N, H, W, C) and masks (N, H, W) from disk to the device: (n, C, H, W) and (n, H, W), uint8."""
+    x, y = torch.from_numpy(images[indices]), torch.from_numpy(masks[indices])
+    if device.type == "cuda":  # from pinned memory the copies run beside what the GPU still has to do
+        x, y = x.pin_memory(), y.pin_memory()
+    return x.to(device, non_blocking=True).permute(0, 3, 1, 2), y.to(device, non_blocking=True)
+
+
+def autocast(training: Training, device: torch.device) -> torch.autocast:
+    """Return the context in which the network runs: bfloat16 where the settings ask for it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
+
+
+def check_crop(data: Prepared, crop: int | None, multiple: int) -> None:
+    """Raise UserError when the crop is larger than the images or does not suit the network."""
+    if crop is None:
+        return
+    if crop > min(data.height, data.width):
+        raise UserError(
+            f"training.crop: {crop} is larger than the images of {data.height} × {data.width} pixels; "
+            f"give at most {min(data.height, data.width)}"
+        )
+    if crop % multiple:
+        raise UserError(f"training.crop: {crop} is no multiple of {multiple}, which this network needs")
+
+
+def dataset_fingerprint(dataset: Path) -> dict[str, str]:
+    """Return the checksums of what a training reads."""
+    files = [dataset / split / name for split in ("train", "val") for name in ("images.npy", "masks.npy")]
+    return {str(file.relative_to(dataset)): sha256(file) for file in files}
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Write history.csv, one row per epoch; it is whole at every moment."""
+    with atomic(path) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+
+
+def report(row: dict[str, float], epochs: int) -> None:
+    """Print the epoch that ended, as one line."""
+    print(
+        f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
+        f"val_metric {row['val_metric']:.4f}  lr {row['learning_rate']:.1e}  {row['seconds']:.1f} s  "
+        f"{row['images_per_second']:.1f} images/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the peak memory in MB: of the GPU where there is one in use, else resident."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

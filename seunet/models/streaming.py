@@ -1,0 +1,235 @@
+"""Prediction of large images by U-shapes in bands of rows: exact, in a fraction of the memory, at little more work.
+
+Scales do not read each other before the projection (scale size 1), so they pass one after the other, and only the
+largest values so far are kept of those before. Every stage makes its output band by band, from the rows of its input
+that the band can see, so that nothing but its input and its output is ever whole. At full resolution not even that:
+the first skip is computed again where the decoder needs it.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+
+import torch
+from torch import Tensor, nn
+
+from seunet.layers import ScaleCrossCorrelation
+from seunet.layers.lifted import ScaleLayer
+from seunet.models.ushape import UShape
+from seunet.ops import native
+from seunet.ops.interpolation import upsample
+
+MEMORY = 9 * 2**28  # bytes that the maps of a prediction should take on a CPU; if at once they take more, in bands
+LEAST = 2**28  # bytes for the maps of one band, whatever is left
+HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
+
+
+def is_streamable(model: nn.Module) -> bool:
+    """Tell whether a network can be predicted in bands: a U-shape whose scales do not read each other."""
+    layers = (layer for layer in model.modules() if isinstance(layer, ScaleCrossCorrelation))
+    return isinstance(model, UShape) and all(layer.weight.shape[2] == 1 for layer in layers)
+
+
+def is_large(model: UShape, images: Tensor) -> bool:
+    """Tell whether the maps of these images (N, C, H, W), all at once, would take more than they should."""
+    pixels = len(images) * sum(height * width for height, width in model.sizes(*images.shape[-2:]))
+    return 4 * HELD * model.classifier.in_channels * pixels > memory_for(images)
+
+
+def memory_for(images: Tensor) -> int:
+    """Return the bytes that the maps of a prediction should take: MEMORY, or half a GPU's."""
+    if images.device.type == "cuda":
+        return torch.cuda.get_device_properties(images.device).total_memory // 2
+    return MEMORY
+
+
+def size(*maps: Tensor) -> int:
+    """Return the bytes of maps."""
+    return sum(x.numel() * x.element_size() for x in maps)
+
+
+@torch.no_grad()
+def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
+    """Return the logits (N, classes, H, W) of images (N, C, H, W), as the network itself does, up to rounding.
+
+    rows: of a band of the image; by default as many as fit in memory, but no fewer than a band reads beyond itself.
+    """
+    lifted = model.lift(images)
+    maps = lifted if isinstance(lifted, list) else [lifted]
+    features = Features(model, maps, memory_for(images), rows)
+    for scale in range(len(maps)):
+        features.add(maps[scale], scale)
+    return features.logits()
+
+
+class Features:
+    """The maps before the classifier, with the largest value, or the sum, over the scales that were added so far."""
+
+    def __init__(self, model: UShape, lifted: list[Tensor], memory: int, rows: int | None):
+        self.model, self.scales, self.rows = model, len(lifted), rows
+        self.total = room_for(lifted[0], model.classifier.in_channels)
+        self.memory = memory - size(self.total, *lifted)
+        projection = getattr(model.project, "projection", None)
+        self.base, self.reduction = (projection.base, projection.reduction) if projection else (1, "max")
+
+    def add(self, x: Tensor, scale: int) -> None:
+        """Pass the lifted images of one scale, (N, C, H_s, W_s), through the network; the finest comes first."""
+        factor = self.base**scale
+        bands = OneScale(self.model, scale, self.memory, self.rows).features(x)
+        if scale == 0:
+            fill(self.total, bands)
+        elif factor > 1:
+            self.combine_upsampled(fill(room_for(x, self.total.shape[1]), bands), factor)
+        else:
+            for rows, y in bands:
+                self.total[:, :, rows] = self.combine(self.total[:, :, rows], y)
+
+    def combine_upsampled(self, y: Tensor, factor: int) -> None:
+        """Combine with a coarse map of a pyramid, in bands that begin on its lattice."""
+        height, width = self.total.shape[-2:]
+        step = factor * max(1, self.fitting() // factor)
+        for top in range(0, height, step):
+            band = self.total[:, :, top : top + step]
+            window = y[:, :, top // factor : (top + step) // factor + 1]
+            self.total[:, :, top : top + step] = self.combine(
+                band, upsample(window, factor, "aligned", tuple(band.shape[-2:]))
+            )
+
+    def combine(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the larger values, or the sum."""
+        return torch.maximum(a, b) if self.reduction == "max" else a + b
+
+    def logits(self) -> Tensor:
+        """Classify, band by band."""
+        share = 1 if self.reduction == "max" else 1 / self.scales
+        parts = self.total.split(max(1, self.fitting()), dim=2)
+        return torch.cat([self.model.classifier(part * share) for part in parts], dim=2)
+
+    def fitting(self) -> int:
+        """Return how many rows of the total fit in LEAST four times."""
+        return LEAST // (4 * size(self.total[:, :, 0]))
+
+
+class OneScale:
+    """A U-shape at one scale, stage by stage. memory: bytes for its maps; what whole maps leave, bands may take."""
+
+    def __init__(self, model: UShape, scale: int, memory: int, rows: int | None):
+        self.model, self.scale, self.memory, self.rows = model, scale, memory, rows
+
+    def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield which rows, and the features (N, F, rows, W) there, of a lifted batch (N, C, H, W)."""
+        model, width = self.model, self.model.classifier.in_channels
+        top = nn.Sequential(model.stem, *model.encoder[0])
+        skips, lifted = [], x
+        x = self.whole(nn.Sequential(*top, model.pools[0]), x, width, [], stride=2)
+        for level, pool in zip(model.encoder[1:], model.pools[1:], strict=True):
+            skips.append(self.whole(level, x, 2 * x.shape[1], skips))
+            x = self.whole(pool, skips[-1], skips[-1].shape[1], skips[:-1], stride=2)
+        x = self.whole(model.decoder[0], x, 2 * x.shape[1], skips)
+        for fuse, level in zip(model.fusions[:-1], model.decoder[1:], strict=True):
+            skip = skips[-1]
+            bands = self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1], size(x, *skips))
+            x = fill(skips.pop(), bands)  # the output takes the place of the skip: it has as many channels
+            release_freed_memory()
+        fuse, again = model.fusions[-1], self.reach(top)
+
+        def window(rows: slice) -> Tensor:
+            """Return the input of the head on some rows, from the first skip made anew."""
+            wider = slice(max(0, rows.start - again), rows.stop + again)
+            skip = self.run(top, lifted[:, :, wider])[:, :, rows.start - wider.start :][:, :, : rows.stop - rows.start]
+            return fused(fuse, x, skip, rows.start)(slice(rows.start, rows.start + skip.shape[2]))
+
+        yield from self.bands(model.head, lifted.shape, window, width, size(x), again)
+
+    def whole(self, layers: nn.Module, x: Tensor, channels: int, others: list[Tensor], stride: int = 1) -> Tensor:
+        """Apply layers, to so many channels, to a map, in bands; together they subsample by `stride`.
+
+        others: what else is in memory.
+        """
+        y = room_for(x, channels, stride)
+        wide = max(x.shape[1], channels // 2)
+        fill(y, self.bands(layers, x.shape, lambda rows: x[:, :, rows], wide, size(x, y, *others), 0, stride))
+        release_freed_memory()
+        return y
+
+    def bands(
+        self,
+        layers: nn.Module,
+        shape: torch.Size,
+        window: Callable[[slice], Tensor],
+        channels: int,
+        held: int,
+        beyond: int = 0,
+        stride: int = 1,
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yield output rows and their values, band by band.
+
+        window(rows) gives the input of the layers on some rows of a map of `shape`; making it and applying the layers
+        takes about four times `channels` numbers a pixel. held: the bytes of all whole maps. beyond: rows that making
+        a window reads further.
+        """
+        batch, _, height, width = shape
+        halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
+        room = max(LEAST, self.memory - held)
+        fitting = room // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
+        step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
+        for top in range(0, height, step):
+            rows = slice(max(0, top - halo), min(top + step + halo, height))
+            y = self.run(layers, window(rows))
+            out = slice(top // stride, -(-min(top + step, height) // stride))
+            yield out, y[:, :, out.start - rows.start // stride : out.stop - rows.start // stride]
+
+    def run(self, layers: nn.Module, x: Tensor) -> Tensor:
+        """Apply a layer, or several in turn, at this scale."""
+        if isinstance(layers, nn.Sequential):
+            for layer in layers:
+                x = self.run(layer, x)
+            return x
+        return layers.at(x, self.scale) if isinstance(layers, ScaleLayer) else layers(x)
+
+    def reach(self, layers: nn.Module) -> int:
+        """Return how many rows of the input an output of the layers reads to either side."""
+        if isinstance(layers, nn.Sequential):
+            return sum(self.reach(layer) for layer in layers)
+        if isinstance(layers, ScaleLayer):
+            return layers.reach(self.scale)
+        kernel = getattr(layers, "kernel_size", 1)  # of a convolution or pooling on ordinary maps
+        return (kernel[0] if isinstance(kernel, tuple) else kernel) // 2
+
+
+def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[[slice], Tensor]:
+    """Return a function of rows, from an even one on, that fuses a coarse map with a skip; its row 0 is row `first`."""
+
+    def on(rows: slice) -> Tensor:
+        coarse = x[:, :, rows.start // 2 : -(-rows.stop // 2)]
+        return fuse(coarse, skip[:, :, rows.start - first : rows.stop - first])
+
+    return on
+
+
+def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
+    """Return memory for a map of so many channels, and of the size of x subsampled."""
+    shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
+    return native.empty(shape, x.dtype, x.device)
+
+
+def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
+    """Write bands, rows and their values, into a map and return it.
+
+    A band is written when the next one is there, which may read the same rows of the map from before.
+    """
+    for (rows, y), _ in pairwise(chain(bands, [None])):
+        whole[:, :, rows] = y
+    return whole
+
+
+def release_freed_memory() -> None:
+    """Let the C library give what was freed back to the system: it keeps it, in pieces too small for the next maps."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim:
+        trim(0)
+
+
+def even(rows: int) -> int:
+    """Return the number, or the next, that is even."""
+    return rows + rows % 2

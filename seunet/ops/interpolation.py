@@ -1,0 +1,160 @@
+"""Linear interpolation of maps to a larger size: added to a map, or inside a maximum over scales."""
+
+import functools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seunet.ops import native
+
+MODES = ("nearest", "half_pixel", "aligned")
+
+
+def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = None) -> Tensor:
+    """Upsample (N, C, h, w) to (N, C, t h, t w), or to the part of it that is `size`.
+
+    nearest: each pixel becomes a square. half_pixel: bilinear, pixels are squares with the value at their centre, as
+    TensorFlow and torch take them by default. aligned: bilinear, output pixel t·p is input pixel p, and past the last
+    pixel the map is continued by its value.
+    """
+    height, width = (factor * side for side in x.shape[-2:])
+    if factor == 1:
+        y = x
+    elif mode == "aligned":
+        y = F.pad(x, (0, 1, 0, 1), mode="replicate")
+        y = F.interpolate(y, size=(height + 1, width + 1), mode="bilinear", align_corners=True)
+    elif mode == "half_pixel":
+        y = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    else:
+        y = F.interpolate(x, scale_factor=factor, mode="nearest")
+    height, width = size or (height, width)
+    return y[..., :height, :width]
+
+
+def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
+    """Return y + upsample(x), cut to the size of y, (N, C, H, W); without gradients, y may be overwritten."""
+    if native.usable(y) and native.usable(x):
+        if not torch.is_grad_enabled():
+            return add_compiled(y, x.to(y.dtype), factor, mode, y)
+        return AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
+    return y + upsample(x, factor, mode, tuple(y.shape[-2:]))
+
+
+def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
+    """Return the maximum over scales of keep[s] · upsample(maps[s], factors[s], aligned), cut to the size of maps[0].
+
+    keep (S, N, C). The first scale that has the maximum receives the gradient.
+    """
+    if all(map(native.usable, maps)):
+        return Largest.apply(tuple(factors), keep, *maps)
+    size = tuple(maps[0].shape[-2:])
+    pairs = zip(maps, factors, strict=True)
+    values = torch.stack([upsample(x, factor, "aligned", size) for x, factor in pairs])
+    return (values * keep[..., None, None].to(values)).max(0).values  # amax would split the gradient of a tie
+
+
+def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> Tensor:
+    """Write y + upsample(x) to `out`, which may be y; return where it was written."""
+    x, source = native.channels_last(x), native.channels_last(y)
+    out = source if out is y else native.channels_last(out)
+    rows, columns = axes_of(x.shape, y.shape, factor, mode)
+    sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1])
+    native.call(native.name_of("interpolate_add", y), x, source, out, *rows[:3], *columns[:3], *sizes)
+    return out
+
+
+class AddUpsampled(torch.autograd.Function):
+    """See `add_upsampled`; compiled."""
+
+    @staticmethod
+    def forward(ctx, y, x, factor, mode):
+        """Interpolate and add in one pass."""
+        ctx.geometry = (x.shape, factor, mode)
+        return add_compiled(y, x, factor, mode, torch.empty_like(y))
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Return the gradient itself for y, and its transposed interpolation for x."""
+        shape, factor, mode = ctx.geometry
+        return grad, transpose(grad, shape, factor, mode), None, None
+
+
+class Largest(torch.autograd.Function):
+    """See `largest`; compiled. Keeps the number of the scale that has the maximum, a byte per value."""
+
+    @staticmethod
+    def forward(ctx, factors, keep, *maps):
+        """Compare all scales in one pass."""
+        maps = [native.channels_last(x) for x in maps]
+        images, channels, height, width = maps[0].shape
+        axes = [
+            axis for x, t in zip(maps, factors, strict=True) for axis in axes_of(x.shape, maps[0].shape, t, "aligned")
+        ]
+        keep = keep.float().contiguous()
+        best, place = torch.empty_like(maps[0]), native.empty(maps[0].shape, torch.int8)
+        sizes = [side for x in maps for side in x.shape[2:]]
+        pointers = [[axis[part] for axis in axes] for part in range(3)]
+        name = native.name_of("interpolate_maximum", best)
+        native.call(name, maps, keep, sizes, *pointers, best, place, len(maps), images, height, width, channels)
+        ctx.save_for_backward(keep, place)
+        ctx.geometry = [(x.shape, factor) for x, factor in zip(maps, factors, strict=True)]
+        return best
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Send each gradient to the scale that had the maximum."""
+        keep, place = ctx.saved_tensors
+        grads = [
+            transpose(grad, shape, factor, "aligned", place, keep[s], s)
+            for s, (shape, factor) in enumerate(ctx.geometry)
+        ]
+        return None, None, *grads
+
+
+def transpose(
+    grad: Tensor,
+    shape: torch.Size,
+    factor: int,
+    mode: str,
+    place: Tensor | None = None,
+    keep: Tensor | None = None,
+    number: int = 0,
+) -> Tensor:
+    """Return the gradient of `upsample` for its input, of the given shape; compiled.
+
+    With a place, only gradients where it is `number` count, times keep (N, C).
+    """
+    grad = native.channels_last(grad)
+    images, channels, height, width = grad.shape
+    grad_x = native.empty(shape, grad.dtype)
+    rows, columns = axes_of(shape, grad.shape, factor, mode)
+    sizes = (number, images, *shape[2:], height, width, channels)
+    name = native.name_of("interpolate_transpose", grad)
+    native.call(name, grad, place, keep, grad_x, *rows[:3], *columns[:3], *rows[3:], *sizes)
+    return grad_x
+
+
+def axes_of(small: torch.Size, large: torch.Size, factor: int, mode: str) -> list[tuple[Tensor, ...]]:
+    """Return, for rows and columns, what `axis_of` says."""
+    return [axis_of(small[i], large[i], factor, mode) for i in (2, 3)]
+
+
+@functools.lru_cache(maxsize=1024)
+def axis_of(small: int, large: int, factor: int, mode: str) -> tuple[Tensor, ...]:
+    """Return how outputs 0 … large − 1 read an axis of `small` pixels.
+
+    The input before, the input after (int32), the weight of the latter (float32); and for each input the first output
+    that reads it, and the one behind the last (int32).
+    """
+    place = torch.arange(large, dtype=torch.float64)
+    place = {"nearest": place // factor, "aligned": place / factor, "half_pixel": (place + 0.5) / factor - 0.5}[mode]
+    place = place.clamp(0, small - 1)
+    first = place.floor()
+    second = (first + 1).clamp(max=small - 1)
+    pixels = torch.arange(small)[:, None]
+    read = (first == pixels) | ((second == pixels) & (place > first))
+    begin, end = read.int().argmax(1), large - read.flip(1).int().argmax(1)
+    end = torch.where(read.any(1), end, begin)
+    return first.int(), second.int(), (place - first).float(), begin.int(), end.int()

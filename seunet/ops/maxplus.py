@@ -1,0 +1,125 @@
+"""Morphological dilation with a quadratic structuring function, subsampled: the max-plus convolution."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seunet.ops import native
+
+
+def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
+    """Dilate (N, C, H, W), subsampled: y(p) = max over k of x(r p + step·k) − c ‖k‖²/t², abs(k_i) ≤ radius.
+
+    c (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
+    """
+    return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
+
+
+class QuadraticMaximum(torch.autograd.Function):
+    """See `quadratic_maximum`. The two taps of each maximum are stored as small integers, so backward is one scatter.
+
+    Of taps k and −k the one with the larger x counts, −k where these are equal; with ties between pairs the one nearer
+    to the centre receives the gradient; on rows, then on columns. Compiled on a CPU that has a compiler; on CUDA the
+    scatter adds in no fixed order.
+    """
+
+    @staticmethod
+    def forward(ctx, x, coefficient, stride, step, radius, width):
+        """Keep the best value and the taps that gave it."""
+        penalty = coefficient.float() / width**2
+        implementation = compiled_dilation if native.usable(x) else plain_dilation
+        best, rows, columns = implementation(x, penalty, stride, step, radius)
+        ctx.save_for_backward(rows, columns, coefficient)
+        ctx.geometry = (x.shape, stride, step, width)
+        return best
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Send each gradient to the place of its maximum; c receives −‖k‖²/t² of it."""
+        rows, columns, coefficient = ctx.saved_tensors
+        shape, stride, step, width = ctx.geometry
+        implementation = compiled_scatter if native.usable(grad) else plain_scatter
+        grad_x, grad_squares = implementation(grad, rows, columns, shape, stride, step)
+        return grad_x, (-grad_squares / width**2).to(coefficient.dtype), None, None, None, None
+
+
+def plain_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
+    penalty = penalty.to(x.dtype)
+    best, rows = maximum(x, penalty, 2, stride, step, radius)
+    best, columns = maximum(best, penalty, 3, stride, step, radius)
+    place = torch.arange(columns.shape[3], device=x.device) * stride + columns.long() * step
+    return best, rows.gather(3, place), columns
+
+
+def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor]:
+    """Return the maxima along one axis, and their taps; taps k and −k, of the same penalty, pass together."""
+    length = x.shape[axis]
+    radius = min(radius, (length - 1) // step)
+    margin = [step * radius if a == axis else 0 for a in (3, 3, 2, 2)]
+    x = F.pad(x, margin, value=float("-inf"))
+
+    def at(tap: int) -> Tensor:
+        return x[along(axis, slice((radius + tap) * step, (radius + tap) * step + length, stride))]
+
+    best = at(0).clone()
+    number = torch.zeros_like(best, dtype=tap_type(radius))
+    for k in range(1, radius + 1):
+        before, behind = at(-k), at(k)
+        candidate = torch.maximum(before, behind) - penalty[:, None, None] * k**2
+        order = (behind > before).to(number.dtype) + (2 * k - 1)  # −1, 1, −2, 2, … are 1, 2, 3, 4, …
+        # a later tap has the larger number, so the last one that won is the largest: no masks, which are slow
+        torch.maximum(number, (candidate > best) * order, out=number)
+        torch.maximum(best, candidate, out=best)
+    return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
+
+
+def plain_scatter(
+    grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients for x, of the given shape, and for −penalty, (C,)."""
+    down, along_row = (torch.arange(side, device=grad.device) * stride for side in grad.shape[2:])
+    row = down[:, None] + rows.long() * step
+    place = row * shape[3] + along_row + columns.long() * step
+    # channels-last as the maps of the network are, so that nothing has to be laid out anew
+    grad_x = torch.zeros(shape[0], shape[2] * shape[3], shape[1], dtype=grad.dtype, device=grad.device)
+    grad_x.scatter_add_(1, place.permute(0, 2, 3, 1).flatten(1, 2), grad.permute(0, 2, 3, 1).flatten(1, 2))
+    squares = rows.to(grad.dtype).square() + columns.to(grad.dtype).square()
+    return grad_x.unflatten(1, shape[2:]).permute(0, 3, 1, 2), (grad * squares).sum((0, 2, 3))
+
+
+def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `plain_dilation` does."""
+    x = native.channels_last(x)
+    images, channels, height, width = x.shape
+    shape = (images, channels, -(-height // stride), -(-width // stride))
+    best = native.empty(shape, x.dtype)
+    rows, columns = (native.empty(shape, tap_type(radius)) for _ in range(2))
+    sizes = (images, height, width, channels, *shape[2:], stride, step, radius)
+    native.call(native.name_of("dilate", x, rows), x, penalty.contiguous(), best, rows, columns, *sizes)
+    return best, rows, columns
+
+
+def compiled_scatter(
+    grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return what `plain_scatter` does."""
+    grad = native.channels_last(grad)
+    images, channels, height, width = shape
+    grad_x = native.empty(shape, torch.float32).zero_()
+    squares = torch.empty(images, channels)
+    sizes = (images, height, width, channels, *grad.shape[2:], stride, step)
+    native.call(native.name_of("dilate_backward", grad, rows), grad, rows, columns, grad_x, squares, *sizes)
+    return grad_x.to(grad.dtype), squares.sum(0)
+
+
+def tap_type(radius: int) -> torch.dtype:
+    """Return the integers that number the taps."""
+    return torch.int8 if radius < 64 else torch.int16
+
+
+def along(axis: int, part: slice) -> tuple[slice, ...]:
+    """Return the index that takes `part` of one axis of a 4-D tensor."""
+    index = [slice(None)] * 4
+    index[axis] = part
+    return tuple(index)

@@ -1,0 +1,22 @@
+"""Figures for a paper, drawn from tables and samples alone.
+
+`style` has what they share, `curves` metric and consistency against scale, `gallery` predictions side by side,
+`training` the training curves, `claims` differences with their intervals, `equivariance` the errors of trained
+networks. Every function writes its figure under all paths it is given (.png, .svg).
+"""
+
+from seunet.report.figures.claims import draw_claims
+from seunet.report.figures.curves import draw_augmentation, draw_consistency, draw_iou
+from seunet.report.figures.equivariance import draw_equivariance
+from seunet.report.figures.gallery import draw_predictions
+from seunet.report.figures.training import draw_training_curves
+
+__all__ = [
+    "draw_augmentation",
+    "draw_claims",
+    "draw_consistency",
+    "draw_equivariance",
+    "draw_iou",
+    "draw_predictions",
+    "draw_training_curves",
+]

@@ -1,0 +1,240 @@
+"""Metric and consistency against the scale of the test images."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from seunet.report.figures import style
+from seunet.report.tables import SCORES_COLUMNS, Metric, read_table, with_true_scale
+from seunet.runtime.errors import UserError
+
+TOGETHER = 6  # curves in a panel, at most: the bands of more hide each other
+PANELS = 4  # beside each other, at most
+TITLE_WIDTH = 30  # characters of a model's label above its panel, in a line
+SCALE_LABEL = "Scale of the test images, relative to training"
+FRACTIONS = {-1: "½", -2: "¼", -3: "⅛"}
+Paths = Iterable[Path | str]
+Models = Mapping[str, Mapping[str, Any]]
+
+
+def draw_iou(
+    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+) -> None:
+    """Draw the data set's metric against the true scale of the test images, a curve per model.
+
+    `scores` is the table of `collect_scores`; `models` the whole `models` section of the configuration
+    (label, architecture, scale_jitter), whose order gives the colours; `metric` as there. Raises UserError
+    when the data set has no results.
+    """
+    draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit)
+
+
+def draw_consistency(scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None) -> None:
+    """Draw the share of pixels that keep their class when the scale changes. Arguments as `draw_iou`."""
+    name = "Consistency with scale ×1"
+    draw_scores(scores, dataset, models, list(models), "consistency", name, paths, commit)
+
+
+def draw_augmentation(
+    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+) -> None:
+    """Draw SEU-Nets against U-Nets with and without scale jittering, and the scales each was trained on.
+
+    Arguments as `draw_iou`. Other networks appear only when they were trained with jittering.
+    """
+    styles = style.model_styles(models)
+    compared = [
+        name for name, model in models.items() if styles[name].jitter or model.get("architecture") in ("unet", "seunet")
+    ]
+    name = metric_name(metric)
+    draw_scores(scores, dataset, models, compared, "iou", name, paths, commit, training_scales=True)
+
+
+def draw_scores(
+    scores: Path | str,
+    dataset: str,
+    models: Models,
+    chosen: list[str],
+    column: str,
+    name: str,
+    paths: Paths,
+    commit: str | None,
+    training_scales: bool = False,
+) -> None:
+    """Draw `column` of the score table for the chosen models, and the scales each was trained on if asked.
+
+    Up to TOGETHER models share a panel; more have one each, with the others in grey.
+    """
+    table = read_table(scores, SCORES_COLUMNS)
+    table = table[table["dataset"] == dataset]
+    if table.empty:
+        raise UserError(f"{scores}: no scores of data set '{dataset}'; add a run of it")
+    table = with_true_scale(table)
+    styles = style.model_styles(models)
+    shown = style.shown_models(chosen, table["model"], f"{scores}, data set '{dataset}'")
+    curves = Curves(dataset, table, column, name, {model: styles[model] for model in shown}, training_scales)
+    with matplotlib.rc_context(style.RC):
+        figure = draw_together(curves) if len(shown) <= TOGETHER else draw_apart(curves)
+        style.save(figure, paths, f"{dataset}: {name} against test scale", commit)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is drawn: a column of a data set's scores, its name for the axis, and the looks of the models."""
+
+    dataset: str
+    table: pd.DataFrame
+    column: str
+    name: str
+    looks: dict[str, style.ModelStyle]
+    training_scales: bool
+
+    def draw(self, axes: Axes, model: str) -> None:
+        """Draw the curve of one model."""
+        draw_band(axes, self.table[self.table["model"] == model], "true_scale", self.column, self.looks[model].line)
+
+    def note(self) -> str | None:
+        """Return what line and band mean."""
+        return band_note(self.table, list(self.looks))
+
+
+def draw_together(curves: Curves) -> Figure:
+    """Return a figure with all models in one panel."""
+    strip = 0.09 * len(curves.looks) + 0.12 if curves.training_scales else 0
+    figure = style.new_figure(style.COLUMN, 2.35 + strip)
+    if curves.training_scales:
+        axes, below = figure.subplots(2, sharex=True, height_ratios=[1.75, strip])
+        draw_training_scales(below, list(curves.looks.values()))
+        axes.tick_params(axis="x", length=0)
+    else:
+        axes = below = figure.subplots()
+    for model in curves.looks:
+        curves.draw(axes, model)
+    axes.set(ylabel=curves.name)
+    axes.set_title(curves.dataset, loc="left")
+    unit_limits(axes)
+    mark_training(axes)
+    scale_axis(below, curves.table["true_scale"])
+    below.set_xlabel(SCALE_LABEL)
+    style.legend_below(figure, axes.get_lines()[: len(curves.looks)], curves.note())
+    return figure
+
+
+def draw_apart(curves: Curves) -> Figure:
+    """Return a figure with a panel per model on the same axes.
+
+    In every panel the means of the others are grey lines; that of the first model is a thin one in its colour.
+    """
+    rows = math.ceil(len(curves.looks) / PANELS)
+    figure = style.new_figure(style.PAGE, 1.45 * rows + 0.2)
+    grid = figure.subplots(rows, PANELS, sharey=True, squeeze=False)
+    means = curves.table.pivot_table(curves.column, "true_scale", "model")
+    first, *others = curves.looks
+    thin = {"color": curves.looks[first].colour, "linewidth": 0.9, "label": curves.looks[first].label}
+    pale = {"color": "0.82", "linewidth": 0.7, "label": "other models", "zorder": 1}
+    for axes, (model, look) in zip(grid.flat, curves.looks.items(), strict=False):
+        for other in others:
+            axes.plot(means.index, means[other], **pale)
+        axes.plot(means.index, means[first], **thin)
+        curves.draw(axes, model)
+        axes.set_title(style.wrapped(look.label, TITLE_WIDTH), loc="left", fontsize=7, pad=3, color=look.colour)
+        if curves.training_scales and look.jitter:
+            axes.axvspan(1 / look.jitter, look.jitter, color="0.93", linewidth=0, zorder=0)
+        mark_training(axes)
+        scale_axis(axes, curves.table["true_scale"])
+    unit_limits(*grid.flat)
+    for unused in grid.flat[len(curves.looks) :]:
+        unused.remove()
+    for axes in grid[:, 0]:
+        axes.set_ylabel(curves.name)
+    block_title(grid[0, 0], curves.dataset)
+    handles = [Line2D([], [], **thin), Line2D([], [], **pale)]
+    if curves.training_scales:
+        handles.append(Patch(color="0.93", label="scales of its training, where jittered"))
+    style.legend_below(figure, handles, ". ".join([SCALE_LABEL, *filter(None, [curves.note()])]))
+    return figure
+
+
+def block_title(axes: Axes, dataset: str) -> None:
+    """Write the name of the data set above the title of its first panel."""
+    above = 16 + 8 * axes.get_title("left").count("\n")
+    place = {"xytext": (0, above), "textcoords": "offset points", "fontweight": "bold"}
+    axes.annotate(dataset, (0, 1), xycoords="axes fraction", **place)
+
+
+def mark_training(axes: Axes) -> None:
+    """Draw a line at the scale of the training images."""
+    axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
+
+
+def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: dict[str, Any]) -> None:
+    """Draw the mean over seeds as a line and, with several seeds, their minimum and maximum as a band."""
+    finite = table[np.isfinite(table[y])]
+    seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])
+    axes.plot(seeds.index, seeds["mean"], **line)
+    if table["seed"].nunique() > 1:
+        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0)
+
+
+def band_note(table: pd.DataFrame, shown: list[str]) -> str | None:
+    """Return what line and band mean, for the title of the legend; None when every model has one seed."""
+    seeds = sorted(set(table[table["model"].isin(shown)].groupby("model")["seed"].nunique()))
+    if seeds[-1] == 1:
+        return None
+    number = str(seeds[-1]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return f"Line: mean of {number} seeds; band: minimum to maximum"
+
+
+def draw_training_scales(axes: Axes, styles: list[style.ModelStyle]) -> None:
+    """Draw for each model the interval of scales [1/r, r] that it was trained on, or a point at 1."""
+    for row, model in enumerate(styles):
+        reach = model.jitter or 1
+        axes.plot([1 / reach, reach], [row, row], color=model.colour, linewidth=2, solid_capstyle="butt")
+        axes.plot([1], [row], **model.line)
+    mark_training(axes)
+    axes.set(ylim=(len(styles) - 0.4, -0.6), yticks=[])
+    axes.set_ylabel("Training\nscales", rotation=0, ha="right", va="center")
+    axes.spines["left"].set_visible(False)
+
+
+def scale_axis(axes: Axes, scales: Iterable[float]) -> None:
+    """Make the x axis a log2 axis over `scales` with ticks ×¼ ×½ ×1 ×2 ×4, the training scale marked."""
+    low, high = math.log2(min([*scales, 0.5])), math.log2(max([*scales, 2]))
+    margin = 0.04 * (high - low)
+    powers = range(math.ceil(low - margin), math.floor(high + margin) + 1)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
+    axes.set_xticks([2.0**p for p in powers], [power_label(p) for p in powers])
+    axes.set_xticks([], minor=True)
+
+
+def power_label(power: int) -> str:
+    """Return ×¼ for −2, ×4 for 2, and so on; ×1 with the note that it is the training scale."""
+    if power == 0:
+        return "×1\n(training)"
+    return f"×{FRACTIONS.get(power) or (2**power if power > 0 else f'1/{2**-power}')}"
+
+
+def unit_limits(*panels: Axes) -> None:
+    """Fit the y axes to all data, within [0, 1] and at least 0.1 wide: noise shall not fill the panel."""
+    ends = np.array([axes.dataLim.intervaly for axes in panels])
+    ends = ends[np.isfinite(ends).all(1)]
+    low, high = (ends[:, 0].min(), ends[:, 1].max()) if len(ends) else (0, 1)
+    margin = max(0.05 * (high - low), (0.1 - (high - low)) / 2)
+    for axes in panels:
+        axes.set_ylim(max(low - margin, -0.01), min(high + margin, 1.01))
+
+
+def metric_name(metric: Metric) -> str:
+    """Return the name of a metric for an axis."""
+    return f"IoU of {metric['iou']}" if isinstance(metric, Mapping) else "Mean IoU"

@@ -1,0 +1,226 @@
+"""Predictions of every model for a few test images at several scales."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from seunet.report.figures import style
+from seunet.runtime.errors import UserError
+
+IGNORED = 255
+BACKGROUND = "#e8e8e8"
+# Colours of the other classes; light enough for the black outline of the truth to be seen on them.
+CLASS_COLOURS = ["#de8f05", "#0173b2", "#029e73", "#cc78bc", "#d55e00", "#56b4e9", "#ece133", "#ca9161"]
+MAX_SCALES, MAX_IMAGES = 6, 3
+# Inches: height of all panels on a page; panels when there is a choice of images, and at most; the names of
+# the rows; title and scales; between two panels; between two images.
+MAX_HEIGHT, PANEL, MARGIN, HEADER, GAP, BLOCK_GAP = 8.5, (0.8, 1.1), 1.0, 0.46, 0.04, 0.12
+
+
+def draw_predictions(
+    samples: Mapping[str, Path | str],
+    dataset: str,
+    models: Mapping[str, Mapping[str, Any]],
+    paths: Iterable[Path | str],
+    commit: str | None = None,
+) -> None:
+    """Draw images, truth and predictions: a row per model below each image and its truth, a column per scale.
+
+    `samples` gives the sample file of each model (one seed each; see `load_samples`), `models` is the whole
+    `models` section of the configuration. Shown are at most 6 scales and as many images as fit on a page (1
+    to 3): those whose truth has most classes, whatever the predictions.
+    """
+    styles = style.model_styles(models)
+    shown = style.shown_models(models, samples, f"samples of data set '{dataset}'")
+    loaded = {model: load_samples(samples[model]) for model in shown}
+    first = loaded[shown[0]]
+    for model in shown:
+        check_same_images(samples[shown[0]], first, samples[model], loaded[model])
+    classes = [str(name) for name in first["classes"]]
+    colours = class_colours(classes)
+    scales = chosen_scales(first)
+    images = chosen_images(first, scales, len(shown) + 2)
+    ignored = any((first[f"mask_{scale}"][images] == IGNORED).any() for scale in scales)
+
+    with matplotlib.rc_context(style.RC | {"axes.grid": False}):
+        height, width = first[f"mask_{scales[-1]}"].shape[1:]  # the largest: least changed by rounding
+        rows = (len(shown) + 2) * len(images)
+        side = min(PANEL[1], (style.PAGE - MARGIN) / len(scales), MAX_HEIGHT / rows * width / height)
+        figure = style.new_figure(MARGIN + side * len(scales), HEADER, layout=None)
+        style.legend_below(figure, legend_handles(classes, colours, ignored))
+        panels = grid(figure, len(images), len(shown) + 2, len(scales), side, side * height / width)
+        names = ["Image", "Truth", *(styles[model].label for model in shown)]
+        for block, image in zip(panels, images, strict=True):
+            for column, scale in enumerate(scales):
+                draw_column(block[:, column], loaded, shown, image, scale, colours)
+            for axes, name in zip(block[:, 0], names, strict=True):
+                axes.set_ylabel(style.wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=7, labelpad=3)
+        for axes, scale in zip(panels[0, 0], scales, strict=True):
+            axes.set_title(scale_title(first, scale), fontsize=7, pad=3)
+        figure.text(0.05 / figure.get_figwidth(), 1 - 0.05 / figure.get_figheight(), dataset, va="top")
+        style.save(figure, paths, f"{dataset}: predictions", commit)
+
+
+def grid(figure: Figure, images: int, rows: int, columns: int, width: float, height: float) -> np.ndarray:
+    """Make the figure taller by panels of this size in inches; return them, (images, rows, columns)."""
+    below = figure.get_figheight() - HEADER  # the legend
+    full_width = figure.get_figwidth()
+    full = HEADER + images * rows * height + (images - 1) * BLOCK_GAP + below + 0.08
+    figure.set_size_inches(full_width, full)
+    panels = np.empty((images, rows, columns), object)
+    for image, row, column in np.ndindex(panels.shape):
+        left = MARGIN + column * width
+        bottom = full - HEADER - (image * rows + row + 1) * height - image * BLOCK_GAP
+        size = ((width - GAP) / full_width, (height - GAP) / full)
+        panels[image, row, column] = figure.add_axes((left / full_width, bottom / full, *size))
+    return panels
+
+
+def load_samples(path: Path | str) -> dict[str, np.ndarray]:
+    """Read a sample file: scales (K,), classes (C,), image_i (n,h,w,c), mask_i, prediction_i (n,h,w).
+
+    All uint8; sizes differ by scale. Raises UserError when the file is missing or lacks one of them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            samples = dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: missing or no sample file; run the evaluation that writes it") from error
+    needed = ["scales", "classes"]
+    needed += [f"{n}_{i}" for i in range(len(samples.get("scales", []))) for n in ("image", "mask", "prediction")]
+    if missing := [name for name in needed if name not in samples]:
+        raise UserError(f"{path}: array '{missing[0]}' is missing; delete the file and run the evaluation again")
+    if not len(samples["scales"]) or not len(samples["image_0"]):
+        raise UserError(f"{path}: holds no images; delete the file and run the evaluation again")
+    return samples
+
+
+def check_same_images(path_a: Path | str, a: dict, path_b: Path | str, b: dict) -> None:
+    """Raise UserError unless two sample files hold the same images at the same scales."""
+    masks = [f"mask_{i}" for i in range(len(a["scales"]))]
+    if not all(name in b and np.array_equal(a[name], b[name]) for name in ["scales", "classes", *masks]):
+        raise UserError(f"{path_b}: other images or scales than {path_a}; delete both and run the evaluation again")
+
+
+def chosen_scales(samples: dict[str, np.ndarray]) -> list[int]:
+    """Return indices of at most 6 scales, smallest first: each size once, spread evenly, 1 among them."""
+    order = np.argsort(samples["scales"], kind="stable")
+    by_size = {samples[f"mask_{i}"].shape[1:]: int(i) for i in order[::-1]}
+    distinct = sorted(by_size.values(), key=lambda i: samples["scales"][i])
+    if len(distinct) <= MAX_SCALES:
+        return distinct
+    logs = np.log2([samples["scales"][i] for i in distinct])
+    wanted = np.linspace(logs[0], logs[-1], MAX_SCALES)
+    wanted[1 + np.abs(wanted[1:-1]).argmin()] = 0  # the inner one nearest to the training scale becomes it
+    return [distinct[i] for i in sorted({int(np.abs(logs - w).argmin()) for w in wanted})]
+
+
+def chosen_images(samples: dict[str, np.ndarray], scales: list[int], rows_per_image: int) -> list[int]:
+    """Return as many images as fit, those with most classes in the truth; predictions play no part."""
+    truth = samples[f"mask_{scales[-1]}"]
+    variety = [-len(np.setdiff1d(mask, [IGNORED])) for mask in truth]
+    fitting = int(MAX_HEIGHT / PANEL[0] / rows_per_image)
+    return sorted(np.argsort(variety, kind="stable")[: max(1, min(MAX_IMAGES, fitting))].tolist())
+
+
+def draw_column(
+    panels: np.ndarray, loaded: dict[str, dict], shown: list[str], image: int, scale: int, colours: np.ndarray
+) -> None:
+    """Fill one column: the image, its truth and the predictions of all models at one scale."""
+    samples = loaded[shown[0]]
+    truth = samples[f"mask_{scale}"][image]
+    show(panels[0], displayable(samples[f"image_{scale}"][image]))
+    show(panels[1], painted(truth, colours))
+    hatch(panels[1], truth)  # no outline: it would hide thin classes
+    for axes, model in zip(panels[2:], shown, strict=True):
+        prediction = np.where(truth == IGNORED, IGNORED, loaded[model][f"prediction_{scale}"][image])
+        show(axes, painted(prediction, colours))
+        outline(axes, truth, len(colours))
+        hatch(axes, truth)
+
+
+def show(axes: Axes, rgb: np.ndarray) -> None:
+    """Show an image (h,w,3) over the unit square of the axes: all scales have the same size on paper."""
+    axes.imshow(rgb, extent=(0, 1, 0, 1), aspect="auto")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.4)
+
+
+def outline(axes: Axes, truth: np.ndarray, num_classes: int) -> None:
+    """Draw the borders between the classes of the truth (h,w)."""
+    for index in range(1, num_classes):
+        if (inside := truth == index).any() and not inside.all():
+            axes.contour(*centres(truth), inside, [0.5], colors="black", linewidths=0.5)
+
+
+def hatch(axes: Axes, truth: np.ndarray) -> None:
+    """Hatch the ignored pixels of the truth (h,w)."""
+    if (ignored := truth == IGNORED).any():
+        axes.contourf(*centres(truth), ignored, [0.5, 1.5], colors="none", hatches=["//////"])
+
+
+def centres(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x (w,) and y (h,) of the centres of the pixels of a mask shown over the unit square."""
+    height, width = mask.shape
+    return (np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height
+
+
+def painted(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return a mask (h,w) of class indices in colours, (h,w,3) uint8; ignored pixels are grey."""
+    table = np.full((256, 3), 190, np.uint8)
+    table[: len(colours)] = colours
+    return table[mask]
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """Return an image (h,w,c) uint8 as (h,w,3): RGB as it is, anything else by its first channel in grey.
+
+    Grey images are stretched to full contrast, without which a microscope image may show nothing in print.
+    """
+    if image.shape[-1] == 3:
+        return image
+    low, high = np.percentile(image[..., :1], [0.5, 99.5])
+    grey = (image[..., :1] - low) / max(high - low, 1) * 255
+    return np.repeat(grey.clip(0, 255).astype(np.uint8), 3, axis=-1)
+
+
+def class_colours(classes: list[str]) -> np.ndarray:
+    """Return the colour of each class, (C,3) uint8; a class called background is pale, whatever its index."""
+    if len(classes) > len(CLASS_COLOURS) + 1:
+        palette = seaborn.husl_palette(len(classes), l=0.7).as_hex()
+    else:
+        palette = CLASS_COLOURS + CLASS_COLOURS[:1]
+    others = iter(palette)
+    names = [BACKGROUND if name.lower() == "background" else next(others) for name in classes]
+    return np.array([[round(255 * c) for c in to_rgb(name)] for name in names], np.uint8)
+
+
+def scale_title(samples: dict[str, np.ndarray], scale: int) -> str:
+    """Return the true scale, as far as a tested scale 1 is in the file, and the size in pixels."""
+    height, width = samples[f"mask_{scale}"].shape[1:]
+    at_one = np.abs(samples["scales"] - 1).argmin()
+    full = samples[f"mask_{at_one}"].shape[1] / samples["scales"][at_one]
+    true = height / full
+    return f"×{true:.3g}\n{height}×{width} px"
+
+
+def legend_handles(classes: list[str], colours: np.ndarray, ignored: bool) -> list:
+    """Return the legend: a patch for each class, the line around the truth, and the hatching if needed."""
+    handles = [
+        Patch(facecolor=colour / 255, edgecolor=style.INK, linewidth=0.4, label=name)
+        for name, colour in zip(classes, colours, strict=True)
+    ]
+    handles.append(Line2D([], [], color="black", linewidth=0.8, label="outline of the truth"))
+    if ignored:
+        handles.append(Patch(facecolor=str(190 / 255), hatch="//////", linewidth=0, label="ignored"))
+    return handles

@@ -1,0 +1,185 @@
+"""Tables of results: the only place where counts become ratios.
+
+Score files hold counts (true and false positives, false negatives) summed over the test images. Here they
+become IoU = tp / (tp + fp + fn) per class, the data set's metric, and the consistency with scale 1.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic
+
+RUN = ["dataset", "model", "seed"]
+SIZE = ["scale", "height", "width"]
+COUNTS = ["tp", "fp", "fn", "consistent_pixels", "pixels"]
+HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
+HISTORY += ["peak_memory_mb"]
+TEXT = {"dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
+SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
+
+SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistency"]
+CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
+HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
+EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
+
+Metric = str | Mapping[str, str]  # "mean_iou" or {"iou": class name}
+
+
+def collect_scores(
+    score_files: Iterable[Path | str],
+    labels: Mapping[str, str],
+    metrics: Mapping[str, Metric],
+    scores_path: Path | str,
+    class_iou_path: Path | str,
+) -> None:
+    """Write one row per run and scale (`scores_path`), and one per run, scale and class (`class_iou_path`).
+
+    `labels` gives the printed name of each model, `metrics` the metric of each data set: "mean_iou", or
+    {"iou": class name}. A class absent from target and prediction has no IoU (an empty cell) and is left out
+    of the mean. Rows are sorted by data set, model (both in the order of the files), seed and scale. Raises
+    UserError when a file is missing, empty, lacks a column or repeats a row, and for an unknown model or
+    metric.
+    """
+    columns = [*RUN, *SIZE, "class", *COUNTS]
+    counts = concatenate([read_table(path, columns) for path in score_files], "score files")
+    counts = add_labels(counts, labels)
+    if (repeated := counts.duplicated([*RUN, "scale", "class"])).any():
+        row = counts[repeated].iloc[0]
+        run = f"{row['dataset']}/{row['model']}/seed{row['seed']}"
+        raise UserError(f"score files: {run} has two rows for scale {row['scale']} and class '{row['class']}'")
+    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])  # 0 / 0 is NaN: an absent class
+    scores = [score_rows(rows, name, metrics) for name, rows in counts.groupby("dataset", sort=False)]
+    write_table(pd.concat(scores)[SCORES_COLUMNS], scores_path)
+    write_table(counts[CLASS_IOU_COLUMNS], class_iou_path)
+
+
+def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Return metric and consistency of every run and scale of one data set from its rows per class."""
+    metric = metrics.get(dataset)
+    per_scale = ["dataset", "model", "label", "seed", *SIZE]
+    scored = counts
+    if isinstance(metric, Mapping) and set(metric) == {"iou"}:
+        scored = counts[counts["class"] == metric["iou"]]
+        if scored.empty:
+            known = ", ".join(counts["class"].unique())
+            raise UserError(f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}")
+    elif metric != "mean_iou":
+        raise UserError(f"metric of {dataset}: {metric!r} is neither mean_iou nor {{iou: class name}}")
+    # The mean skips NaN: classes that are in neither target nor prediction.
+    iou = scored.groupby(per_scale, sort=False)["iou"].mean()
+    pixels = counts.groupby(per_scale, sort=False)[["consistent_pixels", "pixels"]].sum()
+    consistency = pixels["consistent_pixels"] / pixels["pixels"]
+    return pd.DataFrame({"iou": iou, "consistency": consistency}).reindex(pixels.index).reset_index()
+
+
+def collect_history(history_files: Iterable[Path | str], labels: Mapping[str, str], history_path: Path | str) -> None:
+    """Write the training histories of all runs into one table, one row per run and epoch.
+
+    The files are `…/{dataset}/{model}/seed{seed}/history.csv`: what a run is called is read from its folders.
+    Raises UserError when a file is missing, empty or lacks a column, and for an unknown model.
+    """
+    histories = []
+    for path in map(Path, history_files):
+        dataset, model, seed = path.parts[-4:-1] if len(path.parts) >= 4 else ("", "", "")
+        if not seed.removeprefix("seed").isdecimal():
+            raise UserError(f"{path}: expected …/dataset/model/seedN/history.csv; move the file there")
+        run = {"dataset": dataset, "model": model, "seed": int(seed.removeprefix("seed"))}
+        histories.append(read_table(path, HISTORY).assign(**run))
+    write_table(add_labels(concatenate(histories, "histories"), labels)[HISTORY_COLUMNS], history_path)
+
+
+def collect_equivariance(files: Iterable[Path | str], labels: Mapping[str, str], path: Path | str) -> None:
+    """Write the errors of all runs into one table, one row per run, scale and stage; `position` is the stage's place.
+
+    Raises UserError when a file is missing, empty or lacks a column, and for an unknown model.
+    """
+    errors = concatenate([read_table(file, [*RUN, "scale", "stage", "error"]) for file in files], "equivariance files")
+    errors["position"] = errors.groupby([*RUN, "scale"]).cumcount()
+    write_table(add_labels(errors, labels)[EQUIVARIANCE_COLUMNS], path)
+
+
+def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores with `true_scale` = height / height at scale 1, one row per run and true scale.
+
+    Sizes are rounded down to a multiple of what the networks need, so the true scale differs from the nominal
+    one, and several nominal scales may be the same test: the one nearest to its true scale is kept. `scores`
+    needs the columns dataset, model, seed, scale and height; a column class, where there is one, is kept
+    apart. Raises UserError when a data set was not tested at scale 1.
+    """
+    at_one = scores[(scores["scale"] - 1).abs() < 1e-6]
+    heights = at_one.drop_duplicates("dataset").set_index("dataset")["height"]
+    if untested := sorted(set(scores["dataset"]) - set(heights.index)):
+        raise UserError(f"scores of {untested[0]}: nothing at scale 1; add 1 to the data set's test_scales")
+    scores = scores.assign(true_scale=scores["height"] / scores["dataset"].map(heights))
+    scores["rounding"] = (scores["scale"] - scores["true_scale"]).abs()
+    key = [*RUN, "true_scale", *({"class"} & set(scores.columns))]
+    kept = scores.sort_values("rounding", kind="stable").drop_duplicates(key)
+    return kept.drop(columns="rounding").sort_index()
+
+
+def unseen_scales(true_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the true scales (K,) are unseen, each once, as indices, and their weights in a mean.
+
+    Each octave counts alike: a scale has the width, on a logarithmic axis, of what lies nearer to it than to its
+    neighbours; the outermost ones reach out as far as in. Equal steps have equal weights.
+    """
+    unique, first = np.unique(true_scales, return_index=True)
+    octaves = np.log2(unique)
+    unseen = np.abs(octaves) > np.log2(SEEN)
+    if not unseen.any() or len(unique) == 1:
+        return first[unseen], np.ones(unseen.sum())
+    widths = np.gradient(octaves)[unseen]
+    return first[unseen], widths / widths.sum()
+
+
+def read_table(path: Path | str, columns: list[str]) -> pd.DataFrame:
+    """Read `columns` of a CSV file; UserError when it is missing, empty, lacks one or has bad numbers."""
+    numbers = [column for column in columns if column not in TEXT]
+    try:
+        # Only empty cells and "nan" of numbers are missing values: a class may well be called "NA" or "null".
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(TEXT, str),
+            keep_default_na=False,
+            na_values={column: ["", "nan", "NaN"] for column in numbers},
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; run the step that writes it") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: empty or not a CSV table; delete it and run the step that writes it") from error
+    if missing := [column for column in columns if column not in table.columns]:
+        raise UserError(f"{path}: column '{missing[0]}' is missing; expected {', '.join(columns)}")
+    if table.empty:
+        raise UserError(f"{path}: no rows below the header; delete it and run the step that writes it")
+    for column in numbers:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            raise UserError(f"{path}: column '{column}' holds text where numbers are expected")
+    return table[columns]
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a CSV file, whole or not at all; missing values become empty cells."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def concatenate(tables: list[pd.DataFrame], what: str) -> pd.DataFrame:
+    """Return the tables as one; raise UserError when there is none."""
+    if not tables:
+        raise UserError(f"{what}: none given; list at least one run in the configuration")
+    return pd.concat(tables, ignore_index=True)
+
+
+def add_labels(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table with labels, sorted by data set and model (as they appear), seed, scale or epoch."""
+    if unknown := sorted(set(table["model"]) - set(labels)):
+        raise UserError(f"model '{unknown[0]}': no label; expected one of {', '.join(labels)}")
+    table = table.assign(label=table["model"].map(dict(labels)))
+    order = {name: table[name].map({v: i for i, v in enumerate(table[name].unique())}) for name in RUN[:2]}
+    order |= {name: table[name] for name in ("seed", "scale", "epoch") if name in table}
+    rank = pd.DataFrame(order).sort_values(list(order), kind="stable").index
+    return table.loc[rank].reset_index(drop=True)

@@ -1,0 +1,286 @@
+"""Figures from synthetic tables and samples: what is drawn, how models look, the same bytes again."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from seunet.report import figures
+from seunet.report.figures import gallery, style
+from seunet.report.tables import EQUIVARIANCE_COLUMNS, HISTORY_COLUMNS, SCORES_COLUMNS
+from seunet.runtime.errors import UserError
+
+MODELS = {
+    "unet": {"label": "U-Net", "architecture": "unet"},
+    "unet-aug2": {"label": "U-Net, jittering 2", "architecture": "unet", "scale_jitter": 2},
+    "sresnet": {"label": "SResNet", "architecture": "sresnet"},
+    "seunet": {"label": "SEU-Net", "architecture": "seunet", "options": {"num_scales": 4}},
+}
+SIZES = {0.25: 48, 0.297: 64, 0.354: 64, 0.5: 112, 1.0: 224, 2.0: 448, 4.0: 896}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Collect the figures that are saved, to look into them."""
+    saved = []
+    save = style.save
+    monkeypatch.setattr(style, "save", lambda figure, *rest: (saved.append(figure), save(figure, *rest)))
+    return saved
+
+
+def score_table(folder: Path, models=MODELS, seeds=(0,)) -> Path:
+    rows = [
+        ("toy", model, model, seed, scale, h, h, 0.7 - 0.1 * abs(np.log2(scale)) + 0.01 * seed, h / 1000)
+        for model in models
+        for seed in seeds
+        for scale, h in SIZES.items()
+    ]
+    path = folder / "scores.csv"
+    pd.DataFrame(rows, columns=SCORES_COLUMNS).to_csv(path, index=False)
+    return path
+
+
+def history_table(folder: Path, epochs=3) -> Path:
+    rows = [
+        (dataset, model, model, seed, epoch, 1 / epoch, 1.2 / epoch, 0.5, 0.001, 1.0, 10.0, 100.0)
+        for dataset in ("toy", "other")
+        for model in MODELS
+        for seed in (0, 1)
+        for epoch in range(1, epochs + 1)
+    ]
+    path = folder / "history.csv"
+    pd.DataFrame(rows, columns=HISTORY_COLUMNS).to_csv(path, index=False)
+    return path
+
+
+def sample_file(folder: Path, name: str, channels=3, classes=("thing", "background"), sizes=SIZES) -> Path:
+    arrays = {"scales": np.array(list(sizes)), "classes": np.array(classes)}
+    for i, h in enumerate(sizes.values()):
+        mask = np.zeros((2, h, h), np.uint8)
+        mask[:, h // 4 : -h // 4, h // 4 : -h // 4] = len(classes) - 1
+        mask[:, : h // 8] = 255
+        arrays[f"mask_{i}"] = mask
+        arrays[f"prediction_{i}"] = np.where(mask == 255, 0, mask)
+        arrays[f"image_{i}"] = np.full((2, h, h, channels), 90, np.uint8)
+    path = folder / f"{name}.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def lines_of(figure: Figure) -> dict:
+    return {
+        line.get_label(): (line.get_color(), line.get_marker(), line.get_linestyle())
+        for axes in figure.axes
+        for line in axes.get_lines()
+        if not line.get_label().startswith("_")
+    }
+
+
+def test_true_scales_are_drawn_once(tmp_path, drawn):
+    figures.draw_iou(score_table(tmp_path), "toy", MODELS, "mean_iou", [tmp_path / "iou.png"])
+    axes = drawn[0].axes[0]
+    for line in axes.get_lines()[: len(MODELS)]:
+        assert line.get_xdata() == pytest.approx([48 / 224, 64 / 224, 0.5, 1, 2, 4])
+    assert axes.get_xscale() == "log"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["×¼", "×½", "×1\n(training)", "×2", "×4"]
+    assert axes.get_ylabel() == "Mean IoU"
+    assert axes.get_title("left") == "toy"
+
+
+def test_a_model_looks_the_same_everywhere(tmp_path, drawn):
+    scores = score_table(tmp_path, seeds=(0, 1))
+    metric = {"iou": "thing"}
+    figures.draw_iou(scores, "toy", MODELS, metric, [tmp_path / "a.png"])
+    figures.draw_consistency(scores, "toy", MODELS, [tmp_path / "b.png"])
+    figures.draw_augmentation(scores, "toy", MODELS, metric, [tmp_path / "c.png"])
+    figures.draw_training_curves(
+        history_table(tmp_path), MODELS, {"toy": metric, "other": "mean_iou"}, [tmp_path / "d.png"]
+    )
+    looks = [lines_of(figure) for figure in drawn]
+    assert looks[0] == looks[1] == looks[3]
+    assert looks[2] == {label: look for label, look in looks[0].items() if label != "SResNet"}
+    assert drawn[0].axes[0].get_ylabel() == "IoU of thing"
+    part = score_table(tmp_path, ["seunet"])  # a data set that only one model was run on
+    figures.draw_iou(part, "toy", MODELS, metric, [tmp_path / "e.png"])
+    assert lines_of(drawn[4])["SEU-Net"] == looks[0]["SEU-Net"]
+
+
+def test_many_models_are_told_apart():
+    models = {f"m{i}": {"label": f"model {i}", "scale_jitter": 1 + i % 2} for i in range(40)}
+    styles = style.model_styles(models).values()
+    assert len({(look.colour, look.marker) for look in styles}) == 40
+    assert [look.jitter for look in styles] == [None, 2] * 20
+    assert {look.line["linestyle"] for look in styles if look.jitter}.isdisjoint(
+        look.line["linestyle"] for look in styles if not look.jitter
+    )
+
+
+def test_mean_and_range_over_seeds(tmp_path, drawn):
+    figures.draw_iou(score_table(tmp_path, ["unet"], (0, 1, 3)), "toy", MODELS, "mean_iou", [tmp_path / "f.png"])
+    figures.draw_iou(score_table(tmp_path, ["unet"]), "toy", MODELS, "mean_iou", [tmp_path / "f.png"])
+    several, single = (figure.axes[0] for figure in drawn)
+    middle = 3  # at scale 1: .70, .71, .73
+    assert several.get_lines()[0].get_ydata()[middle] == pytest.approx((0.70 + 0.71 + 0.73) / 3)
+    band = several.collections[0].get_paths()[0].vertices
+    at_one = band[np.isclose(band[:, 0], 1), 1]
+    assert (at_one.min(), at_one.max()) == pytest.approx((0.70, 0.73))
+    assert "mean of 3 seeds" in drawn[0].legends[0].get_title().get_text()
+    assert not single.collections
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, style.COLUMN), (6, style.COLUMN), (7, style.PAGE), (12, style.PAGE)])
+def test_width_fits_the_column_and_the_legend_the_figure(tmp_path, drawn, count, width):
+    models = {f"m{i}": {"label": f"A network of kind number {i}", "architecture": "unet"} for i in range(count)}
+    figures.draw_augmentation(score_table(tmp_path, models), "toy", models, "mean_iou", [tmp_path / "g.png"])
+    with Image.open(tmp_path / "g.png") as image:
+        assert image.width == pytest.approx(width * style.DPI, abs=1)
+        assert round(image.info["dpi"][0]) == 300
+    figure = drawn[0]
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= -1 and legend.x1 <= figure.bbox.x1 + 1
+    assert all(legend.y1 <= axes.get_tightbbox().y0 + 1 for axes in figure.axes)
+
+
+def test_many_models_have_a_panel_each(tmp_path, drawn):
+    models = {f"m{i}": {"label": f"Model {i}", "scale_jitter": 1 + i % 2} for i in range(9)}
+    figures.draw_iou(score_table(tmp_path, models, (0, 1)), "toy", models, "mean_iou", [tmp_path / "m.png"])
+    panels = drawn[0].axes
+    assert [axes.get_title("left") for axes in panels] == [f"Model {i}" for i in range(9)]
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels}) == 1
+    looks = style.model_styles(models)
+    for axes, name in zip(panels, models, strict=True):
+        own = [line for line in axes.get_lines() if line.get_marker() != "None"]
+        assert [(line.get_color(), line.get_label()) for line in own] == [(looks[name].colour, looks[name].label)]
+        assert own[0].get_xdata() == pytest.approx([48 / 224, 64 / 224, 0.5, 1, 2, 4])
+        assert len(axes.collections) == 1  # its band, nobody else's
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["Model 0", "other models"]
+    renderer = drawn[0].canvas.get_renderer()
+    boxes = [axes.get_tightbbox(renderer) for axes in panels]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_same_tables_same_bytes(tmp_path):
+    scores = score_table(tmp_path, seeds=(0, 1))
+    sample = {"unet": sample_file(tmp_path, "unet", sizes={0.5: 32, 1: 64})}
+    for folder in ("one", "two"):
+        paths = [tmp_path / folder / f"iou{suffix}" for suffix in (".png", ".svg")]
+        figures.draw_iou(scores, "toy", MODELS, "mean_iou", paths, commit="abc1234")
+        paths = [tmp_path / folder / f"predictions{suffix}" for suffix in (".png", ".svg")]
+        figures.draw_predictions(sample, "toy", MODELS, paths)
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    assert "commit abc1234" in (tmp_path / "one/iou.svg").read_text()
+    with Image.open(tmp_path / "one/iou.png") as image:
+        assert image.info["Source"] == "commit abc1234"
+
+
+@pytest.mark.parametrize(
+    ("channels", "classes"),
+    [(1, ("background", "cell")), (3, tuple("abcdefgh")), (4, ("background", *"abcdefghij"))],
+)
+def test_predictions(tmp_path, drawn, channels, classes):
+    samples = {name: sample_file(tmp_path, name, channels, classes) for name in ("seunet", "unet")}
+    figures.draw_predictions(samples, "toy", MODELS, [tmp_path / "p.png"])
+    titles = [axes.get_title() for axes in drawn[0].axes if axes.get_title()]
+    assert titles[0] == "×0.214\n48×48 px" and titles[-1] == "×4\n896×896 px"
+    assert "×1\n224×224 px" in titles and len(titles) == 6  # 0.297 and 0.354 are the same size
+    names = [axes.get_ylabel() for axes in drawn[0].axes if axes.get_ylabel()]
+    assert names == ["Image", "Truth", "U-Net", "SEU-Net"] * 2  # in the order of the configuration
+    legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert legend == [*classes, "outline of the truth", "ignored"]
+    assert len({tuple(colour) for colour in gallery.class_colours(list(classes))}) == len(classes)
+    assert drawn[0].get_figwidth() <= style.PAGE + 0.01
+
+
+def test_scales_are_spread_and_hold_the_training_scale(tmp_path):
+    nominal = 2 ** np.linspace(-2, 2, 17)
+    sizes = {scale: 16 * int(224 * scale / 16 + 1e-9) for scale in nominal}
+    samples = gallery.load_samples(sample_file(tmp_path, "many", 1, sizes=sizes))
+    chosen = nominal[gallery.chosen_scales(samples)]
+    assert len(chosen) == 6
+    assert chosen[[0, -1]].tolist() == [0.25, 4] and 1.0 in chosen
+
+
+def test_one_epoch_is_enough(tmp_path, drawn):
+    table = history_table(tmp_path, epochs=1)
+    figures.draw_training_curves(table, MODELS, {}, [tmp_path / "t.svg"])
+    assert [axes.get_title("left") for axes in drawn[0].axes][::3] == ["toy", "other"]
+
+
+def test_errors_say_what_to_do(tmp_path):
+    scores = score_table(tmp_path, ["unet"])
+    out = [tmp_path / "x.png"]
+    with pytest.raises(UserError, match="no scores of data set 'cats'"):
+        figures.draw_iou(scores, "cats", MODELS, "mean_iou", out)
+    with pytest.raises(UserError, match="no result of any model in seunet"):
+        figures.draw_iou(scores, "toy", {"seunet": MODELS["seunet"]}, "mean_iou", out)
+    with pytest.raises(UserError, match="written as .png or .svg"):
+        figures.draw_iou(scores, "toy", MODELS, "mean_iou", [tmp_path / "x.gif"])
+    with pytest.raises(UserError, match="run the evaluation"):
+        figures.draw_predictions({"unet": tmp_path / "none.npz"}, "toy", MODELS, out)
+    a, b = sample_file(tmp_path, "a"), sample_file(tmp_path, "b", sizes={0.5: 32, 1: 64})
+    with pytest.raises(UserError, match="other images or scales"):
+        figures.draw_predictions({"unet": a, "seunet": b}, "toy", MODELS, out)
+    np.savez(tmp_path / "c.npz", scales=[1.0], classes=["a"])
+    with pytest.raises(UserError, match="'image_0' is missing"):
+        figures.draw_predictions({"unet": tmp_path / "c.npz"}, "toy", MODELS, out)
+    assert not out[0].exists()
+
+
+def equivariance_table(folder: Path, seeds=(0, 1)) -> Path:
+    stages = {"unet": ["stem", "head", "logits"], "sresnet": ["lifting", "block 1", "block 2", "logits"]}
+    rows = [
+        (
+            dataset,
+            model,
+            model,
+            seed,
+            scale,
+            stage,
+            i,
+            np.nan if stage == "block 1" and scale == 4 else 0.1 * (i + scale),
+        )
+        for dataset in ("toy", "other")
+        for model in MODELS
+        for seed in seeds
+        for scale in (0.25, 0.5, 2.0, 4.0)
+        for i, stage in enumerate(stages.get(model, ["logits"]))
+    ]
+    path = folder / "equivariance.csv"
+    pd.DataFrame(rows, columns=EQUIVARIANCE_COLUMNS).to_csv(path, index=False)
+    return path
+
+
+def test_equivariance_has_a_panel_per_model_and_the_same_axes(tmp_path, drawn):
+    paths = [tmp_path / "equivariance.png", tmp_path / "equivariance.svg"]
+    figures.draw_equivariance(equivariance_table(tmp_path), MODELS, paths)
+    assert all(path.stat().st_size > 0 for path in paths)
+    panels = drawn[0].axes
+    assert [axes.get_title("left") for axes in panels] == ["U-Net", "U-Net, jittering 2", "SResNet", "SEU-Net"] * 2
+    assert len({(axes.get_xlim(), axes.get_ylim(), axes.get_yscale()) for axes in panels}) == 1
+    ticks = [tick.get_text() for tick in panels[2].get_xticklabels()]
+    assert ticks == ["block 1", "block 2", "logits"]  # the lifting is not learned
+    assert [line.get_xdata()[-1] for line in panels[0].get_lines()] == [0] * 4  # the logits of all networks
+    assert [len(line.get_xdata()) for line in panels[2].get_lines()] == [3, 3, 3, 2]  # one is not measured
+    assert len(panels[0].collections) == 4  # bands over two seeds
+
+
+def test_scales_of_equivariance_are_told_apart(tmp_path, drawn):
+    figures.draw_equivariance(equivariance_table(tmp_path, seeds=(0,)), MODELS, [tmp_path / "a.png"])
+    lines = drawn[0].axes[0].get_lines()
+    assert [line.get_marker() for line in lines] == ["v", "v", "^", "^"]
+    assert len({line.get_color() for line in lines}) == 4
+    legend = drawn[0].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["×¼", "×½", "×2", "×4"]
+
+
+def test_equivariance_where_nothing_could_be_measured(tmp_path):
+    table = pd.read_csv(equivariance_table(tmp_path)).assign(error=np.nan)
+    table.to_csv(tmp_path / "empty.csv", index=False)
+    with pytest.raises(UserError, match="no error at any scale"):
+        figures.draw_equivariance(tmp_path / "empty.csv", MODELS, [tmp_path / "empty.png"])
+    table.assign(error=0.0).to_csv(tmp_path / "zero.csv", index=False)
+    figures.draw_equivariance(tmp_path / "zero.csv", MODELS, [tmp_path / "zero.png"])

@@ -1,0 +1,164 @@
+"""Environments, lock file and package metadata agree, and each rule's environment has all that its script imports."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+FOLDERS = (ROOT, ROOT / "workflow" / "scripts")  # where our own modules are found
+
+
+def name_of(requirement):
+    """Return the normalised name of a distribution: what stands before a version."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s=<>!~;\[]", requirement, maxsplit=1)[0]).lower()
+
+
+def pins(requirements):
+    """Return {distribution: version} of requirements such as `torch==2.13.0`; no version is None."""
+    return {name_of(line): line.partition("==")[2].strip() or None for line in requirements}
+
+
+def environment(path):
+    """Return the pins of the pip section of a conda environment."""
+    sections = [entry for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict)]
+    return pins(sections[0]["pip"])
+
+
+@pytest.fixture(scope="module")
+def lock():
+    """Return the pins of requirements.lock."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return pins(line for line in lines if line.strip() and not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def project():
+    """Return the pins of pyproject.toml; None where it leaves the version to the lock file."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return pins(metadata["dependencies"] + sum(metadata["optional-dependencies"].values(), []))
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_an_environment_has_the_versions_of_the_lock_file(path, lock):
+    found = environment(path)
+    assert found and None not in found.values(), "every package of an environment has an exact version"
+    assert found == {name: lock.get(name) for name in found}
+
+
+def test_the_lock_file_has_the_versions_of_the_project(project, lock):
+    assert project.keys() <= lock.keys()
+    pinned = {name: version for name, version in project.items() if version}
+    assert pinned == {name: lock[name] for name in pinned}
+
+
+def test_python_of_the_environments_is_one_that_the_project_takes():
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", wanted).groups()
+    for path in ENVIRONMENTS:
+        (python,) = [str(e) for e in yaml.safe_load(path.read_text())["dependencies"] if str(e).startswith("python=")]
+        assert int(low) <= int(python.split(".")[1]) < int(high), path.name
+
+
+def test_pins_exist(lock):
+    """What is installed here is the lock file's version, so every pin is one that can be had."""
+    installed = {name_of(d.metadata["Name"]): d.version.partition("+")[0] for d in importlib.metadata.distributions()}
+    assert lock == {name: installed.get(name) for name in lock}
+
+
+def scripts():
+    """Return (rule, script, environment) of every rule of the workflow that has a script."""
+    found = []
+    for path in RULES:
+        for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", path.read_text() + "\n", re.M):
+            script = re.search(r'script:\s*"(.+?)"', body)
+            conda = re.search(r'conda:\s*"(.+?)"', body)
+            if script:
+                assert conda, f"rule {name} names no environment"
+                found.append((name, (path.parent / script[1]).resolve(), (path.parent / conda[1]).resolve()))
+    return found
+
+
+@pytest.mark.parametrize(("rule", "script", "conda"), scripts(), ids=lambda value: getattr(value, "stem", value))
+def test_a_script_imports_nothing_that_its_environment_lacks(rule, script, conda):
+    distributions = importlib.metadata.packages_distributions()
+    available = environment(conda).keys()
+    for module, importer in sorted(third_party(script).items()):
+        providers = {name_of(distribution) for distribution in distributions.get(module, [module])}
+        assert providers & available, f"rule {rule}: {importer} imports {module}, which {conda.name} lacks"
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_an_environment_has_nothing_that_its_scripts_do_not_import(path):
+    distributions = importlib.metadata.packages_distributions()
+    modules = {module for _, script, conda in scripts() if conda == path for module in third_party(script)}
+    used = {name_of(name) for module in modules for name in distributions.get(module, [module])}
+    assert environment(path).keys() <= used
+
+
+def test_the_library_imports_nothing_that_the_project_does_not_name(project):
+    distributions = importlib.metadata.packages_distributions()
+    for file in (ROOT / "seunet").rglob("*.py"):
+        for module, importer in third_party(file).items():
+            providers = {name_of(distribution) for distribution in distributions.get(module, [module])}
+            assert providers & project.keys(), f"{importer} imports {module}, which pyproject.toml lacks"
+
+
+def test_every_rule_is_checked():
+    rules = {name for path in RULES for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)}
+    assert rules == {rule for rule, _, _ in scripts()}
+
+
+def third_party(script):
+    """Return {module: importing file} of the other people's modules that a script imports, directly or through ours."""
+    found, seen, waiting = {}, set(), [script]
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in imported(file):
+            ours = own_files(name)
+            waiting += ours
+            top = name.partition(".")[0]
+            if not ours and top not in sys.stdlib_module_names and not own_files(top):
+                found.setdefault(top, file.relative_to(ROOT))
+    return found
+
+
+def imported(file):
+    """Yield the modules that a file imports; of `from a import b` also a.b, which may be a module."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    lazy = {id(node) for node in ast.walk(tree) if is_getattr(node) for node in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in lazy:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if own_files(node.module))
+
+
+def is_getattr(node):
+    """Tell whether a node is a module's __getattr__, whose imports happen only when a name is asked for."""
+    return isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+
+
+def own_files(module):
+    """Return the files that importing one of our modules runs: its own and its packages'; none for others' modules."""
+    parts = module.split(".")
+    for folder in FOLDERS:
+        base = folder.joinpath(*parts)
+        last = base.with_suffix(".py") if base.with_suffix(".py").exists() else base / "__init__.py"
+        if last.exists():
+            packages = [folder.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts))]
+            return [file for file in [*packages, last] if file.exists()]
+    return []
