@@ -29,11 +29,12 @@ def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> N
         path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+def load_model(folder: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
     """Rebuild the network of a folder, in evaluation mode; return it and its description.
 
     Raises UserError when a file is missing or damaged, or when the weights do not fit the network.
     """
+    folder = Path(folder)
     description = read_description(folder / "model.json")
     try:
         model = build_model(
@@ -61,6 +62,8 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
 
 def read_description(path: Path) -> dict[str, Any]:
     """Read model.json; raise UserError when it is missing, damaged or incomplete."""
+    if path.parent.is_file():
+        raise UserError(f"{path.parent}: is a file; name the folder of a trained network (model.json and its weights)")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

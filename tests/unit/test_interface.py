@@ -1,0 +1,29 @@
+"""What `import seunet` offers: every documented name, and torch only when a name needs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import seunet
+
+
+@pytest.mark.parametrize("name", seunet.__all__)
+def test_every_name_of_the_package_is_there_and_documented(name: str) -> None:
+    assert getattr(seunet, name).__doc__
+    assert name in dir(seunet)
+    assert f"`{name}`" in seunet.__doc__
+
+
+def test_all_names_the_lazy_ones() -> None:
+    assert {*seunet.PLACES, "UserError"} == set(seunet.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        seunet.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", ["seunet", "seunet.cli"])
+def test_the_package_and_the_help_of_its_commands_do_not_wait_for_torch(module: str) -> None:
+    heavy = "{'torch', 'pandas', 'matplotlib', 'numpy', 'scipy'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "[]"
