@@ -14,9 +14,10 @@ from torch import nn
 
 from seunet.config.schema import one_line, show, suggestion, validate
 from seunet.data import folder, hela, pet, reef
+from seunet.data.masks import ClassMap
 from seunet.data.prepared import SOURCES
 from seunet.data.rescaling import rescaled_size
-from seunet.data.source import random_split
+from seunet.data.splits import random_split
 from seunet.models import ARCHITECTURES, accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
 from seunet.runtime.errors import UserError
@@ -139,7 +140,7 @@ def check_url(path: str, url: str) -> None:
 def check_folder(path: str, dataset: dict[str, Any]) -> None:
     """Check the class map, the shares and the names of the files of a data set of source folder."""
     try:
-        folder.ClassMap(dataset["classes"], dataset.get("ignore", []))
+        ClassMap(dataset["classes"], dataset.get("ignore", []))
         random_split([], dataset.get("split", folder.SPLIT), 0)
         braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
     except UserError as error:

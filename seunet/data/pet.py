@@ -13,7 +13,8 @@ import numpy as np
 
 from seunet.data.images import nearest, open_image, to_array, values
 from seunet.data.members import members, pairs
-from seunet.data.source import Sample, Source, apply_limits, random_split
+from seunet.data.source import Sample, Source
+from seunet.data.splits import apply_limits, random_split
 from seunet.runtime.errors import UserError
 
 CLASSES = ("pet", "background", "border")  # trimap values 1, 2, 3

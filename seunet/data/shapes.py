@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from seunet.data import reef
-from seunet.data.source import SPLITS, Sample, Source, apply_limits
+from seunet.data.source import SPLITS, Sample, Source
+from seunet.data.splits import apply_limits
 from seunet.runtime.errors import UserError
 
 

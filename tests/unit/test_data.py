@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from seunet.data import images, prepared
-from seunet.data.folder import ClassMap
 from seunet.data.images import nearest, to_array
+from seunet.data.masks import ClassMap
 from seunet.data.prepared import Prepared, prepare, render
-from seunet.data.source import limited, random_split
+from seunet.data.splits import limited, random_split
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
 

@@ -20,8 +20,8 @@ from PIL import Image
 from test_configuration import FILLED
 
 from seunet.config import checks as configuration
-from seunet.data.folder import ClassMap
 from seunet.data.images import nearest, open_image, to_array
+from seunet.data.masks import ClassMap
 from seunet.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
