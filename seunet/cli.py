@@ -10,6 +10,7 @@ from seunet import __version__
 from seunet.commands.compare import compare
 from seunet.commands.predict import predict
 from seunet.runtime.errors import UserError
+from seunet.runtime.extras import missing_extra
 
 COMMANDS = (predict, compare)  # in the order of the help
 UsageError = typer.BadParameter.__base__  # what typer raises for an unknown option, a missing argument, …
@@ -29,6 +30,10 @@ def mistakes_in_one_line() -> Iterator[None]:
         if error.filename is None:  # not about a file; a closed pipe, which typer knows what to do with
             raise
         end(f"{error.filename}: {error.strerror}", 1)
+    except ModuleNotFoundError as error:
+        if (advice := missing_extra(error)) is None:
+            raise
+        end(advice, 1)
 
 
 def end(message: str, status: int) -> None:

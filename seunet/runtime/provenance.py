@@ -8,12 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECORD = "run.json"
 PACKAGES = ("torch", "numpy", "kornia", "pandas", "scipy", "pillow", "matplotlib", "seaborn", "snakemake")
@@ -178,13 +179,15 @@ def table_differences(name: str, first: Path, second: Path, *records: dict[str, 
     if not all(file.is_file() for file in files):
         yield f"{name}: differs ({shown(sums[0][:12])} → {shown(sums[1][:12])})"
         return
+    import pandas as pd  # of the extra "figures": nothing else here needs it
+
     tables = [pd.read_csv(file).drop(columns=MEASURED, errors="ignore") for file in files]
     yield from row_differences(name, *tables)
 
 
-def row_differences(name: str, first: pd.DataFrame, second: pd.DataFrame) -> Iterator[str]:
+def row_differences(name: str, first: "pd.DataFrame", second: "pd.DataFrame") -> Iterator[str]:
     """Yield a line per data set and model (or other text) whose values differ, and for rows that one table lacks."""
-    values = [column for column in first.columns if pd.api.types.is_float_dtype(first[column]) and column != "scale"]
+    values = [column for column in first.columns if first[column].dtype.kind == "f" and column != "scale"]
     keys = [column for column in first.columns if column not in values]
     if list(first.columns) != list(second.columns):
         yield f"{name}: other columns: {', '.join(first.columns)} → {', '.join(second.columns)}"
