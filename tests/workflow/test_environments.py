@@ -140,7 +140,7 @@ def third_party(script):
 def imported(file):
     """Yield the modules that a file imports; of `from a import b` also a.b, which may be a module."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    lazy = {id(node) for node in ast.walk(tree) if is_getattr(node) for node in ast.walk(node)}
+    lazy = {id(node) for node in ast.walk(tree) if is_lazy(node) for node in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in lazy:
             continue
@@ -151,8 +151,10 @@ def imported(file):
             yield from (f"{node.module}.{alias.name}" for alias in node.names if own_files(node.module))
 
 
-def is_getattr(node):
-    """Tell whether a node is a module's __getattr__, whose imports happen only when a name is asked for."""
+def is_lazy(node):
+    """Tell whether the imports of a node do not run with its module: of `__getattr__`, and for type checkers alone."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     return isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
 
 
