@@ -1,14 +1,45 @@
 """Augmentation of a batch of images and masks alike: geometry in one resampling, then a gain per channel."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from seunet.data.rescaling import antialias_sigma
+from seunet.layers.lifting import blur
+
+
+@dataclass(frozen=True)
+class ScaleJitter:
+    """The range of the factors by which training images are resized, and their law.
+
+    law: `linear` (uniform in [low, high], as in the paper's protocol) or `log` (each octave alike).
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+    law: str = "linear"
+
+    @classmethod
+    def of(cls, value: "float | Mapping[str, Any]") -> "ScaleJitter":
+        """Return the jitter of a configuration: a number r means uniform in [1/r, r]."""
+        return cls(1 / value, float(value)) if isinstance(value, int | float) else cls(**value)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return one factor per image, (N,)."""
+        share = torch.rand(count, generator=generator)
+        if self.law == "log":
+            return torch.exp(math.log(self.low) + math.log(self.high / self.low) * share)
+        return self.low + (self.high - self.low) * share
+
+    @property
+    def resizes(self) -> bool:
+        """Tell whether any image is resized."""
+        return (self.low, self.high) != (1, 1)
 
 
 @dataclass(frozen=True)
@@ -17,8 +48,8 @@ class Augmentation:
 
     rotation: largest angle in degrees. flips: axes that are mirrored with probability ½, of "horizontal" and
     "vertical". gain: each channel is multiplied by a factor in [1 − gain, 1 + gain]. elastic: a smooth random
-    displacement. scale_jitter: r, a factor uniform in [1/r, r] (linear, as in the paper's protocol). crop:
-    side of the random window in pixels; None keeps the frame.
+    displacement. scale_jitter: how images are resized before the crop. crop: side of the random window in pixels; None
+    keeps the frame.
     """
 
     crop: int | None = None
@@ -26,7 +57,7 @@ class Augmentation:
     flips: tuple[str, ...] = ()
     gain: float = 0.0
     elastic: bool = False
-    scale_jitter: float = 1.0
+    scale_jitter: ScaleJitter = ScaleJitter()
     # displacement of the elastic deformation: standard deviation, and distance between its control points
     elastic_pixels: float = field(default=4.0, repr=False)
     elastic_spacing: int = field(default=32, repr=False)
@@ -40,9 +71,9 @@ class Augmentation:
         """
         images = images.float() / 255
         size = (self.crop, self.crop) if self.crop else tuple(images.shape[-2:])
-        factor = self.draw_factors(len(images), generator)
-        if self.scale_jitter > 1:
-            images = antialias(images, factor, self.scale_jitter)
+        factor = self.scale_jitter.draw(len(images), generator)
+        if self.scale_jitter.low < 1:
+            images = antialias(images, factor, self.scale_jitter.low)
         grid = self.grid(tuple(images.shape[-2:]), size, send(factor, images.device), generator)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         labels = masks[:, None].float()
@@ -50,11 +81,6 @@ class Augmentation:
         gain = send(1 + self.gain * symmetric(images.shape[:2], generator), images.device)
         images = images * gain[..., None, None]
         return images.clamp(0, 1), labels[:, 0].long()
-
-    def draw_factors(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return one factor of scale jittering per image, (N,)."""
-        low, high = 1 / self.scale_jitter, self.scale_jitter
-        return low + (high - low) * torch.rand(count, generator=generator)
 
     def grid(
         self, source: tuple[int, int], size: tuple[int, int], factor: Tensor, generator: torch.Generator
@@ -79,7 +105,7 @@ class Augmentation:
         free_y = (height - size[0] / factor).clamp(min=0) / 2
         shift_x = free_x * send(symmetric((count,), generator), device)
         shift_y = free_y * send(symmetric((count,), generator), device)
-        if self.rotation == 0 and self.scale_jitter == 1 and not self.elastic:
+        if self.rotation == 0 and not self.scale_jitter.resizes and not self.elastic:
             # whole pixels: a plain crop copies values instead of interpolating them
             shift_x = whole_pixels(shift_x, width - size[1])
             shift_y = whole_pixels(shift_y, height - size[0])
@@ -122,12 +148,15 @@ def whole_pixels(shift: Tensor, free: int) -> Tensor:
     return torch.round(shift + free / 2) - free / 2
 
 
-def antialias(images: Tensor, factor: Tensor, largest: float) -> Tensor:
+def antialias(images: Tensor, factor: Tensor, smallest: float) -> Tensor:
     """Blur (N, C, H, W) before it shrinks by the factors (N,), as the test images are when they shrink.
 
-    The factors are on the CPU: kornia reads their values.
+    The kernels of all images have the length that the smallest factor needs.
     """
+    count, channels, height, width = images.shape
     sigma = antialias_sigma(factor).clamp(min=1e-3)
-    radius = math.ceil(3 * float(antialias_sigma(torch.tensor(1 / largest))))
-    radius = min(radius, min(images.shape[-2:]) - 1)
-    return gaussian_blur2d(images, 2 * radius + 1, sigma[:, None].expand(-1, 2), border_type="reflect")
+    radius = math.ceil(3 * float(antialias_sigma(torch.tensor(smallest))))
+    position = torch.arange(-radius, radius + 1)
+    kernel = torch.softmax(-(position**2) / (2 * sigma[:, None] ** 2), dim=1)  # (N, 2r + 1)
+    kernel = send(kernel, images.device).repeat_interleave(channels, dim=0)
+    return blur(images.reshape(1, count * channels, height, width), kernel).reshape(images.shape)
