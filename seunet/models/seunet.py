@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from seunet.layers import (
     FlatDilation,
@@ -31,6 +31,7 @@ from seunet.layers.pyramid import (
 from seunet.layers.upsampling import MODES
 from seunet.models.checks import check_base, check_positive, check_probability
 from seunet.models.ushape import UShape
+from seunet.models.windows import Windows
 from seunet.ops.pointwise import UpsampledFusion
 from seunet.runtime.errors import UserError
 
@@ -114,6 +115,9 @@ class SEUNet(UShape):
     basis: that of ScaleCrossCorrelation. layout: `dense` (every scale has all pixels) or `pyramid` (scale γ^s has the
     pixels of γ^s Z²; a third more work than one scale; images of any size; geometry exact and an integer base). The
     weights of one layout are those of the other.
+
+    In evaluation mode the network may have more scales than in training, since all share their weights.
+    scales_at_test: how many; num_scales by default. windows: which of them answer, see `Windows`.
     """
 
     def __init__(
@@ -134,8 +138,12 @@ class SEUNet(UShape):
         base: float = 2,
         basis: str | None = None,
         layout: str = "dense",
+        scales_at_test: int | None = None,
+        windows: str | int = "max",
     ):
-        check_positive(num_scales=num_scales, scale_size=scale_size)
+        scales_at_test = num_scales if scales_at_test is None else scales_at_test
+        check_positive(num_scales=num_scales, scale_size=scale_size, scales_at_test=scales_at_test)
+        check_windows(windows, num_scales, scales_at_test)
         check_choice("pooling", pooling, POOLINGS)
         check_choice("layout", layout, tuple(LAYOUTS))
         geometries = {
@@ -160,7 +168,17 @@ class SEUNet(UShape):
             projection=projection,
         )
         super().__init__(ops, in_channels, num_classes, width, depth)
-        self.layout, self.num_scales, self.base = layout, num_scales, base
+        self.layout, self.num_scales, self.base, self.scales_at_test = layout, num_scales, base, scales_at_test
+        self.windows = Windows(windows, num_scales, base if layout == "pyramid" else 1)
+
+    def train(self, mode: bool = True) -> "SEUNet":
+        """Set training or evaluation mode, and with it the number of scales."""
+        self.lift.num_scales = self.num_scales if mode else self.scales_at_test
+        return super().train(mode)
+
+    def read(self, maps: list[Tensor]) -> Tensor:
+        """S batches (N, F, H_s, W_s) → logits (N, classes, H, W)."""
+        return super().read(maps) if self.training else self.windows(maps, super().read)
 
     @staticmethod
     def multiple_of(depth: int = 4, layout: str = "dense", **_: Any) -> int:
@@ -169,7 +187,7 @@ class SEUNet(UShape):
 
     def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Return the sizes of the maps of an image, one per scale."""
-        steps = [whole_step(self.base, s) if self.layout == "pyramid" else 1 for s in range(self.num_scales)]
+        steps = [whole_step(self.base, s) if self.layout == "pyramid" else 1 for s in range(self.lift.num_scales)]
         return [(-(-height // step), -(-width // step)) for step in steps]
 
     @property
@@ -183,3 +201,12 @@ def check_exact(geometries: dict[str, str]) -> None:
     for name, geometry in geometries.items():
         if geometry != "exact":
             raise UserError(f"layout: pyramid needs the exact geometry, and {name} is {geometry}; set geometry: exact")
+
+
+def check_windows(rule: str | int, num_scales: int, scales_at_test: int) -> None:
+    """Raise UserError where there are fewer scales at test than in training, or no window of this number."""
+    last = scales_at_test - num_scales
+    if last < 0:
+        raise UserError(f"scales_at_test: {scales_at_test} is less than num_scales {num_scales}; give at least that")
+    if isinstance(rule, int) and rule > last:
+        raise UserError(f"windows: there is no window {rule}; {scales_at_test} scales have windows 0 to {last}")

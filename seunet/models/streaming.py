@@ -27,7 +27,8 @@ HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at 
 def is_streamable(model: nn.Module) -> bool:
     """Tell whether a network can be predicted in bands: a U-shape whose scales do not read each other."""
     layers = (layer for layer in model.modules() if isinstance(layer, ScaleCrossCorrelation))
-    return isinstance(model, UShape) and all(layer.weight.shape[2] == 1 for layer in layers)
+    whole = getattr(getattr(model, "windows", None), "rule", "max") == "max"  # windows are compared as whole maps
+    return isinstance(model, UShape) and whole and all(layer.weight.shape[2] == 1 for layer in layers)
 
 
 def is_large(model: UShape, images: Tensor) -> bool:

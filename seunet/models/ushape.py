@@ -95,7 +95,11 @@ class UShape(nn.Module):
             x = pool(x)
         for level, fuse in zip(self.decoder, self.fusions, strict=True):
             x = fuse(level(x), skips.pop())
-        return self.classifier(self.project(self.head(x)))
+        return self.read(self.head(x))
+
+    def read(self, maps: Any) -> Tensor:
+        """Maps of the head → logits (N, classes, H, W)."""
+        return self.classifier(self.project(maps))
 
 
 class Fusion(nn.Module):

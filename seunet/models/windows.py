@@ -1,0 +1,92 @@
+"""Windows of scales: how a network that was trained with S scales is asked with more of them."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from seunet.ops.interpolation import upsample
+from seunet.runtime.errors import UserError
+
+Answer = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)
+
+
+class Windows(nn.Module):
+    """Lifted map of T scales → logits (N, classes, H, W), from the T − S + 1 runs of S neighbouring scales.
+
+    Window j reads the scales γ^j … γ^(j + S − 1) as the network reads its own S in training. Law: window j of an image
+    answers, on the lattice γ^j Z², as window 0 of the image rescaled by γ^j. So one of the windows sees the image at the
+    scale of training; the rule says which:
+
+    - `max`: no windows: the maximum over all T scales.
+    - `mean`: the mean of the windows' probabilities.
+    - `entropy`: for each image the window whose pixels have the least mean entropy.
+    - `information`: for each image the window of most mutual information between pixel and class,
+      I = H(mean over pixels of p) − mean over pixels of H(p): it is sure of each pixel, and says more than one thing.
+    - `pixel`: for each pixel the window of least entropy.
+    - a number j: window j.
+
+    Args: rule, one of these; length, S; base, γ of a pyramid, 1 for dense maps.
+    Raises UserError for another rule.
+    """
+
+    def __init__(self, rule: str | int, length: int, base: int = 1):
+        super().__init__()
+        if rule not in RULES and (type(rule) is not int or rule < 0):
+            raise UserError(f"windows: {rule!r} is not one of {', '.join(RULES)}, nor the number of a window")
+        self.rule, self.length, self.base = rule, length, base
+
+    def forward(self, maps: list[Tensor], answer: Answer) -> Tensor:
+        """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
+        if self.rule == "max":
+            return answer(maps)
+        size = tuple(maps[0].shape[-2:])
+        if isinstance(self.rule, int):
+            return self.whole(answer(maps[self.rule : self.rule + self.length]), self.rule, size)
+        answers = self.answers(maps, answer)
+        wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
+        if self.rule == "mean":
+            mean = torch.stack([logits.float().softmax(1) for logits in wholes]).mean(0)
+            return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        chosen = self.choose(wholes if self.rule == "pixel" else answers)
+        logits = wholes[0]
+        for j, other in enumerate(wholes[1:], start=1):
+            logits = torch.where(chosen == j, other, logits)
+        return logits
+
+    def answers(self, maps: list[Tensor], answer: Answer) -> list[Tensor]:
+        """Return the logits of every window, (N, classes, H_j, W_j) on the lattice of its finest scale."""
+        return [answer(maps[j : j + self.length]) for j in range(len(maps) - self.length + 1)]
+
+    def whole(self, logits: Tensor, window: int, size: tuple[int, int]) -> Tensor:
+        """Bring the logits of a window to the pixels of the image."""
+        return upsample(logits, self.base**window, "aligned", size)
+
+    def choose(self, answers: Sequence[Tensor]) -> Tensor:
+        """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
+        return torch.stack([RULES[self.rule](logits.float()) for logits in answers]).argmax(0)
+
+    def extra_repr(self) -> str:
+        """Show the rule."""
+        return f"rule={self.rule}, length={self.length}"
+
+
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Return Σ p log p of each pixel, (N, 1, H, W)."""
+    logarithm = logits.log_softmax(1)
+    return (logarithm.exp() * logarithm).sum(1, keepdim=True)
+
+
+def certainty(logits: Tensor) -> Tensor:
+    """Return minus the mean entropy of the pixels, (N, 1, 1, 1)."""
+    return negative_entropy(logits).mean((2, 3), keepdim=True)
+
+
+def information(logits: Tensor) -> Tensor:
+    """Return the mutual information of pixel and class in nats, (N, 1, 1, 1)."""
+    p = logits.softmax(1).mean((2, 3), keepdim=True)
+    return certainty(logits) - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True)
+
+
+# what a rule makes largest; None: nothing is chosen
+RULES = {"max": None, "mean": None, "entropy": certainty, "information": information, "pixel": negative_entropy}

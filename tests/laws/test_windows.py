@@ -1,0 +1,90 @@
+"""Windows of scales: one of them answers as the plain network, the law from window to window, and each rule."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seunet.layers.lifting import blur
+from seunet.models import SEUNet
+from seunet.models.windows import Windows
+from seunet.runtime.errors import UserError
+
+PYRAMID = {"width": 8, "depth": 2, "num_scales": 2, "geometry": "exact", "layout": "pyramid", "scale_dropout": 0}
+
+
+def network(**options) -> SEUNet:
+    """Return a small network in evaluation mode; one seed, so the same weights whatever the options."""
+    torch.manual_seed(0)
+    model = SEUNet(3, 2, **(PYRAMID | options))
+    with torch.no_grad():
+        model.classifier.weight.mul_(5)  # answers that differ clearly
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def image() -> Tensor:
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("layout", ["pyramid", "dense"])
+def test_without_more_scales_every_rule_is_the_plain_network(image, layout):
+    plain = network(layout=layout)(image)
+    for rule in ("max", "entropy", "information", "pixel", 0):
+        assert torch.equal(network(layout=layout, windows=rule)(image), plain)
+    assert torch.allclose(network(layout=layout, windows="mean")(image).softmax(1), plain.softmax(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["pyramid", "dense"])
+def test_the_first_window_of_many_is_the_plain_network(image, layout):
+    plain = network(layout=layout)(image)
+    assert torch.allclose(network(layout=layout, scales_at_test=4, windows=0)(image), plain, atol=1e-6)
+
+
+def test_a_window_answers_as_the_first_one_of_the_rescaled_image(image):
+    more, plain = network(scales_at_test=3, windows=1), network()
+    maps = []
+    more.head.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    more(image)
+    second = more.windows.answers(maps[0], lambda x: more.classifier(more.project(x)))[1]
+    lift = more.lift
+    rescaled = blur(image, lift.kernel(1, image), 2)  # a camera twice as far away
+    # the blur of scale 4 is that of scale 2, applied to an image that is blurred already
+    assert (second - plain(rescaled)).norm() / second.norm() < 0.1
+
+
+def test_in_training_only_the_trained_scales_count(image):
+    model = network(scales_at_test=4, windows="information").train()
+    maps = []
+    model.head.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    model(image)
+    model.eval()(image)
+    assert [len(x) for x in maps] == [2, 4]
+
+
+def test_information_wants_answers_that_are_sure_and_say_several_things():
+    background = torch.tensor([8.0, -8.0])[:, None, None].expand(2, 4, 4)  # sure, and the same everywhere
+    both = background.clone()
+    both[:, :2] = both[:, :2].flip(0)  # sure, and half of each
+    unsure = torch.zeros(2, 4, 4)
+    answers = [x[None] for x in (background, unsure, both)]
+    assert Windows("information", 1).choose(answers).item() == 2
+    assert Windows("entropy", 1).choose(answers[:2]).item() == 0
+
+
+def test_each_image_of_a_batch_has_its_own_window(image):
+    model = network(scales_at_test=4, windows="information")
+    single = torch.cat([model(x[None]) for x in image])
+    assert torch.allclose(model(image), single, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"windows": "best"}, "windows: 'best' is not one of"),
+        ({"scales_at_test": 1}, "scales_at_test: 1 is less than num_scales 2"),
+        ({"windows": 3, "scales_at_test": 4}, "no window 3; 4 scales have windows 0 to 2"),
+    ],
+)
+def test_mistakes_are_said(options, words):
+    with pytest.raises(UserError, match=words):
+        network(**options)
