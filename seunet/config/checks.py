@@ -40,8 +40,12 @@ OWN_KEYS = {"folder": ("path", "classes", "ignore", "split"), "shapes": ("count"
 NEEDED_KEYS = {"folder": ("path", "classes"), "shapes": ("count",)}
 CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
 
+# What makes a model a variant of another, and the options of a network that do not change its weights.
+VARIANT = ("weights_of", "ensemble", "fusion", "rescale")
+AT_TEST = ("scales_at_test", "windows")
+
 # Beyond these a network of the registry could not be held in any memory, and merely counting would take ages.
-LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10}
+LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10, "scales_at_test": 10}
 
 
 def check(config: dict[str, Any], schema_path: Path | str, build: bool = True) -> None:
@@ -152,11 +156,14 @@ def check_folder(path: str, dataset: dict[str, Any]) -> None:
 
 
 def check_model(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:
-    """Check that the architecture exists and takes the options; of an ensemble, see `check_ensemble`."""
-    if "weights_of" in model or "ensemble" in model:
-        return check_ensemble(path, model, models)
+    """Check that the architecture exists and takes the options; of a model with weights_of, see `check_variant`."""
+    if any(key in model for key in VARIANT):
+        return check_variant(path, model, models)
     if "architecture" not in model:
         raise UserError(f"{path}.architecture: missing; a model has an architecture, or weights_of and ensemble")
+    jitter = model["scale_jitter"]
+    if isinstance(jitter, dict) and jitter["low"] > jitter["high"]:
+        raise UserError(f"{path}.scale_jitter.low: {jitter['low']} is more than high {jitter['high']}; exchange them")
     try:
         factory = find_architecture(model["architecture"])
     except UserError as error:
@@ -168,18 +175,27 @@ def check_model(path: str, model: dict[str, Any], models: dict[str, dict]) -> No
         raise UserError(f"{path}.architecture: {show(model['architecture'])} cannot be a network: {error}") from error
 
 
-def check_ensemble(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:
-    """Check that an ensemble names a network with weights of its own, and says nothing about training."""
-    for key in ("weights_of", "ensemble"):
-        if key not in model:
-            raise UserError(f"{path}.{key}: missing; an ensemble has weights_of and ensemble")
+def check_variant(path: str, model: dict[str, Any], models: dict[str, dict]) -> None:
+    """Check that a variant names a network with weights of its own, asks it otherwise, and says nothing of training."""
+    if "weights_of" not in model:
+        key = next(key for key in VARIANT if key in model)
+        raise UserError(f"{path}.weights_of: missing; a model with {key} uses the weights of another model")
     network = model["weights_of"]
     check_known(f"{path}.weights_of", [network], models)
     if "weights_of" in models[network]:
-        raise UserError(f"{path}.weights_of: models.{network} is an ensemble; name a network with its own weights")
-    for key, unset in {"architecture": None, "options": {}, "scale_jitter": 1}.items():
+        raise UserError(
+            f"{path}.weights_of: models.{network} has weights_of itself; name a network with its own weights"
+        )
+    for key, unset in {"architecture": None, "scale_jitter": 1}.items():
         if model.get(key, unset) != unset:
-            raise UserError(f"{path}.{key}: an ensemble has that of models.{network}, its weights_of; remove it")
+            raise UserError(f"{path}.{key}: that of models.{network}, its weights_of, counts; remove it")
+    if not model["options"] and "ensemble" not in model and "rescale" not in model:
+        raise UserError(f"{path}: the same as models.{network}; give ensemble, rescale, or options such as windows")
+    if "fusion" in model and "ensemble" not in model:
+        raise UserError(f"{path}.fusion: there is no ensemble whose answers it could join; remove it, or add ensemble")
+    unknown = [key for key in model["options"] if key not in AT_TEST]
+    if unknown:
+        raise UserError(f"{path}.options.{unknown[0]}: the weights depend on it; at test choose {', '.join(AT_TEST)}")
 
 
 def check_claim(path: str, claim: dict[str, Any], config: dict[str, Any]) -> None:
@@ -210,9 +226,9 @@ def check_option_names(path: str, options: dict[str, Any], factories: Iterable[C
 
 def check_pair(config: dict[str, Any], dataset: str, model: str, build: bool) -> None:
     """Check that a network can be built with its options, and takes the sizes of the data set."""
-    model = trained_model(config, model)  # errors name the network itself
     settings, options = config["datasets"][dataset], network_options(config, dataset, model)
-    factory = find_architecture(config["models"][model]["architecture"])
+    network = trained_model(config, model)
+    factory = find_architecture(config["models"][network]["architecture"])
     if build and factory in ARCHITECTURES.values():
         check_options(f"models.{model} on datasets.{dataset}", factory, options)
     multiple = getattr(factory, "multiple_of", lambda **options: 1)(**options)
@@ -220,7 +236,7 @@ def check_pair(config: dict[str, Any], dataset: str, model: str, build: bool) ->
     for key, value in sizes.items():
         if value is not None and value % multiple:
             near = max(multiple, value // multiple * multiple)
-            need = f"{multiple}, which models.{model} needs"
+            need = f"{multiple}, which models.{network} needs"
             raise UserError(f"datasets.{dataset}.{key}: {value} is no multiple of {need}; use {near}")
 
 
@@ -288,10 +304,22 @@ def has_unseen_scales(dataset: dict[str, Any]) -> bool:
 
 
 def network_options(config: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:
-    """Return the options of a network on a data set: its own, and those shared on the data set that it takes."""
+    """Return the options of a network on a data set: those shared there that it takes, its own, those of a variant."""
     entry = config["models"][trained_model(config, model)]
-    factory = find_architecture(entry["architecture"])
-    return accepted_options(factory, config["datasets"][dataset]["network"], strict=False) | entry["options"]
+    shared = accepted_options(find_architecture(entry["architecture"]), config["datasets"][dataset]["network"], False)
+    return shared | entry["options"] | config["models"][model]["options"]
+
+
+def variant(config: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return how the weights of a model are asked, where that is not as they were trained: see `inference.Variant`."""
+    entry = config["models"][model]
+    keys = {key: entry[key] for key in ("ensemble", "fusion", "rescale") if key in entry}
+    return keys | ({"options": entry["options"]} if "weights_of" in entry and entry["options"] else {})
+
+
+def strength(jitter: float | dict[str, Any]) -> float:
+    """Return the largest factor by which a scale jitter changes a size, up or down."""
+    return max(jitter["high"], 1 / jitter["low"]) if isinstance(jitter, dict) else jitter
 
 
 def scales_of(config: dict[str, Any], dataset: str, model: str) -> int:

@@ -21,6 +21,8 @@ TYPES = {
     "null": "null",
 }
 
+KIND = ("type", "const", "enum")  # rules that say of which kind a value is
+
 BOUNDS = {
     "minimum": "at least",
     "maximum": "at most",
@@ -111,13 +113,12 @@ def explain_name(path: str, schema: dict[str, Any], name: Any) -> str:
 
 
 def explain_alternatives(error: jsonschema.ValidationError) -> str:
-    """Say what is wrong with a value that may be one of several kinds: of a mapping, with what is inside it."""
+    """Say what is wrong with a value that may be one of several kinds: with what is inside it, if its kind is right."""
     branches = error.validator_value
-    if isinstance(error.instance, dict):
-        index = next((i for i, branch in enumerate(branches) if branch.get("type") == "object"), None)
-        inside = sorted((e for e in error.context if e.schema_path[0] == index), key=order)
-        if inside:
-            return explain(inside[0])
+    other_kind = {e.schema_path[0] for e in error.context if len(e.schema_path) == 2 and e.validator in KIND}
+    inside = sorted((e for e in error.context if e.schema_path[0] not in other_kind), key=order)
+    if inside:
+        return explain(inside[0])
     expected = " or ".join(kinds(branch) + ingredients(branch) for branch in branches)
     return f"{join(error.absolute_path)}: expected {expected}, got {show(error.instance)}"
 

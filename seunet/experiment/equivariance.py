@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image
 from seunet.experiment.evaluation import BATCH_PIXELS, Testing, check_fit
-from seunet.experiment.inference import MultiScale
+from seunet.experiment.inference import Variant
 from seunet.layers.equivariance import interior
 from seunet.models.checkpoint import load_model
 from seunet.runtime.files import atomic
@@ -35,7 +35,7 @@ def measure(
     run: dict[str, str | int],
     path: Path,
     device: torch.device | str = "cpu",
-    ensemble: Sequence[float] = (),
+    variant: Variant = Variant(),
 ) -> None:
     """Write the relative error of every stage of a trained network at the scales of `testing`, one row each.
 
@@ -43,10 +43,10 @@ def measure(
     for which `crop_side` finds no size, and at stages that hold no pair of scales so far apart.
     """
     torch.set_num_threads(testing.threads)
-    model, description = load_model(weights, device)
+    model, description = load_model(weights, device, variant.options)
     data = Prepared(dataset)
     check_fit(description, data, weights)
-    model = MultiScale(model, ensemble) if ensemble else model
+    model = variant.of(model, (data.height, data.width))
     base = description["options"].get("base", 2)
     rows = []
     for scale in testing.scales:

@@ -1,6 +1,6 @@
 """Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples to look at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
-from seunet.experiment.inference import MultiScale, Tiling, predict
+from seunet.experiment.inference import Tiling, Variant, predict
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
@@ -52,20 +52,18 @@ def evaluate(
     per_image: Path,
     samples: Path,
     device: torch.device | str = "cpu",
-    ensemble: Sequence[float] = (),
+    variant: Variant = Variant(),
 ) -> None:
     """Test the network of the folder `weights` at all scales; write the scores (CSV), the same per image, and samples.
 
-    `run` names the run: dataset, model and seed, the first columns of the scores. With factors in `ensemble`, the
-    network is tested as a multi-scale ensemble.
+    `run` names the run: dataset, model and seed, the first columns of the scores. `variant`: how the network
+    is asked, where that is not as it was trained.
     """
     torch.set_num_threads(testing.threads)
-    model, description = load_model(weights, device)
+    model, description = load_model(weights, device, variant.options)
     data = Prepared(dataset)
     check_fit(description, data, weights)
-    if ensemble:
-        model = MultiScale(model, ensemble)
-    evaluator = Evaluator(model, data, testing, torch.device(device))
+    evaluator = Evaluator(variant.of(model, (data.height, data.width)), data, testing, torch.device(device))
     sizes = [evaluator.size(scale) for scale in testing.scales]
     counts, kept = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size

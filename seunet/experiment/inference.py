@@ -1,13 +1,15 @@
 """Prediction of images of any size: whole, in bands or tiles where memory is short, or as a multi-scale ensemble."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.models.streaming import is_large, is_streamable, stream
+from seunet.models.windows import RULES
 from seunet.runtime.errors import UserError
 
 
@@ -22,35 +24,76 @@ class Tiling:
     margin: int
 
 
-class MultiScale(nn.Module):
-    """A trained network asked at several scales of the same image, its answers averaged: test-time augmentation.
+@dataclass(frozen=True)
+class Variant:
+    """How trained weights are asked, where that is not as they were trained.
 
-    Each image is resampled by every factor, to sides rounded to the network's size_multiple; the logits come back
-    bilinearly, and the probabilities are averaged. The result is the logarithm of the average, so it serves as
-    logits. With a tiling, each resampled image is tiled on its own grid: memory stays that of the network's tiles.
+    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. options: of the network, those that do
+    not change its weights, such as `windows` of a SEU-Net.
     """
 
-    def __init__(self, model: nn.Module, factors: Sequence[float]):
+    ensemble: Sequence[float] = ()
+    fusion: str = "mean"
+    rescale: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
+        """Return the network that asks `model` so."""
+        if self.ensemble:
+            model = MultiScale(model, self.ensemble, self.fusion)
+        return KnownScale(model, training_size) if self.rescale else model
+
+
+class MultiScale(nn.Module):
+    """A trained network asked at several scales of the same image: test-time augmentation.
+
+    Each image is resampled by every factor, to sides rounded to the network's size_multiple; the logits come back
+    bilinearly. fusion: `mean` averages the probabilities; `entropy` and `information` choose for each image one
+    answer, as `models.windows` does. The result is the logarithm of probabilities, so it serves as logits. With a
+    tiling, each resampled image is tiled on its own grid: memory stays that of the network's tiles.
+    """
+
+    def __init__(self, model: nn.Module, factors: Sequence[float], fusion: str = "mean"):
         super().__init__()
-        self.model, self.factors = model, tuple(factors)
+        self.model, self.factors, self.fusion = model, tuple(factors), fusion
         self.size_multiple = getattr(model, "size_multiple", 1)
 
     def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        mean = sum(self.probabilities(images, factor, tiling) for factor in self.factors) / len(self.factors)
-        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        logits = torch.stack([self.logits(images, factor, tiling) for factor in self.factors])
+        if self.fusion == "mean":
+            mean = logits.softmax(2).mean(0)
+            return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        chosen = torch.stack([RULES[self.fusion](answer) for answer in logits]).argmax(0)[None]
+        return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
 
-    def probabilities(self, images: Tensor, factor: float, tiling: "Tiling | None") -> Tensor:
-        """Return what the network says of the images at one factor, as probabilities (N, classes, H, W) float32."""
+    def logits(self, images: Tensor, factor: float, tiling: "Tiling | None") -> Tensor:
+        """Return what the network says of the images at one factor, (N, classes, H, W) float32."""
         size = tuple(images.shape[-2:])
-        asked = tuple(self.nearest_side(side * factor) for side in size)
+        asked = tuple(nearest_side(side * factor, self.size_multiple) for side in size)
         step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
         logits = [predict(self.model, rescale_image(part, asked), tiling) for part in images.split(step)]
-        return rescale_logits(torch.cat(logits).float(), size).softmax(1)
+        return rescale_logits(torch.cat(logits).float(), size)
 
-    def nearest_side(self, side: float) -> int:
-        """Return the side nearest to this one that the network takes."""
-        return max(1, int(side / self.size_multiple + 0.5)) * self.size_multiple
+
+class KnownScale(nn.Module):
+    """A network that is told the scale: each image is resampled to the size of training before it is predicted.
+
+    What another network loses against this one is the price of not knowing the scale.
+    """
+
+    def __init__(self, model: nn.Module, size: tuple[int, int]):
+        super().__init__()
+        self.model, self.own_size = model, size
+
+    def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        return rescale_logits(predict(self.model, rescale_image(images, self.own_size), tiling), images.shape[-2:])
+
+
+def nearest_side(side: float, multiple: int) -> int:
+    """Return the multiple nearest to a side, and no less than one."""
+    return max(1, int(side / multiple + 0.5)) * multiple
 
 
 @torch.no_grad()
@@ -60,7 +103,7 @@ def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> T
     U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
     the result is that of the whole image wherever the margin covers the receptive field.
     """
-    if isinstance(model, MultiScale):
+    if isinstance(model, MultiScale | KnownScale):
         return model(images, tiling)
     if is_streamable(model):
         return stream(model, images) if is_large(model, images) else model(images)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seunet import __version__
-from seunet.data.augmentation import Augmentation
+from seunet.data.augmentation import Augmentation, ScaleJitter
 from seunet.data.prepared import Prepared
 from seunet.experiment.metrics import IGNORED, confusion_counts, dataset_metric
 from seunet.layers import clip_coefficients
@@ -50,11 +50,12 @@ class Training:
     augmentation: Augmentation = Augmentation()
 
     @classmethod
-    def of(cls, training: dict[str, Any], scale_jitter: float) -> "Training":
+    def of(cls, training: dict[str, Any], scale_jitter: float | dict[str, Any]) -> "Training":
         """Return the settings of a data set's `training` in the configuration and a model's `scale_jitter`."""
         rest = {key: value for key, value in training.items() if key not in ("augmentation", "crop")}
         drawn = training["augmentation"] | {"flips": tuple(training["augmentation"]["flips"])}
-        return cls(augmentation=Augmentation(crop=training["crop"], scale_jitter=scale_jitter, **drawn), **rest)
+        jitter = ScaleJitter.of(scale_jitter)
+        return cls(augmentation=Augmentation(crop=training["crop"], scale_jitter=jitter, **drawn), **rest)
 
 
 def train(

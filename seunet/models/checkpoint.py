@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> N
         path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def load_model(folder: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+def load_model(
+    folder: Path | str, device: torch.device | str = "cpu", options: Mapping[str, Any] | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
     """Rebuild the network of a folder, in evaluation mode; return it and its description.
 
+    options: of the network, over those that it was trained with; such as windows, they must fit the weights.
     Raises UserError when a file is missing or damaged, or when the weights do not fit the network.
     """
     folder = Path(folder)
@@ -41,7 +45,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> tuple[
             description["architecture"],
             description["in_channels"],
             description["num_classes"],
-            **description["options"],
+            **description["options"] | (options or {}),
         )
     except UserError as error:
         raise UserError(f"{folder / 'model.json'}: {error}") from error

@@ -14,9 +14,9 @@ Answer = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, cla
 class Windows(nn.Module):
     """Lifted map of T scales → logits (N, classes, H, W), from the T − S + 1 runs of S neighbouring scales.
 
-    Window j reads the scales γ^j … γ^(j + S − 1) as the network reads its own S in training. Law: window j of an image
-    answers, on the lattice γ^j Z², as window 0 of the image rescaled by γ^j. So one of the windows sees the image at the
-    scale of training; the rule says which:
+    Window j reads the scales γ^j … γ^(j + S − 1) as the network reads its own S in training. Law: window j of an
+    image answers, on the lattice γ^j Z², as window 0 of the image rescaled by γ^j. So one of the windows sees the image
+    at the scale of training; the rule says which:
 
     - `max`: no windows: the maximum over all T scales.
     - `mean`: the mean of the windows' probabilities.
@@ -68,7 +68,7 @@ class Windows(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the rule."""
-        return f"rule={self.rule}, length={self.length}"
+        return f"rule={self.rule}"
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

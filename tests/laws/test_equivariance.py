@@ -14,7 +14,7 @@ from seunet.data.prepared import Prepared, prepare, render
 from seunet.data.rescaling import rescale_image
 from seunet.experiment import evaluation
 from seunet.experiment.equivariance import crop_side, image_pairs, measure, scale_steps, stage_errors, stages_of
-from seunet.experiment.inference import MultiScale, Tiling
+from seunet.experiment.inference import MultiScale, Tiling, Variant
 from seunet.models import SEUNet, SResNet, UNet
 from seunet.models.checkpoint import save_model
 from seunet.report.tables import EQUIVARIANCE_COLUMNS, collect_equivariance
@@ -151,7 +151,9 @@ def test_from_weights_to_the_table(tmp_path, tiny):
     run = {"dataset": "reef", "model": "seunet", "seed": 1}
     measure(tmp_path / "seu", tiny, evaluation.Testing((0.25, 0.5, 0.3, 2), 8), run, tmp_path / "seed1.csv")
     ensemble = run | {"model": "both"}
-    measure(tmp_path / "seu", tiny, evaluation.Testing((2,), 8), ensemble, tmp_path / "both.csv", ensemble=[0.5, 1])
+    measure(
+        tmp_path / "seu", tiny, evaluation.Testing((2,), 8), ensemble, tmp_path / "both.csv", variant=Variant([0.5, 1])
+    )
     files = [tmp_path / "seed1.csv", tmp_path / "both.csv"]
     collect_equivariance(files, {"seunet": "SEU-Net", "both": "Both"}, tmp_path / "all.csv")
     table = pd.read_csv(tmp_path / "all.csv")

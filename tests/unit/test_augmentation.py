@@ -5,13 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from seunet.data.augmentation import Augmentation
+from seunet.data.augmentation import Augmentation, ScaleJitter
 
+BY_2 = ScaleJitter.of(2)
 STRONG = [
     Augmentation(rotation=180, flips=("horizontal", "vertical")),
-    Augmentation(crop=32, rotation=30, scale_jitter=4),
+    Augmentation(crop=32, rotation=30, scale_jitter=ScaleJitter.of(4)),
     Augmentation(crop=40, elastic=True),
-    Augmentation(crop=80, rotation=10, scale_jitter=2, elastic=True, flips=("horizontal",)),  # larger than the image
+    Augmentation(crop=80, rotation=10, scale_jitter=BY_2, elastic=True, flips=("horizontal",)),  # larger than the image
 ]
 GREY = 100  # grey levels between two classes
 
@@ -101,7 +102,7 @@ def test_image_and_mask_move_alike(augmentation):
     for seed in range(3):
         x, y = draw(augmentation, coded(masks), masks, seed)
         # an image that shrinks is blurred first
-        assert disagreement(x, y, 6 if augmentation.scale_jitter > 1 else 2) < 0.01
+        assert disagreement(x, y, 6 if augmentation.scale_jitter.resizes else 2) < 0.01
 
 
 @pytest.mark.parametrize("augmentation", STRONG, ids=repr)
@@ -152,12 +153,23 @@ def test_jitter_changes_sizes_within_its_bounds(jitter):
     image = torch.zeros(side, side, dtype=torch.uint8)
     image[10:70, 10:70] = 1
     masks = image.expand(count, side, side).clone()
-    _, y = draw(Augmentation(crop=320, scale_jitter=jitter), coded(masks), masks)
+    _, y = draw(Augmentation(crop=320, scale_jitter=ScaleJitter.of(jitter)), coded(masks), masks)
     factors = torch.tensor([run_length(label[160], 160) / width for label in y])
     assert factors.min() >= 1 / jitter * 0.9 and factors.max() <= jitter * 1.1
     assert factors.min() < 1 / jitter * 1.5 and factors.max() > jitter * 0.85  # the whole range is drawn
     # uniform in [1/r, r]: the mean is the middle of the range
     assert factors.mean().item() == pytest.approx((jitter + 1 / jitter) / 2, rel=0.15)
+
+
+def test_a_range_of_jitter_has_a_law():
+    generator = torch.Generator().manual_seed(0)
+    linear = ScaleJitter.of({"low": 0.5, "high": 2}).draw(20_000, generator)
+    octaves = ScaleJitter.of({"low": 0.5, "high": 2, "law": "log"}).draw(20_000, generator)
+    for factors in (linear, octaves):
+        assert factors.min() >= 0.5 and factors.max() <= 2 and factors.min() < 0.52 and factors.max() > 1.95
+    assert linear.mean().item() == pytest.approx(1.25, abs=0.01)
+    assert octaves.log2().mean().item() == pytest.approx(0, abs=0.02)
+    assert ScaleJitter.of(2) == ScaleJitter(0.5, 2.0, "linear") and not ScaleJitter.of(1).resizes
 
 
 def test_no_jitter_keeps_sizes():
@@ -231,7 +243,10 @@ def test_a_device_is_never_waited_for(augmentation):
 
 def test_images_that_are_not_square():
     masks = blobs()[:, :32]
-    for augmentation in (Augmentation(rotation=20, scale_jitter=2), Augmentation(crop=24, elastic=True)):
+    for augmentation in (
+        Augmentation(rotation=20, scale_jitter=BY_2),
+        Augmentation(crop=24, elastic=True),
+    ):
         x, y = draw(augmentation, coded(masks), masks)
         assert x.shape[-2:] == y.shape[-2:] == ((32, 64) if augmentation.crop is None else (24, 24))
         assert disagreement(x, y, 6) < 0.01

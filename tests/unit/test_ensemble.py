@@ -11,7 +11,7 @@ from seunet.config import checks as configuration
 from seunet.data.augmentation import Augmentation
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment import evaluation
-from seunet.experiment.inference import MultiScale, Tiling, predict
+from seunet.experiment.inference import KnownScale, MultiScale, Tiling, Variant, nearest_side, predict
 from seunet.experiment.training import Training, train
 from seunet.models import UNet
 
@@ -45,7 +45,24 @@ def test_an_ensemble_of_factor_1_is_the_network(network):
 
 @pytest.mark.parametrize(("side", "factor", "asked"), [(16, 0.5, 8), (20, 0.5, 12), (16, 0.1, 4), (16, 1.3, 20)])
 def test_sides_are_rounded_to_the_networks_multiple(network, side, factor, asked):
-    assert MultiScale(network, [factor]).nearest_side(side * factor) == asked
+    assert nearest_side(side * factor, network.size_multiple) == asked
+
+
+def test_a_fusion_chooses_one_answer_for_each_image(network):
+    images = torch.rand(2, 3, 16, 16)
+    answers = [predict(MultiScale(network, [factor]), images) for factor in (1, 0.5)]
+    for fusion in ("entropy", "information"):
+        found = MultiScale(network, [1, 0.5], fusion)(images)
+        for i in range(2):
+            assert any(torch.allclose(found[i], answer[i], atol=1e-5) for answer in answers)
+
+
+def test_a_known_scale_is_the_answer_at_the_size_of_training(network):
+    images = torch.rand(1, 3, 32, 32)
+    small = rescale_image(images, (16, 16))
+    expected = rescale_logits(network(small), (32, 32))
+    torch.testing.assert_close(predict(Variant(rescale="training").of(network, (16, 16)), images), expected)
+    torch.testing.assert_close(KnownScale(network, (16, 16))(small), network(small))
 
 
 def test_certainty_of_another_class_is_no_infinity():
@@ -72,7 +89,7 @@ def test_evaluation_of_an_ensemble(tiny, tmp_path):
     for name, factors in {"alone": (), "one": (1,), "three": (0.5, 1, 2)}.items():
         files = [tmp_path / f"{name}{suffix}" for suffix in (".csv", ".npz", "-samples.npz")]
         run = {"dataset": "reef", "model": "unet", "seed": 0}
-        evaluation.evaluate(weights, tiny, evaluation.Testing((0.5, 1, 2), 8), run, *files, ensemble=factors)
+        evaluation.evaluate(weights, tiny, evaluation.Testing((0.5, 1, 2), 8), run, *files, variant=Variant(factors))
         scores[name] = files[0].read_text()
     assert scores["alone"] == scores["one"] != scores["three"]
     assert scores["three"].splitlines()[0].endswith(",".join(evaluation.COUNTS))
@@ -100,12 +117,16 @@ def test_the_network_of_an_ensemble_is_trained_though_no_run_names_it():
     ("changes", "parts"),
     [
         ({"weights_of": "unett"}, ['models.both.weights_of: "unett" is not known', "did you mean unet?"]),
-        ({"weights_of": "both"}, ["models.both.weights_of: models.both is an ensemble"]),
+        ({"weights_of": "both"}, ["models.both.weights_of: models.both has weights_of itself"]),
         ({"weights_of": None}, ["models.both.weights_of: missing"]),
-        ({"ensemble": None}, ["models.both.ensemble: missing"]),
+        ({"ensemble": None}, ["models.both: the same as models.unet", "give ensemble, rescale, or options"]),
+        ({"ensemble": None, "fusion": "mean"}, ["models.both: the same as models.unet"]),
+        ({"ensemble": None, "rescale": "training", "fusion": "mean"}, ["models.both.fusion: there is no ensemble"]),
+        ({"fusion": "best"}, ['models.both.fusion: "best" is not known']),
+        ({"rescale": "test"}, ['models.both.rescale: "test" is not known']),
         ({"weights_of": None, "ensemble": None}, ["models.both.architecture: missing", "weights_of and ensemble"]),
         ({"architecture": "unet"}, ["models.both.architecture:", "models.unet", "remove it"]),
-        ({"options": {"width": 8}}, ["models.both.options:", "remove it"]),
+        ({"options": {"width": 8}}, ["models.both.options.width: the weights depend on it", "scales_at_test, windows"]),
         ({"scale_jitter": 2}, ["models.both.scale_jitter:", "remove it"]),
         ({"ensemble": []}, ["models.both.ensemble: [] is too short"]),
         ({"ensemble": [1, 0]}, ["models.both.ensemble[1]: 0 is out of bounds", "at least 0.1"]),

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from seunet.data.augmentation import Augmentation
+from seunet.data.augmentation import Augmentation, ScaleJitter
 from seunet.data.prepared import Prepared
 from seunet.experiment import training
 from seunet.experiment.training import Training, train
@@ -26,7 +26,7 @@ from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
 
 EVERYTHING = Augmentation(
-    crop=16, rotation=10, flips=("horizontal", "vertical"), gain=0.1, elastic=True, scale_jitter=2
+    crop=16, rotation=10, flips=("horizontal", "vertical"), gain=0.1, elastic=True, scale_jitter=ScaleJitter.of(2)
 )
 SEUNET = {"width": 2, "depth": 1, "num_scales": 2, "scale_dropout": 0.5}
 PLAIN = Training(epochs=3, batch_size=4, augmentation=Augmentation(crop=16))

@@ -120,7 +120,7 @@ def looks():
         name: {
             "label": model["label"],
             "architecture": model.get("architecture"),
-            "scale_jitter": MODELS[TRAINED[name]]["scale_jitter"],
+            "scale_jitter": configuration.strength(MODELS[TRAINED[name]]["scale_jitter"]),
         }
         for name, model in MODELS.items()
     }

@@ -26,7 +26,7 @@ rule evaluate:
     params:
         testing=testing,
         threads=threads_of,
-        ensemble=lambda wildcards: MODELS[wildcards.model].get("ensemble", []),
+        variant=lambda wildcards: configuration.variant(config, wildcards.model),
     script:
         "../scripts/evaluate.py"
 
@@ -56,7 +56,7 @@ rule equivariance:
     params:
         measuring=measuring,
         threads=threads_of,
-        ensemble=lambda wildcards: MODELS[wildcards.model].get("ensemble", []),
+        variant=lambda wildcards: configuration.variant(config, wildcards.model),
     script:
         "../scripts/equivariance.py"
 

@@ -7,6 +7,7 @@ from job import job
 with job(snakemake):
     from seunet.runtime.device import best_device
     from seunet.experiment.equivariance import measure
+    from seunet.experiment.inference import Variant
     from seunet.experiment.evaluation import Testing
 
     run = snakemake.wildcards
@@ -17,5 +18,5 @@ with job(snakemake):
         run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
         path=Path(snakemake.output[0]),
         device=best_device(),
-        ensemble=snakemake.params.ensemble,
+        variant=Variant(**snakemake.params.variant),
     )

@@ -6,6 +6,7 @@ from job import job
 
 with job(snakemake):
     from seunet.runtime.device import best_device
+    from seunet.experiment.inference import Variant
     from seunet.experiment.evaluation import Testing, evaluate
 
     run = snakemake.wildcards
@@ -18,5 +19,5 @@ with job(snakemake):
         per_image=Path(snakemake.output.per_image),
         samples=Path(snakemake.output.samples),
         device=best_device(),
-        ensemble=snakemake.params.ensemble,
+        variant=Variant(**snakemake.params.variant),
     )
