@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmarks.measure import Row, medians
 from seunet import build_model
 from seunet.data.prepared import Prepared
+from seunet.experiment import crops
 from seunet.experiment.evaluation import Evaluator, Testing, evaluate
 from seunet.experiment.metrics import IGNORED, confusion_counts
 from seunet.models.checkpoint import load_model, save_model
@@ -46,7 +47,14 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
         description = {"architecture": architecture, "in_channels": 3, "num_classes": CLASSES}
         options = settings["network"]
         save_model(folder, build_model(architecture, 3, CLASSES, **options), description | {"options": options})
-        files = {"scores": folder / "s.csv", "per_image": folder / "p.npz", "samples": folder / "samples.npz"}
+        names = {
+            "scores": "s.csv",
+            "per_image": "p.npz",
+            "samples": "samples.npz",
+            "crops": "c.csv",
+            "windows": "w.csv",
+        }
+        files = {key: folder / name for key, name in names.items()}
 
         def whole() -> None:
             evaluate(folder, folder, testing, {"dataset": "pet", "model": architecture, "seed": 0}, **files)
@@ -55,6 +63,8 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
         check(evaluator)
         sizes = dict.fromkeys(map(evaluator.size, testing.scales))
         inputs = [x for size in sizes for _, x, _ in evaluator.batches(size)]
+        cuts = crops.crop_sizes(*evaluator.own_size, evaluator.model)
+        inputs += [inputs[0][: crops.IMAGES, :, :height, :width] for height, width in cuts]
         inputs = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
         time = medians({"whole": whole, "forward": lambda: forward(evaluator.model, inputs)}, REPETITIONS)
     return time["whole"] / time["forward"]

@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks.measure import Row, medians, without_slurm
 from seunet.experiment.evaluation import Testing, evaluate
-from seunet.report.tables import collect_history, collect_scores
+from seunet.report.tables import collect_crops, collect_history, collect_scores, collect_windows
 
 TINY = {
     "datasets": {
@@ -70,6 +70,8 @@ def tables(folder: Path) -> None:
     metrics = {"reef": "mean_iou"}
     collect_scores([folder / FILES["evaluate"]], labels, metrics, made / "scores.csv", made / "class_iou.csv")
     collect_history([folder / "results/models/reef/unet/seed0/history.csv"], labels, made / "history.csv")
+    collect_crops([folder / "results/crops/reef/unet/seed0.csv"], labels, made / "crops.csv")
+    collect_windows([folder / "results/windows/reef/unet/seed0.csv"], labels, metrics, made / "windows.csv")
 
 
 def test(folder: Path) -> None:
@@ -83,4 +85,6 @@ def test(folder: Path) -> None:
         scores=made / "seed0.csv",
         per_image=made / "seed0.npz",
         samples=results / "samples" / "reef" / "unet" / "seed0.npz",
+        crops=results / "crops" / "reef" / "unet" / "seed0.csv",
+        windows=results / "windows" / "reef" / "unet" / "seed0.csv",
     )

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.inference import Tiling, Variant, predict
 from seunet.experiment.metrics import confusion_counts, consistency_counts
+from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
@@ -51,11 +53,15 @@ def evaluate(
     scores: Path,
     per_image: Path,
     samples: Path,
+    crops: Path,
+    windows: Path,
     device: torch.device | str = "cpu",
     variant: Variant = Variant(),
 ) -> None:
     """Test the network of the folder `weights` at all scales; write the scores (CSV), the same per image, and samples.
 
+    `crops`: how many pixels keep their class when images are cut (CSV, see `crops`). `windows`: counts of every window
+    of scales of a SEU-Net that has more of them than in training (CSV, see `windows`); of other networks no row.
     `run` names the run: dataset, model and seed, the first columns of the scores. `variant`: how the network
     is asked, where that is not as it was trained.
     """
@@ -67,8 +73,11 @@ def evaluate(
     sizes = [evaluator.size(scale) for scale in testing.scales]
     counts, kept = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
-    for size in dict.fromkeys([evaluator.own_size, *sizes]):
-        counts[size], kept[size] = evaluator.test(size)
+    with WindowCounter(evaluator.model, len(data.classes)) as counter:
+        for size in dict.fromkeys([evaluator.own_size, *sizes]):
+            counts[size], kept[size] = evaluator.test(size, counter)
+    write_crops(crops, run, evaluator.crop_counts())
+    write_windows(windows, run, testing.scales, sizes, data.classes, counter)
     write_scores(scores, run, testing.scales, sizes, data.classes, counts)
     write_per_image(per_image, testing.scales, sizes, data.classes, counts)
     write_samples(samples, testing.scales, sizes, data.classes, kept)
@@ -108,12 +117,19 @@ class Evaluator:
         """Return logits (n, classes, h, w)."""
         return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
 
-    def test(self, size: Size) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def crop_counts(self) -> list[tuple[int, int, int, int]]:
+        """Return what `crops.crop_counts` does, of a few test images at scale 1."""
+        images = self.data.test[0][chosen_images(len(self.data.test[0]))]
+        x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        return crop_counts(self.model, x, self.testing.tiling)
+
+    def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
         counts, kept = [], {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
+            winners = counter.count(size, y)
             prediction = back = logits.argmax(1)
             if size == self.own_size:
                 self.reference[part] = prediction
@@ -125,6 +141,8 @@ class Evaluator:
             kept["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
             kept["mask"].append(y[chosen].cpu().numpy())
             kept["prediction"].append(prediction[chosen].byte().cpu().numpy())
+            if winners is not None:
+                kept.setdefault("winner", []).append(winners[chosen].byte().cpu().numpy())
         return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
 
 
@@ -155,6 +173,34 @@ def write_scores(
             rows.append(run | place | dict(zip(COUNTS, totals[:, i].tolist(), strict=True)))
     with atomic(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def write_crops(path: Path, run: dict[str, str | int], counts: list[tuple[int, int, int, int]]) -> None:
+    """Write one row per size to which the images were cut."""
+    table = pd.DataFrame(counts, columns=["height", "width", "kept_pixels", "pixels"])
+    with atomic(path) as temporary:
+        table.assign(**run)[[*run, *table.columns]].to_csv(temporary, index=False)
+
+
+def write_windows(
+    path: Path,
+    run: dict[str, str | int],
+    scales: tuple[float, ...],
+    sizes: list[Size],
+    classes: list[str],
+    counter: WindowCounter,
+) -> None:
+    """Write one row per scale, window and class: counts summed over the test images, and how often it was chosen."""
+    columns = [*run, "scale", "height", "width", "window", "class", "tp", "fp", "fn", "chosen", "images"]
+    rows = []
+    for scale, size in zip(scales, sizes, strict=True):
+        for name, totals, chosen, images in counter.results(size):
+            place = {"scale": scale, "height": size[0], "width": size[1], "window": name}
+            for i, label in enumerate(classes):
+                counts = dict(zip(("tp", "fp", "fn"), totals[:, i].tolist(), strict=True))
+                rows.append(run | place | {"class": label} | counts | {"chosen": chosen, "images": images})
+    with atomic(path) as temporary:
+        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
 
 
 def write_per_image(

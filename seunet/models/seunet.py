@@ -4,6 +4,7 @@ Between its layers a lifted map is a list of S batches (N, C, H, W): of one size
 shrink by γ in the pyramid.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -169,7 +170,7 @@ class SEUNet(UShape):
         )
         super().__init__(ops, in_channels, num_classes, width, depth)
         self.layout, self.num_scales, self.base, self.scales_at_test = layout, num_scales, base, scales_at_test
-        self.windows = Windows(windows, num_scales, base if layout == "pyramid" else 1)
+        self.windows = Windows(windows, num_scales, base, layout == "pyramid")
 
     def train(self, mode: bool = True) -> "SEUNet":
         """Set training or evaluation mode, and with it the number of scales."""
@@ -189,6 +190,11 @@ class SEUNet(UShape):
         """Return the sizes of the maps of an image, one per scale."""
         steps = [whole_step(self.base, s) if self.layout == "pyramid" else 1 for s in range(self.lift.num_scales)]
         return [(-(-height // step), -(-width // step)) for step in steps]
+
+    @property
+    def period(self) -> int:
+        """Pixels by which a size may grow so that the sizes of all maps, and their taps, grow in proportion."""
+        return 2**self.depth * math.ceil(self.base ** (self.scales_at_test - 1))
 
     @property
     def size_multiple(self) -> int:

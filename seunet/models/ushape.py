@@ -74,6 +74,11 @@ class UShape(nn.Module):
         """Sides of an image must be multiples of this."""
         return self.multiple_of(self.depth)
 
+    @property
+    def period(self) -> int:
+        """Pixels by which a size may grow so that the sizes of all maps grow in proportion."""
+        return 2**self.depth
+
     def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Return the sizes of the maps of an image, one per scale."""
         return [(height, width)]

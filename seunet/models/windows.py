@@ -26,15 +26,15 @@ class Windows(nn.Module):
     - `pixel`: for each pixel the window of least entropy.
     - a number j: window j.
 
-    Args: rule, one of these; length, S; base, γ of a pyramid, 1 for dense maps.
+    Args: rule, one of these; length, S; base, γ; pyramid, whether map s lies on the lattice γ^s Z².
     Raises UserError for another rule.
     """
 
-    def __init__(self, rule: str | int, length: int, base: int = 1):
+    def __init__(self, rule: str | int, length: int, base: float = 2, pyramid: bool = False):
         super().__init__()
         if rule not in RULES and (type(rule) is not int or rule < 0):
             raise UserError(f"windows: {rule!r} is not one of {', '.join(RULES)}, nor the number of a window")
-        self.rule, self.length, self.base = rule, length, base
+        self.rule, self.length, self.base, self.pyramid = rule, length, base, pyramid
 
     def forward(self, maps: list[Tensor], answer: Answer) -> Tensor:
         """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
@@ -60,11 +60,36 @@ class Windows(nn.Module):
 
     def whole(self, logits: Tensor, window: int, size: tuple[int, int]) -> Tensor:
         """Bring the logits of a window to the pixels of the image."""
-        return upsample(logits, self.base**window, "aligned", size)
+        return upsample(logits, self.base**window if self.pyramid else 1, "aligned", size)
 
     def choose(self, answers: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
         return torch.stack([RULES[self.rule](logits.float()) for logits in answers]).argmax(0)
+
+    def winners(self, maps: list[Tensor], answers: Sequence[Tensor]) -> Tensor:
+        """Return the scale that each pixel's answer comes from, (N, H, W): most channels have their maximum there.
+
+        maps, answers: see `forward` and `answers`. The scales are those of the chosen window, all with the rules `max`
+        and `mean`.
+        """
+        size = tuple(maps[0].shape[-2:])
+        values = torch.stack([self.whole(x, s, size) for s, x in enumerate(maps)])  # (T, N, F, H, W)
+        window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0)
+        length = self.length
+        if RULES.get(self.rule):
+            wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
+            window = self.choose(wholes if self.rule == "pixel" else answers)
+        elif not isinstance(self.rule, int):
+            length = len(maps)
+        scale = torch.arange(len(maps), device=values.device)[:, None, None, None, None]
+        inside = (scale >= window[None]) & (scale < window[None] + length)
+        best = values.where(inside, -torch.inf).argmax(0)  # (N, F, H, W)
+        return torch.stack([(best == s).sum(1) for s in range(len(maps))]).argmax(0)
+
+    def name(self, window: int) -> str:
+        """Return the first and the last scale of a window, such as "2-4"."""
+        scales = (self.base**window, self.base ** (window + self.length - 1))
+        return "-".join(f"{scale:.3g}" for scale in dict.fromkeys(scales))
 
     def extra_repr(self) -> str:
         """Show the rule."""

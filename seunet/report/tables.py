@@ -18,13 +18,16 @@ SIZE = ["scale", "height", "width"]
 COUNTS = ["tp", "fp", "fn", "consistent_pixels", "pixels"]
 HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
 HISTORY += ["peak_memory_mb"]
-TEXT = {"dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
+TEXT = {"window", "dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
 SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
 
 SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistency"]
 CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
 HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
 EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
+
+CROPS_COLUMNS = ["dataset", "model", "label", "seed", "height", "width", "consistency"]
+WINDOWS_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "window", "iou", "chosen"]
 
 Metric = str | Mapping[str, str]  # "mean_iou" or {"iou": class name}
 
@@ -59,21 +62,27 @@ def collect_scores(
 
 def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """Return metric and consistency of every run and scale of one data set from its rows per class."""
-    metric = metrics.get(dataset)
     per_scale = ["dataset", "model", "label", "seed", *SIZE]
-    scored = counts
-    if isinstance(metric, Mapping) and set(metric) == {"iou"}:
-        scored = counts[counts["class"] == metric["iou"]]
-        if scored.empty:
-            known = ", ".join(counts["class"].unique())
-            raise UserError(f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}")
-    elif metric != "mean_iou":
-        raise UserError(f"metric of {dataset}: {metric!r} is neither mean_iou nor {{iou: class name}}")
+    scored = select_class(counts, dataset, metrics)
     # The mean skips NaN: classes that are in neither target nor prediction.
     iou = scored.groupby(per_scale, sort=False)["iou"].mean()
     pixels = counts.groupby(per_scale, sort=False)[["consistent_pixels", "pixels"]].sum()
     consistency = pixels["consistent_pixels"] / pixels["pixels"]
     return pd.DataFrame({"iou": iou, "consistency": consistency}).reindex(pixels.index).reset_index()
+
+
+def select_class(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Return the rows of the classes whose IoU the metric of a data set averages; raise UserError for a bad metric."""
+    metric = metrics.get(dataset)
+    if metric == "mean_iou":
+        return counts
+    if not isinstance(metric, Mapping) or set(metric) != {"iou"}:
+        raise UserError(f"metric of {dataset}: {metric!r} is neither mean_iou nor {{iou: class name}}")
+    scored = counts[counts["class"] == metric["iou"]]
+    if scored.empty:
+        known = ", ".join(counts["class"].unique())
+        raise UserError(f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}")
+    return scored
 
 
 def collect_history(history_files: Iterable[Path | str], labels: Mapping[str, str], history_path: Path | str) -> None:
@@ -100,6 +109,36 @@ def collect_equivariance(files: Iterable[Path | str], labels: Mapping[str, str],
     errors = concatenate([read_table(file, [*RUN, "scale", "stage", "error"]) for file in files], "equivariance files")
     errors["position"] = errors.groupby([*RUN, "scale"]).cumcount()
     write_table(add_labels(errors, labels)[EQUIVARIANCE_COLUMNS], path)
+
+
+def collect_crops(files: Iterable[Path | str], labels: Mapping[str, str], path: Path | str) -> None:
+    """Write the crop consistency of all runs into one table, one row per run and size to which images were cut.
+
+    A network that takes no other size than the image's has no row. Raises UserError as `collect_scores`.
+    """
+    columns = [*RUN, "height", "width", "kept_pixels", "pixels"]
+    crops = pd.concat([read_table(file, columns, empty=True) for file in files], ignore_index=True)
+    crops["consistency"] = crops["kept_pixels"] / crops["pixels"]
+    write_table(add_labels(crops, labels)[CROPS_COLUMNS], path)
+
+
+def collect_windows(
+    files: Iterable[Path | str], labels: Mapping[str, str], metrics: Mapping[str, Metric], path: Path | str
+) -> None:
+    """Write the metric of every window of scales, one row per run, scale and window; `chosen`: share of the images.
+
+    A network without windows has no row. Raises UserError as `collect_scores`.
+    """
+    columns = [*RUN, *SIZE, "window", "class", "tp", "fp", "fn", "chosen", "images"]
+    counts = add_labels(pd.concat([read_table(file, columns, empty=True) for file in files]), labels)
+    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])
+    counts["chosen"] /= counts["images"]
+    per_window = ["dataset", "model", "label", "seed", *SIZE, "window", "chosen"]
+    scored = [pd.DataFrame(columns=WINDOWS_COLUMNS)] * counts.empty
+    for name, rows in counts.groupby("dataset", sort=False):
+        groups = select_class(rows, name, metrics).groupby(per_window, sort=False, dropna=False)
+        scored.append(groups["iou"].mean().reset_index())
+    write_table(pd.concat(scored)[WINDOWS_COLUMNS], path)
 
 
 def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
@@ -136,8 +175,8 @@ def unseen_scales(true_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[unseen], widths / widths.sum()
 
 
-def read_table(path: Path | str, columns: list[str]) -> pd.DataFrame:
-    """Read `columns` of a CSV file; UserError when it is missing, empty, lacks one or has bad numbers."""
+def read_table(path: Path | str, columns: list[str], empty: bool = False) -> pd.DataFrame:
+    """Read `columns` of a CSV file; UserError when missing, damaged, or without a row unless `empty`."""
     numbers = [column for column in columns if column not in TEXT]
     try:
         # Only empty cells and "nan" of numbers are missing values: a class may well be called "NA" or "null".
@@ -153,10 +192,10 @@ def read_table(path: Path | str, columns: list[str]) -> pd.DataFrame:
         raise UserError(f"{path}: empty or not a CSV table; delete it and run the step that writes it") from error
     if missing := [column for column in columns if column not in table.columns]:
         raise UserError(f"{path}: column '{missing[0]}' is missing; expected {', '.join(columns)}")
-    if table.empty:
+    if table.empty and not empty:
         raise UserError(f"{path}: no rows below the header; delete it and run the step that writes it")
     for column in numbers:
-        if not pd.api.types.is_numeric_dtype(table[column]):
+        if len(table) and not pd.api.types.is_numeric_dtype(table[column]):
             raise UserError(f"{path}: column '{column}' holds text where numbers are expected")
     return table[columns]
 

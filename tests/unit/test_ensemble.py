@@ -87,7 +87,9 @@ def test_evaluation_of_an_ensemble(tiny, tmp_path):
     before = sorted(path.name for path in weights.iterdir())
     scores = {}
     for name, factors in {"alone": (), "one": (1,), "three": (0.5, 1, 2)}.items():
-        files = [tmp_path / f"{name}{suffix}" for suffix in (".csv", ".npz", "-samples.npz")]
+        files = [
+            tmp_path / f"{name}{suffix}" for suffix in (".csv", ".npz", "-samples.npz", "-crops.csv", "-windows.csv")
+        ]
         run = {"dataset": "reef", "model": "unet", "seed": 0}
         evaluation.evaluate(weights, tiny, evaluation.Testing((0.5, 1, 2), 8), run, *files, variant=Variant(factors))
         scores[name] = files[0].read_text()

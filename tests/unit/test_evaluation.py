@@ -64,7 +64,7 @@ def score(weights: Path, dataset: Path, folder: Path, testing: Settings | None =
     """Evaluate; return the table, the counts per image and the samples."""
     testing = testing or Settings(SCALES, size_multiple=8)
     files = {"scores": folder / "s.csv", "per_image": folder / "p.npz", "samples": folder / "samples.npz"}
-    evaluate(weights, dataset, testing, RUN, **files)
+    evaluate(weights, dataset, testing, RUN, **files, crops=folder / "crops.csv", windows=folder / "windows.csv")
     return pd.read_csv(files["scores"]), np.load(files["per_image"]), np.load(files["samples"])
 
 

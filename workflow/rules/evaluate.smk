@@ -12,6 +12,8 @@ rule evaluate:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
         per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
         samples="results/samples/{dataset}/{model}/seed{seed}.npz",
+        crops="results/crops/{dataset}/{model}/seed{seed}.csv",
+        windows="results/windows/{dataset}/{model}/seed{seed}.csv",
     log:
         "logs/evaluate/{dataset}/{model}/seed{seed}.log",
     benchmark:
@@ -86,11 +88,15 @@ rule tables:
     input:
         scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
         history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in TRAININGS],
+        crops=[f"results/crops/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
+        windows=[f"results/windows/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
         library=library("seunet.report.tables"),
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
         history="results/tables/history.csv",
+        crops="results/tables/crops.csv",
+        windows="results/tables/windows.csv",
     log:
         "logs/tables/tables.log",
     benchmark:

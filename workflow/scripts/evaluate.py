@@ -18,6 +18,8 @@ with job(snakemake):
         scores=Path(snakemake.output.scores),
         per_image=Path(snakemake.output.per_image),
         samples=Path(snakemake.output.samples),
+        crops=Path(snakemake.output.crops),
+        windows=Path(snakemake.output.windows),
         device=best_device(),
         variant=Variant(**snakemake.params.variant),
     )
