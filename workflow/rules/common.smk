@@ -24,7 +24,9 @@ TRAININGS = configuration.all_trainings(config)  # an ensemble has none of its o
 TRAINED = {model: configuration.trained_model(config, model) for model in MODELS}
 METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
 CLAIMS = configuration.claims_to_test(config)
-TABLES = [f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history", "equivariance", "crops", "windows"]]
+TABLES = [
+    f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history", "equivariance", "crops", "windows"]
+]
 TABLES += ["results/tables/claims.csv"] * bool(CLAIMS)
 FORMATS = ("png", "svg")
 
