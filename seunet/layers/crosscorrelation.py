@@ -7,17 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from seunet.layers.lifted import ScaleLayer, check_choice, lattice, whole_step
-from seunet.ops.correlation import dilated_correlation
+from seunet.ops.correlation import BORDERS, dilated_correlation
 from seunet.runtime.errors import UserError
 
 
 class ScaleCrossCorrelation(ScaleLayer):
     """Lifted map (S, N, C_in, H, W) → (S, N, C_out, ⌈H/r⌉, ⌈W/r⌉) for stride r.
 
-    y(s, p, o) = b_o + Σ_{k<K} Σ_c Σ_δ γ^(−3k) w(o, c, k, δ) x(min(s + k, S − 1), r p + γ^s δ, c), zero padding.
+    y(s, p, o) = b_o + Σ_{k<K} Σ_c Σ_δ γ^(−3k) w(o, c, k, δ) x(min(s + k, S − 1), r p + γ^s δ, c).
 
     Law: y(R_k x) = R_k y(x), exactly, for any stride and scale size K, away from borders and from the scales
     whose neighbours s + k are cut off. Kernels (C_out, C_in, K, k, k), Glorot-uniform; zero bias.
+
+    border: what x is beyond its map: 0 (`zeros`), or its nearest pixel (`replicate`; a constant map then gives a
+    constant map, of any size).
 
     basis: what the weights are. `taps`: values of the kernel at γ^s δ, which must be pixels: γ is an integer.
     `gaussian`: coefficients of Gaussian derivatives of order 0 … k − 1 in y and x, a continuous kernel that is
@@ -36,13 +39,15 @@ class ScaleCrossCorrelation(ScaleLayer):
         base: float = 2,
         bias: bool = True,
         basis: str | None = None,
+        border: str = "zeros",
     ):
         super().__init__()
         basis = basis or ("taps" if float(base).is_integer() else "gaussian")
         check_choice("basis", basis, ("taps", "gaussian"))
+        check_choice("border", border, BORDERS)
         if basis == "taps":
             whole_step(base, 1)
-        self.stride, self.base, self.basis = stride, base, basis
+        self.stride, self.base, self.basis, self.border = stride, base, basis, border
         weight = torch.empty(out_channels, in_channels, scale_size, kernel_size, kernel_size)
         nn.init.xavier_uniform_(weight)
         # each kernel lies channels-last, as convolutions of channels-last maps take it
@@ -88,12 +93,12 @@ class ScaleCrossCorrelation(ScaleLayer):
         """Correlate each batch with one kernel (C_out, C_in, k, k), its taps spread as at its scale."""
         places = [lattice(self.base, scale) for scale in scales]
         if self.basis == "taps":
-            return dilated_correlation(x, kernel, bias, self.stride, [step for step, _ in places])
+            return dilated_correlation(x, kernel, bias, self.stride, [step for step, _ in places], self.border)
         maps = []
         for x_s, (step, unit) in zip(x, places, strict=True):
             filters = gaussian_derivatives(kernel.shape[-1], unit, kernel)
             sampled = torch.einsum("ocij,iy,jx->ocyx", kernel, filters, filters)
-            maps += dilated_correlation([x_s], sampled, bias, self.stride, [step])
+            maps += dilated_correlation([x_s], sampled, bias, self.stride, [step], self.border)
         return maps
 
     def extra_repr(self) -> str:
@@ -101,7 +106,7 @@ class ScaleCrossCorrelation(ScaleLayer):
         out_channels, in_channels, scale_size, kernel_size, _ = self.weight.shape
         return (
             f"{in_channels}, {out_channels}, kernel_size={kernel_size}, scale_size={scale_size}, "
-            f"stride={self.stride}, base={self.base:.4g}, basis={self.basis}"
+            f"stride={self.stride}, base={self.base:.4g}, basis={self.basis}, border={self.border}"
         )
 
 

@@ -22,7 +22,10 @@ def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> N
     """Write model.safetensors, then model.json. `description` holds at least what `load_model` reads.
 
     Bytes are made first, then written: on a full disk the writers of torch and safetensors raise no OSError.
+    The border is written even where it is the default of the network: see `load_model`.
     """
+    if hasattr(model, "border"):
+        description = description | {"options": description["options"] | {"border": model.border}}
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with atomic(folder / "model.safetensors") as path:
         path.write_bytes(save(weights))
@@ -40,13 +43,11 @@ def load_model(
     """
     folder = Path(folder)
     description = read_description(folder / "model.json")
+    architecture, options = description["architecture"], description["options"] | (options or {})
+    if architecture in ("seunet", "sresnet"):  # without the key, they were trained when zeros were the only border
+        options = {"border": "zeros"} | options
     try:
-        model = build_model(
-            description["architecture"],
-            description["in_channels"],
-            description["num_classes"],
-            **description["options"] | (options or {}),
-        )
+        model = build_model(architecture, description["in_channels"], description["num_classes"], **options)
     except UserError as error:
         raise UserError(f"{folder / 'model.json'}: {error}") from error
     path = folder / "model.safetensors"

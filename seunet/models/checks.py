@@ -43,3 +43,8 @@ def check_probability(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise UserError(f"{name}: expected a number from 0 on, below 1, got {value!r}")
     return value
+
+
+def default_border(geometry: str) -> str:
+    """Return what correlations of a geometry read beyond a map: zeros as published, else the border pixels."""
+    return "zeros" if geometry == "released" else "replicate"

@@ -30,7 +30,7 @@ from seunet.layers.pyramid import (
     PyramidQuadraticDilation,
 )
 from seunet.layers.upsampling import MODES
-from seunet.models.checks import check_base, check_positive, check_probability
+from seunet.models.checks import check_base, check_positive, check_probability, default_border
 from seunet.models.ushape import UShape
 from seunet.models.windows import Windows
 from seunet.ops.pointwise import UpsampledFusion
@@ -70,6 +70,7 @@ class LiftedOperators:
     pooling_geometry: str
     upsampling_geometry: str
     projection: str
+    border: str
 
     def lift(self, channels: int) -> nn.Module:
         """Return the Gaussian scale-space."""
@@ -77,7 +78,11 @@ class LiftedOperators:
 
     def convolution(self, in_channels: int, out_channels: int, interacts: bool = False) -> nn.Module:
         """Return a 3 × 3 scale-cross-correlation, of the network's scale size where it interacts."""
-        options = {"scale_size": self.scale_size if interacts else 1, "base": self.base, "basis": self.basis}
+        return self.correlation(in_channels, out_channels, scale_size=self.scale_size if interacts else 1)
+
+    def correlation(self, in_channels: int, out_channels: int, **options: int) -> nn.Module:
+        """Return a 3 × 3 scale-cross-correlation."""
+        options = options | {"base": self.base, "basis": self.basis, "border": self.border}
         return LAYOUTS[self.layout].correlation(in_channels, out_channels, **options)
 
     def activation(self, channels: int) -> nn.Module:
@@ -88,7 +93,7 @@ class LiftedOperators:
         """Return the chosen pooling."""
         layout = LAYOUTS[self.layout]
         if self.pooling_kind == "strided":
-            return layout.correlation(channels, channels, stride=2, base=self.base, basis=self.basis)
+            return self.correlation(channels, channels, stride=2)
         if self.pooling_kind == "none":
             return Subsampling()
         if self.pooling_kind == "flat":
@@ -115,7 +120,8 @@ class SEUNet(UShape):
     operator alone. pooling: quadratic, quadratic2 (twice as wide), flat, none or strided. projection: max or mean.
     basis: that of ScaleCrossCorrelation. layout: `dense` (every scale has all pixels) or `pyramid` (scale γ^s has the
     pixels of γ^s Z²; a third more work than one scale; images of any size; geometry exact and an integer base). The
-    weights of one layout are those of the other.
+    weights of one layout are those of the other. border: what correlations read beyond a map, `zeros` or its nearest
+    pixel, `replicate`; by default zeros where geometry is released, as published, else replicate.
 
     In evaluation mode the network may have more scales than in training, since all share their weights.
     scales_at_test: how many; num_scales by default. windows: which of them answer, see `Windows`.
@@ -141,6 +147,7 @@ class SEUNet(UShape):
         layout: str = "dense",
         scales_at_test: int | None = None,
         windows: str | int = "max",
+        border: str | None = None,
     ):
         scales_at_test = num_scales if scales_at_test is None else scales_at_test
         check_positive(num_scales=num_scales, scale_size=scale_size, scales_at_test=scales_at_test)
@@ -155,6 +162,7 @@ class SEUNet(UShape):
         if layout == "pyramid":
             check_exact(geometries)
             whole_step(check_base(base), 1)
+        border = border or default_border(geometry)
         ops = LiftedOperators(
             num_scales=num_scales,
             scale_size=scale_size,
@@ -167,9 +175,11 @@ class SEUNet(UShape):
             pooling_geometry=geometries["pooling_geometry"],
             upsampling_geometry=geometries["upsampling"],
             projection=projection,
+            border=border,
         )
         super().__init__(ops, in_channels, num_classes, width, depth)
         self.layout, self.num_scales, self.base, self.scales_at_test = layout, num_scales, base, scales_at_test
+        self.border = border
         self.windows = Windows(windows, num_scales, base, layout == "pyramid")
 
     def train(self, mode: bool = True) -> "SEUNet":

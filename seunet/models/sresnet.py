@@ -10,7 +10,7 @@ from seunet.layers.lifted import ScaleLayer
 from seunet.layers.lifting import Lifting
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
-from seunet.models.checks import check_base, check_positive, check_probability, check_size
+from seunet.models.checks import check_base, check_positive, check_probability, check_size, default_border
 from seunet.models.ushape import initialise
 from seunet.ops.correlation import subsample
 
@@ -34,13 +34,15 @@ class ResidualBlock(ScaleLayer):
     The input gets zero channels where C' > C. Nothing follows the addition.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, scale_size: int, residual: bool, base: float):
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, scale_size: int, residual: bool, **options: Any
+    ):
         super().__init__()
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
-            ScaleCrossCorrelation(in_channels, out_channels, base=base),
+            ScaleCrossCorrelation(in_channels, out_channels, **options),
             ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True),
-            ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, base=base),
+            ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, **options),
             ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True, positive=False),
         )
 
@@ -60,7 +62,7 @@ class SResNet(nn.Module):
 
     Lifting, nine blocks (three of stride 2), scale-dropout, mean over scales, 1 × 1 classifier, nearest
     upsampling by 8. The released code handed the dropout rate to batch norm by mistake (dropout off, wrong
-    momentum); here both are as described.
+    momentum); here both are as described. border: as of SEUNet.
     """
 
     size_multiple = 8
@@ -80,6 +82,7 @@ class SResNet(nn.Module):
         scale_dropout: float = 0.0,
         geometry: str = "released",
         base: float = 2,
+        border: str | None = None,
     ):
         super().__init__()
         check_positive(
@@ -89,13 +92,15 @@ class SResNet(nn.Module):
             num_scales=num_scales,
             scale_size=scale_size,
         )
+        self.border = border or default_border(geometry)
+        options = {"base": base, "border": self.border}
         self.lift = Lifting(in_channels, num_scales, check_base(base), geometry)
         self.blocks = nn.Sequential()
         channels = in_channels
         for factor, stride, interacts, residual in BLOCKS:
             out = width * factor
             size = scale_size if interacts else 1
-            self.blocks.append(ResidualBlock(channels, out, stride, size, residual, base))
+            self.blocks.append(ResidualBlock(channels, out, stride, size, residual, **options))
             channels = out
         dropout = ScaleDropout(check_probability("scale_dropout", scale_dropout))
         self.project = DroppedProjection(dropout, ScaleProjection("mean"))

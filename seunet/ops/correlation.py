@@ -13,13 +13,24 @@ OUT, IN = 8, 16  # the compiled code takes output and input channels by so many
 CACHE = 2**20  # bytes of a map that a processor keeps at hand while the compiled code passes over it once a tap
 
 
+BORDERS = ("zeros", "replicate")
+
+
 def dilated_correlation(
-    maps: Sequence[Tensor], kernel: Tensor, bias: Tensor | None, stride: int, steps: Sequence[int]
+    maps: Sequence[Tensor],
+    kernel: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    steps: Sequence[int],
+    border: str = "zeros",
 ) -> list[Tensor]:
     """Correlate maps (N, C_in, H, W) with (C_out, C_in, k, k), taps steps[i] pixels apart → (N, C_out, ⌈H/r⌉, ⌈W/r⌉).
 
-    Zero padding; taps that no pixel reaches are left out, and so are pixels that no tap reaches.
+    border: what a tap beyond the map reads: 0 (`zeros`), or the map's last pixel on the lattice
+    of its taps, p + step · Z² (`replicate`): each such lattice is continued by its border pixels, as a map of its own.
     """
+    if border == "replicate":
+        return [replicated(x, kernel, bias, stride, step) for x, step in zip(maps, steps, strict=True)]
     strides = [1 if step % stride == 0 else stride for step in steps]
     maps = [subsample(x, stride // own) for x, own in zip(maps, strides, strict=True)]
     geometry = [(own, step * own // stride) for own, step in zip(strides, steps, strict=True)]
@@ -27,6 +38,25 @@ def dilated_correlation(
     if torch.is_grad_enabled() and any(small):
         return list(SharedCorrelation.apply(kernel, bias, geometry, small, *maps))
     return [correlation(x, kernel, bias, *place) for x, place in zip(maps, geometry, strict=True)]
+
+
+def replicated(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int) -> Tensor:
+    """Correlate one map; a tap beyond it reads the last pixel of its own lattice, step · Z² + v, within the map."""
+    margin = step * (kernel.shape[-1] // 2)
+    rows, columns = (continued(length, step, margin).to(x.device) for length in x.shape[-2:])
+    padded = x.index_select(2, rows).index_select(3, columns)
+    return F.conv2d(padded, kernel, bias, stride=stride, dilation=step)
+
+
+def continued(length: int, step: int, margin: int) -> Tensor:
+    """Return which of pixels 0 … length − 1 stands for each of −margin … length + margin − 1.
+
+    The nearest among those that lie a multiple of `step` apart from it; where there is none, any.
+    """
+    place = torch.arange(-margin, length + margin)
+    first = place % step
+    last = first + (length - 1 - first) // step * step
+    return torch.minimum(place.clamp(min=first), last).clamp(0, length - 1)
 
 
 def correlation(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int) -> Tensor:
