@@ -25,7 +25,6 @@ SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistenc
 CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
 HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
 EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
-
 CROPS_COLUMNS = ["dataset", "model", "label", "seed", "height", "width", "consistency"]
 WINDOWS_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "window", "iou", "chosen"]
 
@@ -146,8 +145,8 @@ def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
 
     Sizes are rounded down to a multiple of what the networks need, so the true scale differs from the nominal
     one, and several nominal scales may be the same test: the one nearest to its true scale is kept. `scores`
-    needs the columns dataset, model, seed, scale and height; a column class, where there is one, is kept
-    apart. Raises UserError when a data set was not tested at scale 1.
+    needs the columns dataset, model, seed, scale and height; the rows of a class or window, where there is
+    such a column, are kept apart. Raises UserError when a data set was not tested at scale 1.
     """
     at_one = scores[(scores["scale"] - 1).abs() < 1e-6]
     heights = at_one.drop_duplicates("dataset").set_index("dataset")["height"]
@@ -155,7 +154,7 @@ def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
         raise UserError(f"scores of {untested[0]}: nothing at scale 1; add 1 to the data set's test_scales")
     scores = scores.assign(true_scale=scores["height"] / scores["dataset"].map(heights))
     scores["rounding"] = (scores["scale"] - scores["true_scale"]).abs()
-    key = [*RUN, "true_scale", *({"class"} & set(scores.columns))]
+    key = [*RUN, "true_scale", *({"class", "window"} & set(scores.columns))]
     kept = scores.sort_values("rounding", kind="stable").drop_duplicates(key)
     return kept.drop(columns="rounding").sort_index()
 

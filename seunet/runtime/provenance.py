@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "run.json"
-PACKAGES = ("torch", "numpy", "kornia", "pandas", "scipy", "pillow", "matplotlib", "seaborn", "snakemake")
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "pillow", "matplotlib", "seaborn", "snakemake")
 MEASURED = ["seconds", "images_per_second", "peak_memory_mb"]  # columns that no two runs share
 ROOT = Path(__file__).parents[2]
 

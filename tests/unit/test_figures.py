@@ -10,7 +10,13 @@ from PIL import Image
 
 from seunet.report import figures
 from seunet.report.figures import gallery, style
-from seunet.report.tables import EQUIVARIANCE_COLUMNS, HISTORY_COLUMNS, SCORES_COLUMNS
+from seunet.report.tables import (
+    CROPS_COLUMNS,
+    EQUIVARIANCE_COLUMNS,
+    HISTORY_COLUMNS,
+    SCORES_COLUMNS,
+    WINDOWS_COLUMNS,
+)
 from seunet.runtime.errors import UserError
 
 MODELS = {
@@ -190,9 +196,116 @@ def test_predictions(tmp_path, drawn, channels, classes):
     names = [axes.get_ylabel() for axes in drawn[0].axes if axes.get_ylabel()]
     assert names == ["Image", "Truth", "U-Net", "SEU-Net"] * 2  # in the order of the configuration
     legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert legend == [*classes, "outline of the truth", "ignored"]
+    assert legend == [*classes, "wrong pixels", "ignored"]
     assert len({tuple(colour) for colour in gallery.class_colours(list(classes))}) == len(classes)
     assert drawn[0].get_figwidth() <= style.PAGE + 0.01
+
+
+def test_errors_are_marked_and_nothing_else_is(tmp_path, drawn):
+    files = {name: sample_file(tmp_path, name, sizes={0.5: 32, 1: 64}) for name in ("right", "empty")}
+    arrays = dict(np.load(files["empty"]))
+    for i in range(2):
+        arrays[f"prediction_{i}"] = np.zeros_like(arrays[f"mask_{i}"])
+    np.savez(files["empty"], **arrays)
+    models = {"right": {"label": "Right"}, "empty": {"label": "Finds nothing"}}
+    figures.draw_predictions(files, "toy", models, [tmp_path / "e.png"])
+    panels = {axes.get_ylabel(): axes for axes in drawn[0].axes}
+    assert len(panels["Right"].images) == 1  # no mark on a right answer
+    wash = panels["Finds\nnothing" if "Finds\nnothing" in panels else "Finds nothing"].images[1].get_array()
+    truth = arrays["mask_0"][0]
+    assert np.array_equal(wash[..., 3] > 0, truth == 1)  # all that it missed; ignored pixels are no errors
+    assert gallery.ERROR not in gallery.CLASS_COLOURS
+
+
+@pytest.mark.parametrize("label", ["W" * 60, "A network of many long words in its name " * 2, "short"])
+def test_no_label_of_predictions_is_clipped(tmp_path, drawn, label):
+    samples = {"unet": sample_file(tmp_path, "unet", sizes={1: 64})}
+    figures.draw_predictions(samples, "a data set " * 3, {"unet": {"label": label}}, [tmp_path / "l.png"])
+    (figure,) = drawn
+    renderer = figure.canvas.get_renderer()
+    boxes = [axes.yaxis.label.get_window_extent(renderer) for axes in figure.axes]
+    boxes += [text.get_window_extent(renderer) for text in figure.texts]
+    titles = [axes.title.get_window_extent(renderer) for axes in figure.axes if axes.get_title()]
+    for box in boxes + titles:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+    assert not any(text.get_window_extent(renderer).overlaps(title) for text in figure.texts for title in titles)
+
+
+def test_a_bound_is_thin_and_dashed_and_the_ceiling_dotted(tmp_path, drawn):
+    models = {"unet": MODELS["unet"], "known": {"label": "Scale known", "rescale": "training"}}
+    scores = score_table(tmp_path, models, (0, 1))
+    figures.draw_iou(scores, "toy", models, "mean_iou", [tmp_path / "b.png"], ceiling=0.9)
+    lines = {line.get_label(): line for line in drawn[0].axes[0].get_lines()}
+    assert lines["Scale known"].get_linestyle() == "--" and lines["Scale known"].get_marker() == "None"
+    assert lines["Scale known"].get_linewidth() < lines["U-Net"].get_linewidth()
+    assert lines["ceiling of the labels"].get_ydata() == [0.9, 0.9]
+    assert drawn[0].axes[0].get_ylim()[1] > 0.9
+    legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert legend == ["U-Net", "Scale known", "ceiling of the labels"]
+
+
+def window_table(folder: Path, windows=("4-8", "1-2", "2-4"), scales=SIZES, seeds=(0, 1)) -> Path:
+    rows = [
+        ("toy", model, model, seed, scale, h, h, window, 0.5 + 0.1 * i + 0.02 * seed, [0.0, 0.25, 0.75][i])
+        for model in ("seunet", "sresnet")
+        for seed in seeds
+        for scale, h in scales.items()
+        for i, window in enumerate(windows)
+    ]
+    path = folder / "windows.csv"
+    pd.DataFrame(rows, columns=WINDOWS_COLUMNS).to_csv(path, index=False)
+    return path
+
+
+def test_windows_have_a_panel_per_lifted_network(tmp_path, drawn):
+    figures.draw_scales(window_table(tmp_path), "toy", MODELS, {"iou": "thing"}, [tmp_path / "w.png"])
+    *panels, bar = drawn[0].axes
+    assert [axes.get_title("left") for axes in panels] == ["SResNet", "SEU-Net"]  # in the order of the configuration
+    for axes in panels:
+        assert [tick.get_text() for tick in axes.get_yticklabels()] == ["1–2", "2–4", "4–8"]
+        assert axes.get_xscale() == "log" and axes.get_xlim()[0] < 48 / 224 and axes.get_xlim()[1] > 4
+        numbers = [text.get_text() for text in axes.texts if text.get_text().isdigit()]
+        assert numbers == ["61"] * 6 + ["71"] * 6 + ["51"] * 6  # a row per window, means of the seeds, in percent
+        dots = [dot.get_sizes()[0] for dot in axes.collections[1:]]
+        assert len(dots) == 12 and dots[6] == pytest.approx(3 * dots[0])  # areas as the shares; none for a share of 0
+    assert "IoU of thing" in bar.get_ylabel()
+
+
+@pytest.mark.parametrize("count", [1, 2, 17])
+def test_numbers_of_windows_fit_their_cells(tmp_path, drawn, count):
+    scales = {scale: round(256 * scale) for scale in 2 ** np.linspace(-2, 2, count)} if count > 1 else {}
+    figures.draw_scales(
+        window_table(tmp_path, scales={1.0: 256} | scales), "toy", MODELS, "mean_iou", [tmp_path / "n.png"]
+    )
+    axes = drawn[0].axes[0]
+    renderer = drawn[0].canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts if text.get_text().isdigit()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(box.x0 >= axes.bbox.x0 - 1 and box.x1 <= axes.bbox.x1 + 1 for box in boxes)
+
+
+def test_a_window_that_is_no_range_is_named(tmp_path):
+    with pytest.raises(UserError, match="window 'all': expected scales such as 1-2"):
+        figures.draw_scales(window_table(tmp_path, ["all"]), "toy", MODELS, "mean_iou", [tmp_path / "w.png"])
+
+
+@pytest.mark.parametrize(("modulo", "sides"), [(None, list(range(64, 193))), (64, list(range(64)))])
+def test_crops_have_a_line_per_model(tmp_path, drawn, modulo, sides):
+    rows = [
+        ("toy", model, model, seed, side, side, 0.9 + 0.01 * seed + 0.05 * (side % 64 == 0))
+        for model in MODELS
+        for seed in (0, 2)
+        for side in range(64, 193)
+    ]
+    pd.DataFrame(rows, columns=CROPS_COLUMNS).to_csv(tmp_path / "crops.csv", index=False)
+    figures.draw_crops(tmp_path / "crops.csv", "toy", MODELS, [tmp_path / "c.png"], modulo=modulo)
+    (axes,) = drawn[0].axes
+    lines, looks = axes.get_lines(), style.model_styles(MODELS)
+    assert [(line.get_label(), line.get_color()) for line in lines] == [(m.label, m.colour) for m in looks.values()]
+    assert list(lines[0].get_xdata()) == sides
+    assert lines[0].get_ydata()[:2] == pytest.approx([0.96, 0.91]) and len(axes.collections) == len(MODELS)
+    assert all(tick % 16 == 0 or modulo for tick in axes.get_xticks())
+    assert ("modulo 64" in axes.get_xlabel()) == bool(modulo)
 
 
 def test_scales_are_spread_and_hold_the_training_scale(tmp_path):

@@ -1,22 +1,27 @@
 """Figures for a paper, drawn from tables and samples alone.
 
 `style` has what they share, `curves` metric and consistency against scale, `gallery` predictions side by side,
-`training` the training curves, `claims` differences with their intervals, `equivariance` the errors of trained
+`windows` the windows of scales of lifted networks, `crops` how answers hold when images are cut, `training` the
+training curves, `claims` differences with their intervals, `equivariance` the errors of trained
 networks. Every function writes its figure under all paths it is given (.png, .svg).
 """
 
 from seunet.report.figures.claims import draw_claims
+from seunet.report.figures.crops import draw_crops
 from seunet.report.figures.curves import draw_augmentation, draw_consistency, draw_iou
 from seunet.report.figures.equivariance import draw_equivariance
 from seunet.report.figures.gallery import draw_predictions
 from seunet.report.figures.training import draw_training_curves
+from seunet.report.figures.windows import draw_scales
 
 __all__ = [
     "draw_augmentation",
     "draw_claims",
     "draw_consistency",
+    "draw_crops",
     "draw_equivariance",
     "draw_iou",
     "draw_predictions",
+    "draw_scales",
     "draw_training_curves",
 ]

@@ -28,15 +28,21 @@ Models = Mapping[str, Mapping[str, Any]]
 
 
 def draw_iou(
-    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+    scores: Path | str,
+    dataset: str,
+    models: Models,
+    metric: Metric,
+    paths: Paths,
+    commit: str | None = None,
+    ceiling: float | None = None,
 ) -> None:
     """Draw the data set's metric against the true scale of the test images, a curve per model.
 
     `scores` is the table of `collect_scores`; `models` the whole `models` section of the configuration
-    (label, architecture, scale_jitter), whose order gives the colours; `metric` as there. Raises UserError
-    when the data set has no results.
+    (label, architecture, scale_jitter), whose order gives the colours; `metric` as there. `ceiling` is what the
+    labels themselves allow, a thin dotted line. Raises UserError when the data set has no results.
     """
-    draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit)
+    draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit, ceiling=ceiling)
 
 
 def draw_consistency(scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None) -> None:
@@ -70,6 +76,7 @@ def draw_scores(
     paths: Paths,
     commit: str | None,
     training_scales: bool = False,
+    ceiling: float | None = None,
 ) -> None:
     """Draw `column` of the score table for the chosen models, and the scales each was trained on if asked.
 
@@ -82,7 +89,7 @@ def draw_scores(
     table = with_true_scale(table)
     styles = style.model_styles(models)
     shown = style.shown_models(chosen, table["model"], f"{scores}, data set '{dataset}'")
-    curves = Curves(dataset, table, column, name, {model: styles[model] for model in shown}, training_scales)
+    curves = Curves(dataset, table, column, name, {model: styles[model] for model in shown}, training_scales, ceiling)
     with matplotlib.rc_context(style.RC):
         figure = draw_together(curves) if len(shown) <= TOGETHER else draw_apart(curves)
         style.save(figure, paths, f"{dataset}: {name} against test scale", commit)
@@ -98,10 +105,18 @@ class Curves:
     name: str
     looks: dict[str, style.ModelStyle]
     training_scales: bool
+    ceiling: float | None = None
 
     def draw(self, axes: Axes, model: str) -> None:
         """Draw the curve of one model."""
         draw_band(axes, self.table[self.table["model"] == model], "true_scale", self.column, self.looks[model].line)
+
+    def draw_ceiling(self, axes: Axes) -> list[Line2D]:
+        """Draw what the labels allow, where it is given; return the line for the legend."""
+        if self.ceiling is None:
+            return []
+        look = {"color": style.INK, "linewidth": 0.7, "linestyle": ":", "label": "ceiling of the labels"}
+        return [axes.axhline(self.ceiling, **look)]
 
     def note(self) -> str | None:
         """Return what line and band mean."""
@@ -120,13 +135,14 @@ def draw_together(curves: Curves) -> Figure:
         axes = below = figure.subplots()
     for model in curves.looks:
         curves.draw(axes, model)
+    handles = [*axes.get_lines(), *curves.draw_ceiling(axes)]
     axes.set(ylabel=curves.name)
     axes.set_title(curves.dataset, loc="left")
     unit_limits(axes)
     mark_training(axes)
     scale_axis(below, curves.table["true_scale"])
     below.set_xlabel(SCALE_LABEL)
-    style.legend_below(figure, axes.get_lines()[: len(curves.looks)], curves.note())
+    style.legend_below(figure, handles, curves.note())
     return figure
 
 
@@ -147,6 +163,7 @@ def draw_apart(curves: Curves) -> Figure:
             axes.plot(means.index, means[other], **pale)
         axes.plot(means.index, means[first], **thin)
         curves.draw(axes, model)
+        ceiling = curves.draw_ceiling(axes)
         axes.set_title(style.wrapped(look.label, TITLE_WIDTH), loc="left", fontsize=7, pad=3, color=look.colour)
         if curves.training_scales and look.jitter:
             axes.axvspan(1 / look.jitter, look.jitter, color="0.93", linewidth=0, zorder=0)
@@ -158,7 +175,7 @@ def draw_apart(curves: Curves) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel(curves.name)
     block_title(grid[0, 0], curves.dataset)
-    handles = [Line2D([], [], **thin), Line2D([], [], **pale)]
+    handles = [Line2D([], [], **thin), Line2D([], [], **pale), *ceiling]
     if curves.training_scales:
         handles.append(Patch(color="0.93", label="scales of its training, where jittered"))
     style.legend_below(figure, handles, ". ".join([SCALE_LABEL, *filter(None, [curves.note()])]))

@@ -10,7 +10,6 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from seunet.report.figures import style
@@ -18,12 +17,15 @@ from seunet.runtime.errors import UserError
 
 IGNORED = 255
 BACKGROUND = "#e8e8e8"
-# Colours of the other classes; light enough for the black outline of the truth to be seen on them.
+ERROR = "#e0002d"  # of wrong pixels: a wash and a thin line around them; none of the classes has it
+# Colours of the other classes.
 CLASS_COLOURS = ["#de8f05", "#0173b2", "#029e73", "#cc78bc", "#d55e00", "#56b4e9", "#ece133", "#ca9161"]
 MAX_SCALES, MAX_IMAGES = 6, 3
-# Inches: height of all panels on a page; panels when there is a choice of images, and at most; the names of
-# the rows; title and scales; between two panels; between two images.
-MAX_HEIGHT, PANEL, MARGIN, HEADER, GAP, BLOCK_GAP = 8.5, (0.8, 1.1), 1.0, 0.46, 0.04, 0.12
+# Inches: height of all panels on a page; panels when there is a choice of images, and at most; title and scales;
+# between two panels; between two images.
+MAX_HEIGHT, PANEL, HEADER, GAP, BLOCK_GAP = 8.5, (0.8, 1.1), 0.5, 0.04, 0.12
+WASH, LINE = 0.3, 0.4  # opacity of the wash; width of the line in points
+NAME_WIDTH, NAME_PAD = 18, 0.1  # characters of the name of a row in a line; inches beside it
 
 
 def draw_predictions(
@@ -34,6 +36,8 @@ def draw_predictions(
     commit: str | None = None,
 ) -> None:
     """Draw images, truth and predictions: a row per model below each image and its truth, a column per scale.
+
+    Wrong pixels have a wash and a thin line in a colour of their own, so a panel without it is right everywhere.
 
     `samples` gives the sample file of each model (one seed each; see `load_samples`), `models` is the whole
     `models` section of the configuration. Shown are at most 6 scales and as many images as fit on a page (1
@@ -54,31 +58,42 @@ def draw_predictions(
     with matplotlib.rc_context(style.RC | {"axes.grid": False}):
         height, width = first[f"mask_{scales[-1]}"].shape[1:]  # the largest: least changed by rounding
         rows = (len(shown) + 2) * len(images)
-        side = min(PANEL[1], (style.PAGE - MARGIN) / len(scales), MAX_HEIGHT / rows * width / height)
-        figure = style.new_figure(MARGIN + side * len(scales), HEADER, layout=None)
+        names = [style.wrapped(name, NAME_WIDTH) for name in ("Image", "Truth", *(styles[m].label for m in shown))]
+        margin = widest(names) + NAME_PAD
+        side = min(PANEL[1], (style.PAGE - margin) / len(scales), MAX_HEIGHT / rows * width / height)
+        figure = style.new_figure(max(margin + side * len(scales), style.COLUMN), HEADER, layout=None)
         style.legend_below(figure, legend_handles(classes, colours, ignored))
-        panels = grid(figure, len(images), len(shown) + 2, len(scales), side, side * height / width)
-        names = ["Image", "Truth", *(styles[model].label for model in shown)]
+        panels = grid(figure, (len(images), len(shown) + 2, len(scales)), margin, (side, side * height / width))
         for block, image in zip(panels, images, strict=True):
             for column, scale in enumerate(scales):
                 draw_column(block[:, column], loaded, shown, image, scale, colours)
             for axes, name in zip(block[:, 0], names, strict=True):
-                axes.set_ylabel(style.wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=7, labelpad=3)
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7, labelpad=3)
         for axes, scale in zip(panels[0, 0], scales, strict=True):
-            axes.set_title(scale_title(first, scale), fontsize=7, pad=3)
-        figure.text(0.05 / figure.get_figwidth(), 1 - 0.05 / figure.get_figheight(), dataset, va="top")
+            axes.set_title(scale_title(first, scale), fontsize=min(7, side * 9), pad=3)
+        place = (0.05 / figure.get_figwidth(), 1 - 0.04 / figure.get_figheight())
+        figure.text(*place, dataset, va="top", fontweight="bold")
         style.save(figure, paths, f"{dataset}: predictions", commit)
 
 
-def grid(figure: Figure, images: int, rows: int, columns: int, width: float, height: float) -> np.ndarray:
-    """Make the figure taller by panels of this size in inches; return them, (images, rows, columns)."""
+def widest(names: list[str]) -> float:
+    """Return the width of the widest of some texts, in inches."""
+    figure = style.new_figure(style.PAGE, 1, layout=None)
+    boxes = [figure.text(0, 0, name, fontsize=7).get_window_extent() for name in names]
+    return max(box.width for box in boxes) / style.DPI
+
+
+def grid(figure: Figure, shape: tuple[int, int, int], margin: float, panel: tuple[float, float]) -> np.ndarray:
+    """Make the figure taller by panels of this size in inches; return them: shape (images, rows, columns)."""
+    images, rows, _ = shape
+    width, height = panel
     below = figure.get_figheight() - HEADER  # the legend
     full_width = figure.get_figwidth()
     full = HEADER + images * rows * height + (images - 1) * BLOCK_GAP + below + 0.08
     figure.set_size_inches(full_width, full)
-    panels = np.empty((images, rows, columns), object)
+    panels = np.empty(shape, object)
     for image, row, column in np.ndindex(panels.shape):
-        left = MARGIN + column * width
+        left = margin + column * width
         bottom = full - HEADER - (image * rows + row + 1) * height - image * BLOCK_GAP
         size = ((width - GAP) / full_width, (height - GAP) / full)
         panels[image, row, column] = figure.add_axes((left / full_width, bottom / full, *size))
@@ -140,11 +155,11 @@ def draw_column(
     truth = samples[f"mask_{scale}"][image]
     show(panels[0], displayable(samples[f"image_{scale}"][image]))
     show(panels[1], painted(truth, colours))
-    hatch(panels[1], truth)  # no outline: it would hide thin classes
+    hatch(panels[1], truth)
     for axes, model in zip(panels[2:], shown, strict=True):
         prediction = np.where(truth == IGNORED, IGNORED, loaded[model][f"prediction_{scale}"][image])
         show(axes, painted(prediction, colours))
-        outline(axes, truth, len(colours))
+        mark_errors(axes, prediction != truth)
         hatch(axes, truth)
 
 
@@ -156,11 +171,15 @@ def show(axes: Axes, rgb: np.ndarray) -> None:
         spine.set(visible=True, linewidth=0.4)
 
 
-def outline(axes: Axes, truth: np.ndarray, num_classes: int) -> None:
-    """Draw the borders between the classes of the truth (h,w)."""
-    for index in range(1, num_classes):
-        if (inside := truth == index).any() and not inside.all():
-            axes.contour(*centres(truth), inside, [0.5], colors="black", linewidths=0.5)
+def mark_errors(axes: Axes, wrong: np.ndarray) -> None:
+    """Wash the wrong pixels (h,w), and draw a thin line around them; the colour below stays that of the answer."""
+    if not wrong.any():
+        return
+    wash = np.zeros((*wrong.shape, 4))
+    wash[wrong] = (*to_rgb(ERROR), WASH)
+    axes.imshow(wash, extent=(0, 1, 0, 1), aspect="auto", interpolation="nearest")
+    if not wrong.all():
+        axes.contour(*centres(wrong), wrong, [0.5], colors=ERROR, linewidths=LINE)
 
 
 def hatch(axes: Axes, truth: np.ndarray) -> None:
@@ -215,12 +234,12 @@ def scale_title(samples: dict[str, np.ndarray], scale: int) -> str:
 
 
 def legend_handles(classes: list[str], colours: np.ndarray, ignored: bool) -> list:
-    """Return the legend: a patch for each class, the line around the truth, and the hatching if needed."""
+    """Return the legend: a patch for each class, the marks of errors, and the hatching if needed."""
     handles = [
         Patch(facecolor=colour / 255, edgecolor=style.INK, linewidth=0.4, label=name)
         for name, colour in zip(classes, colours, strict=True)
     ]
-    handles.append(Line2D([], [], color="black", linewidth=0.8, label="outline of the truth"))
+    handles.append(Patch(facecolor=(*to_rgb(ERROR), WASH), edgecolor=ERROR, linewidth=LINE, label="wrong pixels"))
     if ignored:
         handles.append(Patch(facecolor=str(190 / 255), hatch="//////", linewidth=0, label="ignored"))
     return handles

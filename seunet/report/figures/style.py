@@ -55,21 +55,30 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]  # 10 against 9 col
 
 # Line styles without (False) and with (True) jittering; the second when the colours come again.
 LINES = {False: ["-", (0, (1, 0.8))], True: [(0, (3, 1.2)), (0, (4, 1, 1, 1))]}
+BOUND = (0, (5, 2))  # of models that are told the scale
 
 
 @dataclass(frozen=True)
 class ModelStyle:
-    """How one model looks in every figure. Training with scale jittering is dashed, with open markers."""
+    """How one model looks in every figure.
+
+    Training with scale jittering is dashed, with open markers. A model that is told the scale (`rescale: training`)
+    is a bound for the others: a thin dashed line without markers.
+    """
 
     label: str
     colour: str
     marker: str
     jitter: float | None
     round: int = 0  # how often the colours were used up before
+    bound: bool = False
 
     @property
     def line(self) -> dict[str, Any]:
         """Keyword arguments of `Axes.plot`."""
+        if self.bound:
+            label = wrapped(self.label, LABEL_WIDTH)
+            return {"label": label, "color": self.colour, "linestyle": BOUND, "linewidth": 0.7}
         jittered = self.jitter is not None
         return {
             "label": wrapped(self.label, LABEL_WIDTH),
@@ -86,7 +95,7 @@ def model_styles(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelStyl
     """Return a style per model by its place in `models`, the `models` section of the configuration.
 
     Used with the whole section, also for figures of a few models: so that a model looks the same everywhere.
-    Of each model the keys `label` and `scale_jitter` (1 or none: no jittering) count.
+    Of each model the keys `label`, `scale_jitter` (1 or none: no jittering) and `rescale` count.
     """
     styles = {}
     for i, (name, model) in enumerate(models.items()):
@@ -97,6 +106,7 @@ def model_styles(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelStyl
             marker=MARKERS[i % len(MARKERS)],
             jitter=jitter if jitter != 1 else None,
             round=i // len(PALETTE),
+            bound=model.get("rescale") == "training",
         )
     return styles
 
