@@ -5,7 +5,14 @@
 
 namespace {
 
-constexpr int OUT = 8, L = 16;  // output channels whose sums are held in registers, and numbers in a register
+// Output channels whose sums are held in registers, numbers in a register, and registers for each sum: 16 registers
+// where they hold 16 numbers (AVX-512), else 8 of the 16 that AVX2 has.
+constexpr int OUT = 8;
+#ifdef __AVX512F__
+constexpr int L = 16, WIDE = 2;
+#else
+constexpr int L = 8, WIDE = 1;
+#endif
 
 // What one map has: images, height and width of the input, height and width of the output, stride and step.
 struct Geometry { int64_t images, height, width, out_height, out_width, stride, step; };
@@ -88,8 +95,8 @@ extern "C" void correlation_backward_float32(const float* const* grads, const fl
                                              int64_t side, int64_t threads) {
     std::vector<Geometry> maps(count);
     std::memcpy(maps.data(), geometry, count * sizeof(Geometry));
-    if (in % (2 * L) == 0) {
-        add_kernel<2>(grads, xs, maps.data(), kernel, count, in, out, side, threads);
+    if (in % (WIDE * L) == 0) {
+        add_kernel<WIDE>(grads, xs, maps.data(), kernel, count, in, out, side, threads);
     } else {
         add_kernel<1>(grads, xs, maps.data(), kernel, count, in, out, side, threads);
     }
