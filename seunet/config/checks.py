@@ -186,7 +186,7 @@ def check_variant(path: str, model: dict[str, Any], models: dict[str, dict]) -> 
         raise UserError(
             f"{path}.weights_of: models.{network} has weights_of itself; name a network with its own weights"
         )
-    for key, unset in {"architecture": None, "scale_jitter": 1}.items():
+    for key, unset in {"architecture": None, "scale_jitter": 1, "epochs_factor": 1}.items():
         if model.get(key, unset) != unset:
             raise UserError(f"{path}.{key}: that of models.{network}, its weights_of, counts; remove it")
     if not model["options"] and "ensemble" not in model and "rescale" not in model:
@@ -308,6 +308,12 @@ def network_options(config: dict[str, Any], dataset: str, model: str) -> dict[st
     entry = config["models"][trained_model(config, model)]
     shared = accepted_options(find_architecture(entry["architecture"]), config["datasets"][dataset]["network"], False)
     return shared | entry["options"] | config["models"][model]["options"]
+
+
+def training_of(config: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:
+    """Return how a model is trained on a data set."""
+    training = config["datasets"][dataset]["training"]
+    return training | {"epochs": max(1, round(training["epochs"] * config["models"][model]["epochs_factor"]))}
 
 
 def variant(config: dict[str, Any], model: str) -> dict[str, Any]:

@@ -115,6 +115,14 @@ def test_the_network_of_an_ensemble_is_trained_though_no_run_names_it():
     assert configuration.network_options(config, "reef", "both") == {"width": 4, "depth": 2}
 
 
+def test_a_model_may_train_longer():
+    config = change("models.unet.epochs_factor", 1.5)
+    configuration.check(config, SCHEMA)
+    epochs = config["datasets"]["reef"]["training"]["epochs"]
+    assert configuration.training_of(config, "reef", "unet")["epochs"] == round(1.5 * epochs)
+    assert configuration.training_of(config, "reef", "seunet")["epochs"] == epochs
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [

@@ -76,7 +76,7 @@ def training(wildcards):
     return {
         "architecture": model["architecture"],
         "options": configuration.network_options(config, wildcards.dataset, wildcards.model),
-        "training": DATASETS[wildcards.dataset]["training"],
+        "training": configuration.training_of(config, wildcards.dataset, wildcards.model),
         "scale_jitter": model["scale_jitter"],
     }
 
