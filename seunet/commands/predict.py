@@ -22,25 +22,23 @@ def predict(
     import torch
     from tqdm import tqdm
 
-    from seunet.data.images import open_image, to_array
+    from seunet.data.images import Window, open_image, read_file, to_array
     from seunet.data.rescaling import rescale_logits, rescaled_size
     from seunet.experiment import inference
     from seunet.models.checkpoint import load_model
-    from seunet.runtime.errors import UserError
     from seunet.runtime.files import atomic
 
     network, description = load_model(model)
     multiple = getattr(network, "size_multiple", 1)
+    value_range = description.get("value_range")
+    window = Window(value_range) if value_range else None
     tiling = inference.Tiling(tile, margin) if tile else None
     for path in tqdm(images, disable=len(images) == 1):
-        try:
-            image = open_image(path.read_bytes(), str(path))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); name an image file") from error
+        image = open_image(read_file(path), str(path))
         width, height = image.size
         # the nearest sides below that the network takes; the answer is brought back to the image's own size
         size = (rescaled_size(height, 1, multiple), rescaled_size(width, 1, multiple))
-        pixels = to_array(image, description["in_channels"], size, str(path))
+        pixels = to_array(image, description["in_channels"], size, window)
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         classes = rescale_logits(inference.predict(network, x, tiling), (height, width)).argmax(1)[0]
         with atomic(output / f"{path.stem}.png") as temporary:

@@ -7,9 +7,9 @@ two ways (several frames, EXIF rotation, colours where values were named) is ref
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
-from seunet.data.images import GREY_MODES, nearest, open_image, refuse_ambiguous, to_array
+from seunet.data.formats.picture import Picture
+from seunet.data.images import Window, channels_of, counted, nearest, open_image, read_file, to_array
+from seunet.data.labels import check_mask
 from seunet.data.masks import ClassMap
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits, random_split
@@ -32,22 +32,23 @@ def generate(settings: dict) -> Source:
     root = Path(settings["path"]).expanduser()
     images, masks = _files(root / "images"), _files(root / "masks")
     _check_partners(root, images, masks)
-    channels = max(_check_pair(images[name], masks[name]) for name in images)
+    window = Window(settings["value_range"]) if settings.get("value_range") else None
+    channels = _check_pairs(images, masks, window is not None)
     to_class = ClassMap(settings["classes"], settings.get("ignore") or [])
     size = settings["image_size"]
     splits = apply_limits(random_split(images, settings.get("split") or SPLIT, settings.get("seed", 0)), settings)
 
     def read(split: str) -> Iterator[Sample]:
         for name in splits[split]:
-            image = to_array(_open(images[name]), channels, (size, size), str(images[name]))
-            mask = to_class(_open(masks[name]), str(masks[name]))
+            image = to_array(_open(images[name]), channels, (size, size), window)
+            mask = to_class(_open(masks[name]))
             yield name, image, nearest(mask, (size, size))
 
     return Source(list(settings["classes"]), channels, size, size, splits, read)
 
 
-def _open(path: Path) -> Image.Image:
-    return open_image(path.read_bytes(), str(path))
+def _open(path: Path) -> Picture:
+    return open_image(read_file(path), str(path))
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -77,16 +78,36 @@ def _check_partners(root: Path, images: dict[str, Path], masks: dict[str, Path])
             )
 
 
-def _check_pair(image_path: Path, mask_path: Path) -> int:
-    """Check an image against its mask by their headers; return the channels that the image needs, 1 or 3."""
-    image, mask = _open(image_path), _open(mask_path)
-    if mask.format in ("JPEG", "MPO"):
-        raise UserError(f"{mask_path}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF")
-    if image.size != mask.size:
+def _check_pairs(images: dict[str, Path], masks: dict[str, Path], windowed: bool) -> int:
+    """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
+    kinds: dict[tuple[int, str], Path] = {}
+    for name, path in images.items():
+        kinds.setdefault(_check_pair(path, masks[name], windowed), path)
+    channels = {has: path for (has, _), path in kinds.items()}
+    depths = {depth: path for (_, depth), path in kinds.items()}
+    if len(channels) > 1 and set(channels) != {1, 3}:
+        (first, path), (other, other_path), *_ = channels.items()
+        raise UserError(f"{other_path}: {counted(other)}, but {path} has {first}; give all images the same channels")
+    if windowed and len(depths) > 1:
+        (first, path), (other, other_path), *_ = depths.items()
         raise UserError(
-            f"{mask_path}: {mask.width}x{mask.height} pixels, its image has {image.width}x{image.height}: "
-            "make them the same size"
+            f"{other_path}: {other} pixels, but {path} has {first}, and one value_range is meant for all; convert them"
         )
-    refuse_ambiguous(image, str(image_path))
-    refuse_ambiguous(mask, str(mask_path))
-    return 1 if image.mode in GREY_MODES else 3
+    return max(channels)
+
+
+def _check_pair(image_path: Path, mask_path: Path, windowed: bool) -> tuple[int, str]:
+    """Check an image against its mask by their headers; return the image's channels, and its depth in words."""
+    image, mask = _open(image_path), _open(mask_path)
+    check_mask(mask)
+    if image.size != mask.size:
+        (width, height), (mask_width, mask_height) = image.size, mask.size
+        raise UserError(
+            f"{mask_path}: {mask_width}x{mask_height} pixels, its image has {width}x{height}: make them the same size"
+        )
+    if image.orientation != mask.orientation and (image.width, image.height) == (mask.width, mask.height):
+        raise UserError(
+            f"{mask_path}: orientation {mask.orientation} (EXIF), its image has {image.orientation}, so it is not "
+            "clear how they lie on each other; turn the pixels of both and remove the tag"
+        )
+    return channels_of(image, windowed), image.said_depth

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seunet.data.images import nearest, open_image, to_array, values
+from seunet.data.images import nearest, open_image, to_array
+from seunet.data.labels import values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits
@@ -70,9 +71,9 @@ def _index(archive: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _image(data: bytes, name: str, size: int) -> np.ndarray:
-    return to_array(open_image(data, name), 1, (size, size), name)
+    return to_array(open_image(data, name), 1, (size, size))
 
 
 def _mask(data: bytes, name: str, size: int) -> np.ndarray:
-    labels = values(open_image(data, name), name)
+    labels = values(open_image(data, name))
     return nearest((labels > 0).astype(np.uint8), (size, size))

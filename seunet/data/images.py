@@ -1,102 +1,95 @@
-"""Decoding and resizing of images and masks from the bytes of a file; errors name the file."""
-
-import warnings
-from io import BytesIO
+"""From an opened picture to the input of a network: a window for deep values, channels, and the size."""
 
 import numpy as np
 from PIL import Image
 
+from seunet.data.formats import open_image, read_file
+from seunet.data.formats.picture import Picture
 from seunet.runtime.errors import UserError
 
-MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb: 10,000 x 10,000 is no training image
-# Of the many formats of Pillow, those that data sets come in (Pet has GIFs); EPS would even start a program.
-FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
-ORIENTATION = 0x0112  # EXIF tag
-GREY_MODES = ("1", "L", "LA", "La")
-DEEP_MODES = ("I", "F")  # with I;16 and its kin: more than 8 bits a channel
+__all__ = ["Window", "channels_of", "counted", "nearest", "open_image", "read_file", "to_array"]
 
 
-def open_image(data: bytes, name: str) -> Image.Image:
-    """Return the image of a file's content, by its content and not by its suffix; pixels are not decoded yet.
+class Window:
+    """The values that become black and white: `value_range` = [low, high] of a data set, mapped to 0 … 255.
 
-    Raises UserError naming the file when it is empty, no image, or of absurd dimensions.
+    It counts the values that lie outside, which are clipped: `clipped` of `seen`.
     """
-    if not data:
-        raise UserError(f"{name}: the file is empty; replace or remove it")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the limit below is an error
-            image = Image.open(BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{name}: absurd dimensions ({error}); remove it") from error
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        raise UserError(f"{name}: not a readable image ({_said(error)}); replace or remove it") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise UserError(
-            f"{name}: absurd dimensions ({image.width}x{image.height}, the limit is {MAX_PIXELS:,} pixels); "
-            "reduce or remove it"
+
+    def __init__(self, value_range: tuple[float, float] | list[float]):
+        self.low, self.high = value_range
+        self.clipped = self.seen = 0
+
+    def __call__(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Return values of any type as uint8, rounded to the nearest; UserError where one is no number."""
+        values = values.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise UserError(f"{name}: values that are no numbers (NaN or infinite); replace them")
+        self.seen += values.size
+        self.clipped += int(((values < self.low) | (values > self.high)).sum())
+        return np.rint((values - self.low).clip(0, self.high - self.low) * (255 / (self.high - self.low))).astype(
+            np.uint8
         )
-    return image
+
+    def report(self) -> str | None:
+        """Return a line that says how many values were clipped, or None."""
+        if not self.clipped:
+            return None
+        share = self.clipped / self.seen
+        return (
+            f"{self.clipped:,} values ({share:.2%}) lie outside value_range [{self.low}, {self.high}] and were clipped"
+        )
 
 
-def refuse_ambiguous(image: Image.Image, name: str) -> None:
-    """Raise UserError for an opened image of several frames, or one that its EXIF tag wants turned."""
-    try:
-        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # MPO: a JPEG with a preview
-        # Asking a PNG would decode it, and no camera writes the tag there.
-        orientation = image.getexif().get(ORIENTATION, 1) if image.format != "PNG" else 1
-    except Exception as error:  # as above
-        raise UserError(f"{name}: damaged or truncated image ({_said(error)}); replace or remove it") from error
-    if frames > 1:
-        raise UserError(f"{name}: {frames} frames; save each as an image of its own")
-    if orientation != 1:
-        raise UserError(f"{name}: to be turned, by its EXIF tag; turn the pixels and remove the tag")
+def channels_of(picture: Picture, windowed: bool = False) -> int:
+    """Return the channels of a picture as an image; UserError when its values have no clear brightness."""
+    name, has_palette = picture.name, picture.palette is not None
+    if picture.white_is_zero:
+        raise UserError(f"{name}: white is stored as zero (TIFF tag 262); invert it and save it as black is zero")
+    if windowed and has_palette:
+        raise UserError(f"{name}: a palette image, in a data set with a value_range; convert it")
+    if not windowed and not picture.has_bytes():
+        depth = "more than 8 bits" if picture.bits > 8 else "not 8 bits"
+        raise UserError(
+            f"{name}: pixels of {depth} a channel ({picture.said_depth}); give the data set value_range: [low, high], "
+            "the values of black and white, or convert it to 8 bits"
+        )
+    return 3 if has_palette else picture.channels
 
 
-def load(image: Image.Image, name: str) -> Image.Image:
-    """Decode the pixels of an opened image; UserError naming the file when they are damaged or cut short."""
-    try:
-        image.load()
-    except Exception as error:  # as above
-        raise UserError(f"{name}: damaged or truncated image ({_said(error)}); replace or remove it") from error
-    return image
+def to_array(picture: Picture, channels: int, size: tuple[int, int], window: Window | None = None) -> np.ndarray:
+    """Return a picture, upright, as uint8 (H, W, channels), `size` = (height, width).
 
-
-def is_deep(image: Image.Image) -> bool:
-    """Tell whether an image has more than 8 bits a channel."""
-    return image.mode.split(";")[0] in DEEP_MODES
-
-
-def to_array(image: Image.Image, channels: int, size: tuple[int, int], name: str) -> np.ndarray:
-    """Return an opened image as uint8 (H, W, channels), `size` = (height, width).
-
-    Grey, palette and transparent images are converted (transparency is dropped). The resampling is Pillow's
-    bilinear one, whose support grows with the reduction: it is antialiased. The aspect is not kept.
+    8-bit values stay as they are, 1, 2 and 4 bits are stretched to 0 … 255, palettes give their colours, opaque alpha
+    is left out; other depths go through `window`. Grey becomes RGB and RGB grey, other numbers of channels must fit.
+    The resampling is Pillow's bilinear one, whose support grows with the reduction: it is antialiased. The aspect is
+    not kept.
     """
-    if is_deep(image):
-        raise UserError(f"{name}: pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
-    image = load(image, name)
-    if "transparency" in image.info:
-        image = image.convert("RGBA")
-    image = image.convert("L" if channels == 1 else "RGB")
+    has = channels_of(picture, window is not None)
+    if has != channels and {has, channels} != {1, 3}:
+        raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
+    pixels = window(picture.stored(), picture.name) if window else picture.bytes()
+    return _resized(pixels, channels, size)
+
+
+def counted(channels: int) -> str:
+    """Return "1 channel", "2 channels", …."""
+    return f"{channels} channel" + "s" * (channels != 1)
+
+
+def _resized(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """Resample uint8 (H, W, C) to `size` = (height, width); C is 1, 3 or `channels`."""
     height, width = size
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
-
-
-def values(image: Image.Image, name: str) -> np.ndarray:
-    """Return the stored values (H, W) of a one-channel mask: the index for palettes, 0 and 1 for 1-bit."""
-    array = np.asarray(load(image, name))
-    if array.ndim != 2:
-        raise UserError(f"{name}: a mask of one channel was expected, this one is {image.mode}; convert it")
-    return array.astype(np.uint8) if array.dtype == bool else array
+    if channels in (1, 3):
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert(
+            "L" if channels == 1 else "RGB"
+        )
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(height, width, channels)
+    return np.concatenate([_resized(pixels[..., c : c + 1], 1, size) for c in range(channels)], axis=2)
 
 
 def nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resample a mask (H, W) uint8 to `size` = (height, width) by the nearest pixel centre."""
     height, width = size
     return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-
-
-def _said(error: Exception) -> str:
-    return (str(error) or type(error).__name__).split(" <_io")[0].replace("\n", " ")

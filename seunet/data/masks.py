@@ -1,9 +1,9 @@
 """From the pixel values or colours of a mask to class indices."""
 
 import numpy as np
-from PIL import Image
 
-from seunet.data.images import load, values
+from seunet.data.formats.picture import Picture
+from seunet.data.labels import colours, values
 from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
 
@@ -29,15 +29,15 @@ class ClassMap:
         self.known = np.array(sorted(keys))
         self.classes = np.array([keys[key] for key in self.known], dtype=np.uint8)
 
-    def __call__(self, image: Image.Image, name: str) -> np.ndarray:
+    def __call__(self, mask: Picture) -> np.ndarray:
         """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
-        codes = _colour_codes(image, name) if self.colours else _value_codes(image, name)
+        codes = _colour_codes(mask) if self.colours else values(mask)
         places = np.searchsorted(self.known, codes).clip(max=len(self.known) - 1)
         unknown = codes[self.known[places] != codes]
         if unknown.size:
             allowed = ", ".join(self._said(int(key)) for key in self.known[:20])
             raise UserError(
-                f"{name}: mask value {self._said(int(unknown[0]))} is in no class; known are {allowed}. "
+                f"{mask.name}: mask value {self._said(int(unknown[0]))} is in no class; known are {allowed}. "
                 "Add it to classes or to ignore"
             )
         return self.classes[places]
@@ -72,15 +72,6 @@ def _is_list_of_colours(entry: object) -> bool:
     return isinstance(entry, list) and bool(entry) and all(map(_is_colour, entry))
 
 
-def _colour_codes(image: Image.Image, name: str) -> np.ndarray:
-    rgb = np.asarray(load(image, name).convert("RGB")).astype(np.int64)
+def _colour_codes(mask: Picture) -> np.ndarray:
+    rgb = colours(mask).astype(np.int64)
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
-
-
-def _value_codes(image: Image.Image, name: str) -> np.ndarray:
-    if image.mode not in ("RGB", "RGBA", "LA"):
-        return values(image, name).astype(np.int64)
-    rgb = np.asarray(load(image, name).convert("RGB"))
-    if (rgb != rgb[..., :1]).any():
-        raise UserError(f"{name}: a mask in colour; give every class (and ignore) as [r, g, b], or convert the mask")
-    return rgb[..., 0].astype(np.int64)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seunet.data.images import nearest, open_image, to_array, values
+from seunet.data.images import nearest, open_image, to_array
+from seunet.data.labels import values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits, random_split
@@ -79,13 +80,13 @@ def _read_annotations(path: Path) -> tuple[list[str], list[str], set[str]]:
 
 def _image(data: bytes, name: str, size: int) -> np.ndarray:
     name = f"images/{name}.jpg"
-    return to_array(open_image(data, name), 3, (size, size), name)
+    return to_array(open_image(data, name), 3, (size, size))
 
 
 def _mask(data: bytes, name: str, size: int) -> np.ndarray:
     """Return the class indices of a trimap: its values less one."""
     name = f"{TRIMAPS}{name}.png"
-    trimap = values(open_image(data, name), name)
+    trimap = values(open_image(data, name))
     if trimap.min() < 1 or trimap.max() > 3:
         raise UserError(
             f"{name}: values {trimap.min()} to {trimap.max()}, expected 1 (pet), 2 (background), 3 (border)"

@@ -176,7 +176,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_images(data: bytes, channels: int) -> None:
     try:
         with nothing_written():
-            array = to_array(open_image(data, "a.png"), channels, (8, 12), "a.png")
+            array = to_array(open_image(data, "a.png"), channels, (8, 12))
     except UserError as error:
         return one_line(error)
     assert array.shape == (8, 12, channels) and array.dtype == np.uint8
@@ -191,7 +191,7 @@ def test_images(data: bytes, channels: int) -> None:
 def test_masks(data: bytes, classes: dict[str, int]) -> None:
     try:
         with nothing_written():
-            mask = nearest(ClassMap(classes, [])(open_image(data, "a.png"), "a.png"), (8, 8))
+            mask = nearest(ClassMap(classes, [])(open_image(data, "a.png")), (8, 8))
     except UserError as error:
         return one_line(error)
     assert mask.shape == (8, 8) and mask.max() < len(classes)

@@ -1,0 +1,117 @@
+"""TIFF 6.0 by tifffile: grey, RGB, palette or up to 16 channels, planar or tiled, of any depth.
+
+What tifffile would fill in or guess (missing strips, other photometrics) is refused here.
+"""
+
+import logging
+import math
+from io import BytesIO
+
+import numpy as np
+
+from seunet.data.formats.picture import Picture, damaged, unreadable
+from seunet.data.formats.pillow import upright_if_unknown
+from seunet.runtime.errors import UserError
+
+MAX_CHANNELS = 16
+MAX_BYTES = 2**30  # of one image, or of one tile, decoded
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6  # tag 262: photometric interpretation
+KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # tag 339: sample format
+JPEG = 7
+# tag 259: none, CCITT (3), LZW, JPEG, deflate (2), packbits, LZMA, Zstandard
+COMPRESSIONS = (1, 2, 3, 4, 5, JPEG, 8, 32946, 32773, 34925, 50000)
+ASSOCIATED, UNASSOCIATED = 1, 2  # alpha, in tag 338
+
+
+def read(data: bytes, name: str) -> Picture:
+    """Return the picture of a TIFF file; UserError for what would not be read exactly."""
+    import tifffile  # slow to import
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        file = tifffile.TiffFile(BytesIO(data))
+        page = file.pages[0]
+        frames = _frames(file)
+        samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
+        photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
+        extras = tuple(map(int, page.extrasamples))
+    except Exception as error:  # on damaged files
+        raise unreadable(name, error) from error
+    if not isinstance(bits, int):
+        raise UserError(f"{name}: TIFF whose channels have other numbers of bits ({bits}); convert it")
+    if compression not in COMPRESSIONS:
+        raise UserError(f"{name}: TIFF compression {compression} is not read; save it with deflate, LZW or none")
+    readable = (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, *([YCBCR] if compression == JPEG else []))
+    if photometric not in readable:
+        kind = tifffile.PHOTOMETRIC(photometric).name if photometric in tuple(tifffile.PHOTOMETRIC) else photometric
+        raise UserError(f"{name}: TIFF of {kind} colours, which are not read; save it as RGB or grey")
+    if int(page.sampleformat) not in KINDS or page.dtype is None:
+        raise UserError(f"{name}: TIFF of samples that are not read (format {page.sampleformat}, {bits} bits)")
+    if samples > MAX_CHANNELS:
+        raise UserError(f"{name}: {samples} channels; at most {MAX_CHANNELS} are read")
+    _check_segments(page, len(data), name)
+    extra = samples - (3 if photometric in (RGB, YCBCR) else 1)
+    alpha = extra > 0 and extras[-1:] in ((ASSOCIATED,), (UNASSOCIATED,))
+    if {ASSOCIATED, UNASSOCIATED} & set(extras[:-1]):
+        raise UserError(f"{name}: alpha between other channels; save it with alpha last, or without")
+    planar = samples > 1 and page.planarconfig == 2
+
+    def decode() -> np.ndarray:
+        array = page.asarray(maxworkers=1)
+        return np.moveaxis(array, 0, -1) if planar else array
+
+    return Picture(
+        name=name,
+        format="TIFF",
+        width=page.imagewidth,
+        height=page.imagelength,
+        samples=samples,
+        decode=decode,
+        bits=bits,
+        kind=KINDS[int(page.sampleformat)],
+        rgb=photometric in (RGB, YCBCR) and extra == alpha,
+        white_is_zero=photometric == WHITE_IS_ZERO,
+        alpha=alpha,
+        palette=_palette(page, name) if photometric == PALETTE else None,
+        orientation=upright_if_unknown(orientation),
+        frames=frames,
+        lossy=compression == JPEG,
+    )
+
+
+def _frames(file) -> int:
+    """Return the images of a file: its pages but for reduced copies, times planes; or what ImageJ says of one page."""
+    pages = [page for page in file.pages if not page.tags.valueof(254, 0) & 5]  # 1: a smaller copy, 4: a mask
+    first = file.pages[0]
+    count = len(pages) * first.imagedepth
+    if file.is_imagej or first.is_shaped:  # all images may lie behind one page
+        count = max(count, file.series[0].size // max(1, math.prod(first.shape)))
+    return count
+
+
+def _check_segments(page, length: int, name: str) -> None:
+    """Raise UserError unless every strip or tile is there, whole and of a sane size."""
+    height, width = page.imagelength, page.imagewidth
+    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
+    if min(rows, columns, height, width) < 1:
+        raise damaged(name, "a side of 0 pixels")
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    expected = math.ceil(height / rows) * math.ceil(width / columns) * planes
+    if max(height * width, rows * columns) * page.samplesperpixel * page.dtype.itemsize > MAX_BYTES:
+        raise UserError(f"{name}: absurd dimensions ({width}x{height}, {page.samplesperpixel} channels); reduce it")
+    offsets, counts = page.dataoffsets, page.databytecounts
+    if not len(offsets) == len(counts) == expected or min(counts) < 1 or min(offsets) < 1:
+        raise damaged(name, "parts of the image are missing")
+    if max(map(sum, zip(offsets, counts, strict=True))) > length:
+        raise damaged(name, "it ends early")
+
+
+def _palette(page, name: str) -> np.ndarray:
+    """Return the colours (n, 3) uint8 of a palette; TIFF gives them 16 bits, as v · 257 or v · 256."""
+    if page.colormap is None or page.samplesperpixel != 1:
+        raise damaged(name, "it has no palette")
+    colours = np.asarray(page.colormap).T.astype(np.uint16)
+    for factor in (257, 256):
+        if not (colours % factor).any():
+            return (colours // factor).astype(np.uint8)
+    raise UserError(f"{name}: a palette of colours of 16 bits; save it with colours of 8 bits")
