@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -26,7 +28,7 @@ __all__ = [
 
 
 def find_architecture(architecture: str) -> Callable[..., nn.Module]:
-    """Return the factory of a registered name, or of `package.module:factory`."""
+    """Return the factory of a registered name, or of `package.module:factory`, found in the working folder too."""
     if architecture in ARCHITECTURES:
         return ARCHITECTURES[architecture]
     module_name, colon, name = architecture.partition(":")
@@ -35,6 +37,8 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
             f"architecture: {architecture!r} is not one of {', '.join(ARCHITECTURES)}, nor of the form "
             "package.module:factory"
         )
+    if str(Path.cwd()) not in sys.path:  # last: a file there must not stand in for a module that others import
+        sys.path.append(str(Path.cwd()))
     try:
         factory = getattr(importlib.import_module(module_name), name)
         inspect.signature(factory)

@@ -1,12 +1,10 @@
 # What the rules share: the checked configuration, the runs, and the slice of the configuration that each rule depends on.
-import ast
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from seunet.config import checks as configuration
-from seunet.runtime import provenance
+from seunet.runtime import provenance, sources
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import UserError
 
@@ -17,6 +15,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
+ROOT = SCRIPTS.parents[1]  # of this workflow, also where another one uses it as a module
 DATASETS, MODELS = config["datasets"], config["models"]
 RUNS = configuration.all_runs(config)
 RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
@@ -133,45 +133,19 @@ def labels(models):
     return {model: MODELS[model]["label"] for model in models}
 
 
-@cache
-def library(root):
-    """Return the source files that a part of seunet imports, itself included.
+def code(script):
+    """Return a digest of the code that a script runs, as a parameter: a comment changes none, nor does a copied file."""
+    return lambda wildcards: sources.code(script, (SCRIPTS, ROOT))
 
-    They are inputs of the rules, so that a changed library runs again what depends on it. The package's own
-    __init__, which only offers names to users, does not count.
+
+def network_code(wildcards):
+    """Return a digest of a network of the user's own (package.module:factory) and of what it imports from beside it.
+
+    What lies neither in the working folder nor in this workflow's is installed, and counts as its packages do: not.
     """
-    files, waiting = set(), [root]
-    while waiting:
-        name = waiting.pop()
-        base = Path(workflow.basedir, *name.split("."))
-        file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-        if name == "seunet" or file in files or not file.exists():
-            continue
-        files.add(file)
-        files.update(file for file in base.glob("*") if file.suffix in (".cpp", ".h"))
-        parent = name.rpartition(".")[0]
-        waiting.append(parent)
-        waiting += imported(file)
-    return sorted(map(str, files))
-
-
-@cache
-def imported(file):
-    """Return what a source file may import of seunet: modules, and names that may be modules."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("seunet"):
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names if alias.name.startswith("seunet")]
-    return names
-
-
-def architecture_sources(wildcards):
-    """Return the file of a network of the user's own (package.module:factory), when it lies in this folder."""
-    package, colon, _ = MODELS[TRAINED[wildcards.model]]["architecture"].partition(":")
-    file = Path(*package.split(".")).with_suffix(".py")
-    return [str(file)] if colon and file.exists() else []
+    name, colon, _ = MODELS[TRAINED[wildcards.model]]["architecture"].partition(":")
+    folders = (ROOT, Path.cwd())  # in the order in which they are searched
+    return sources.code(name, folders) if colon and sources.find(name, folders) else None
 
 
 def models_on(dataset):

@@ -5,7 +5,7 @@ rule download:
     log:
         "logs/download/{dataset}/{file}.log",
     benchmark:
-        "benchmarks/download/{dataset}/{file}.tsv"
+        "logs/download/{dataset}/{file}.tsv"
     wildcard_constraints:
         file=r"(images|annotations|sequences)(\.[a-z0-9.]+)?",
     retries: 2
@@ -25,19 +25,19 @@ rule prepare:
     input:
         lambda wildcards: configuration.folder_files(DATASETS[wildcards.dataset]),
         unpack(lambda wildcards: archive_paths(wildcards.dataset)),
-        library=library("seunet.data.prepared"),
     output:
         prepared("train", "val", "test"),
     log:
         "logs/prepare/{dataset}.log",
     benchmark:
-        "benchmarks/prepare/{dataset}.tsv"
+        "logs/prepare/{dataset}.tsv"
     conda:
         "../../envs/train.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        code=code("prepare"),
         settings=preparation,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
     script:
@@ -47,19 +47,19 @@ rule prepare:
 rule render:
     input:
         "results/datasets/{dataset}/dataset.json",
-        library=library("seunet.data.prepared"),
     output:
         directory("results/datasets/{dataset}/test/rendered"),
     log:
         "logs/render/{dataset}.log",
     benchmark:
-        "benchmarks/render/{dataset}.tsv"
+        "logs/render/{dataset}.tsv"
     conda:
         "../../envs/train.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        code=code("render"),
         settings=rendering,
     script:
         "../scripts/render.py"

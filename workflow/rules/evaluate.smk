@@ -5,9 +5,7 @@ rule evaluate:
         lambda wildcards: (
             "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
         ),
-        architecture_sources,
         unpack(weights_of),
-        library=library("seunet.experiment.evaluation"),
     output:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
         per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
@@ -17,7 +15,7 @@ rule evaluate:
     log:
         "logs/evaluate/{dataset}/{model}/seed{seed}.log",
     benchmark:
-        "benchmarks/evaluate/{dataset}/{model}/seed{seed}.tsv"
+        "logs/evaluate/{dataset}/{model}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: threads_of
@@ -26,6 +24,8 @@ rule evaluate:
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=1,
     params:
+        code=code("evaluate"),
+        network=network_code,
         testing=testing,
         threads=threads_of,
         variant=lambda wildcards: configuration.variant(config, wildcards.model),
@@ -39,15 +39,13 @@ rule equivariance:
         lambda wildcards: (
             "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
         ),
-        architecture_sources,
         unpack(weights_of),
-        library=library("seunet.experiment.equivariance"),
     output:
         "results/equivariance/{dataset}/{model}/seed{seed}.csv",
     log:
         "logs/equivariance/{dataset}/{model}/seed{seed}.log",
     benchmark:
-        "benchmarks/equivariance/{dataset}/{model}/seed{seed}.tsv"
+        "logs/equivariance/{dataset}/{model}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: threads_of
@@ -56,6 +54,8 @@ rule equivariance:
         runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=1,
     params:
+        code=code("equivariance"),
+        network=network_code,
         measuring=measuring,
         threads=threads_of,
         variant=lambda wildcards: configuration.variant(config, wildcards.model),
@@ -66,19 +66,19 @@ rule equivariance:
 rule equivariance_table:
     input:
         errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        library=library("seunet.report.tables"),
     output:
         "results/tables/equivariance.csv",
     log:
         "logs/equivariance_table/equivariance_table.log",
     benchmark:
-        "benchmarks/equivariance_table/equivariance_table.tsv"
+        "logs/equivariance_table/equivariance_table.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("equivariance_table"),
         labels=labels(model for _, model, _ in RUNS),
     script:
         "../scripts/equivariance_table.py"
@@ -90,7 +90,6 @@ rule tables:
         history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in TRAININGS],
         crops=[f"results/crops/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
         windows=[f"results/windows/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        library=library("seunet.report.tables"),
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
@@ -100,13 +99,14 @@ rule tables:
     log:
         "logs/tables/tables.log",
     benchmark:
-        "benchmarks/tables/tables.tsv"
+        "logs/tables/tables.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("tables"),
         labels=labels(model for _, model, _ in RUNS + TRAININGS),
         metrics=METRICS,
     script:
@@ -116,19 +116,19 @@ rule tables:
 rule claims:
     input:
         per_image=claim_files(),
-        library=library("seunet.report.claims"),
     output:
         "results/tables/claims.csv",
     log:
         "logs/claims/claims.log",
     benchmark:
-        "benchmarks/claims/claims.tsv"
+        "logs/claims/claims.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("claims"),
         claims=CLAIMS,
         metrics=METRICS,
     script:

@@ -4,7 +4,6 @@
 rule figure:
     input:
         unpack(figure_inputs),
-        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/{dataset}_{kind}.png",
@@ -16,7 +15,7 @@ rule figure:
     log:
         "logs/figure/{dataset}_{kind}.log",
     benchmark:
-        "benchmarks/figure/{dataset}_{kind}.tsv"
+        "logs/figure/{dataset}_{kind}.tsv"
     wildcard_constraints:
         kind="iou|consistency|augmentation|predictions",
     conda:
@@ -25,6 +24,7 @@ rule figure:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("figure"),
         models=looks(),
         metric=lambda wildcards: METRICS[wildcards.dataset],
         shown=lambda wildcards: models_on(wildcards.dataset),
@@ -35,7 +35,6 @@ rule figure:
 rule training_curves:
     input:
         history="results/tables/history.csv",
-        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/training_curves.png",
@@ -47,13 +46,14 @@ rule training_curves:
     log:
         "logs/training_curves/training_curves.log",
     benchmark:
-        "benchmarks/training_curves/training_curves.tsv"
+        "logs/training_curves/training_curves.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("training_curves"),
         models=looks(),
         metrics=METRICS,
     script:
@@ -63,7 +63,6 @@ rule training_curves:
 rule claims_figure:
     input:
         claims="results/tables/claims.csv",
-        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/claims.png",
@@ -75,12 +74,14 @@ rule claims_figure:
     log:
         "logs/claims_figure/claims.log",
     benchmark:
-        "benchmarks/claims_figure/claims.tsv"
+        "logs/claims_figure/claims.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code("claims_figure"),
     script:
         "../scripts/claims_figure.py"
 
@@ -88,7 +89,6 @@ rule claims_figure:
 rule equivariance_figure:
     input:
         errors="results/tables/equivariance.csv",
-        library=library("seunet.report.figures"),
     output:
         report(
             "results/figures/equivariance.png",
@@ -100,13 +100,14 @@ rule equivariance_figure:
     log:
         "logs/equivariance_figure/equivariance_figure.log",
     benchmark:
-        "benchmarks/equivariance_figure/equivariance_figure.tsv"
+        "logs/equivariance_figure/equivariance_figure.tsv"
     conda:
         "../../envs/figures.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code("equivariance_figure"),
         models=looks(),
     script:
         "../scripts/equivariance_figure.py"

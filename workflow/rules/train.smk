@@ -2,8 +2,6 @@
 rule train:
     input:
         prepared("train", "val"),
-        architecture_sources,
-        library=library("seunet.experiment.training"),
     output:
         weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
         description="results/models/{dataset}/{model}/seed{seed}/model.json",
@@ -11,7 +9,7 @@ rule train:
     log:
         "logs/train/{dataset}/{model}/seed{seed}.log",
     benchmark:
-        "benchmarks/train/{dataset}/{model}/seed{seed}.tsv"
+        "logs/train/{dataset}/{model}/seed{seed}.tsv"
     wildcard_constraints:
         model="|".join(re.escape(name) for name in MODELS if name == TRAINED[name]),
     priority: length
@@ -23,6 +21,8 @@ rule train:
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=1,
     params:
+        code=code("train"),
+        network=network_code,
         settings=training,
     script:
         "../scripts/train.py"
