@@ -353,4 +353,5 @@ def folder_files(dataset: dict[str, Any]) -> list[str]:
     if dataset["source"] != "folder":
         return []
     root = Path(dataset["path"]).expanduser()
-    return sorted(str(file) for part in ("images", "masks") for file in (root / part).glob("*") if file.is_file())
+    files = [file for part in ("images", "masks") for file in (root / part).glob("[!.]*") if file.is_file()]
+    return sorted(str(file) for file in files if file.suffix.lower() in folder.SUFFIXES)

@@ -1,22 +1,57 @@
 """Checksums of what each job made, so that no later job computes from a file that was changed or damaged since.
 
-`results/checksums/{path of a file}.sha256`, a line as of sha256sum: `sha256sum --check` reads them too.
+`results/checksums/{path of a file}.sha256`, a line as of sha256sum: `sha256sum --check` reads them too. A second line,
+a comment for sha256sum, has the size and the time of the file, which a copy of the project loses.
 """
 
+import os
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
 
 FOLDER = Path("results", "checksums")
+STAMP = ".snakemake_timestamp"  # Snakemake keeps the time of an output that is a folder in a file of this name
+NOTE = re.compile(r"([0-9a-f]{64})  .*\n# (\d+) bytes, written at (\d+)\n", re.DOTALL)
+TOLERANCE = 2_000_000_000  # ns; archives and some file systems keep whole seconds
 
 
 def record(made: Iterable[str]) -> None:
     """Write the checksums of the outputs of a job; folders are recorded file by file."""
     for file in files(made):
+        about = file.stat()
         with atomic(note_of(file)) as temporary:
-            temporary.write_text(f"{sha256(file)}  {file}\n", encoding="utf-8")
+            note = f"{sha256(file)}  {file}\n# {about.st_size} bytes, written at {about.st_mtime_ns}\n"
+            temporary.write_text(note, encoding="utf-8")
+
+
+def restore_times() -> None:
+    """Give each recorded file the time at which it was written, where it has another one and is the same still.
+
+    Snakemake goes by times, and a project that was copied (`cp -r`, `rsync -r`, a clone with its results) has those of
+    the copy. Only files with another time are read, so it costs something once. What cannot be set stays as it is.
+    """
+    with suppress(OSError):
+        for note in FOLDER.rglob("*.sha256"):
+            restore_time(note, Path(str(note.relative_to(FOLDER)).removesuffix(".sha256")))
+
+
+def restore_time(note: Path, file: Path) -> None:
+    """Give one file its recorded time; see `restore_times`."""
+    found = NOTE.fullmatch(note.read_text(encoding="utf-8"))
+    if found is None or not file.is_file():  # notes of older versions have no time
+        return
+    checksum, size, written = found[1], int(found[2]), int(found[3])
+    about = file.stat()
+    if abs(about.st_mtime_ns - written) < TOLERANCE or about.st_size != size or sha256(file) != checksum:
+        return
+    os.utime(file, ns=(about.st_atime_ns, written))
+    for folder in file.parents:
+        if (folder / STAMP).is_file():
+            os.utime(folder / STAMP, ns=(written, written))
 
 
 def verify(used: Iterable[str]) -> None:

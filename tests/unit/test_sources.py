@@ -95,5 +95,7 @@ def test_every_script_depends_on_the_library_but_for_its_names(script):
 
 def test_a_training_depends_on_layers_and_their_compiled_twins():
     files = sources.source_files("train", (ROOT / "workflow" / "scripts", ROOT))
-    assert {"train", "seunet.experiment.training", "seunet.layers.pooling", "seunet.ops.native/maxplus.cpp"} <= set(files)
+    assert {"train", "seunet.experiment.training", "seunet.layers.pooling", "seunet.ops.native/maxplus.cpp"} <= set(
+        files
+    )
     assert not [name for name in files if name.startswith(("seunet.report", "seunet.config", "seunet.cli"))]

@@ -2,9 +2,11 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import RerunTrigger
 
 from seunet.config import checks as configuration
-from seunet.runtime import provenance, sources
+from seunet.runtime import integrity, provenance, sources
+from seunet.runtime.contents import contents
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import UserError
 
@@ -17,6 +19,12 @@ except UserError as error:
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
 ROOT = SCRIPTS.parents[1]  # of this workflow, also where another one uses it as a module
+if workflow.is_main_process:
+    integrity.restore_times()
+    if ROOT.resolve() == Path(workflow.basedir).resolve():
+        # What scripts do counts by content (`code` below), not by the time of their files.
+        workflow.dag_settings.rerun_triggers = frozenset(workflow.rerun_triggers) - {RerunTrigger.CODE}
+
 DATASETS, MODELS = config["datasets"], config["models"]
 RUNS = configuration.all_runs(config)
 RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
@@ -62,6 +70,13 @@ def archive_key(wildcards):
 def preparation(wildcards):
     """Return what the prepared arrays depend on: a new address, scale or learning rate prepares nothing anew."""
     return configuration.preparation(DATASETS[wildcards.dataset])
+
+
+def folder_contents(wildcards):
+    """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
+    settings = DATASETS[wildcards.dataset]
+    files = configuration.folder_files(settings)
+    return contents(files, Path(settings["path"]).expanduser()) if files else None
 
 
 def rendering(wildcards):

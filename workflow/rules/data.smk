@@ -23,7 +23,6 @@ rule download:
 
 rule prepare:
     input:
-        lambda wildcards: configuration.folder_files(DATASETS[wildcards.dataset]),
         unpack(lambda wildcards: archive_paths(wildcards.dataset)),
     output:
         prepared("train", "val", "test"),
@@ -38,6 +37,7 @@ rule prepare:
         runtime=60,
     params:
         code=code("prepare"),
+        contents=folder_contents,
         settings=preparation,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
     script:

@@ -1,0 +1,43 @@
+"""One checksum of many files, quickly: only files that changed since the last time are read."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic, sha256
+
+CACHE = Path(".snakemake", "seunet", "contents.json")
+
+
+def contents(paths: Iterable[Path | str], root: Path) -> str:
+    """Return how many files there are and a checksum of their content, with their names below `root`.
+
+    The checksum of a file is remembered with its size and times (in .snakemake/seunet), so that a dry run reads
+    nothing. Where that cannot be written, every file is read every time.
+    """
+    known = remembered()
+    found, parts = {}, []
+    for path in map(Path, paths):
+        about = path.stat()
+        key = [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+        before = known.get(str(path), {})
+        checksum = before["sha256"] if before.get("key") == key else sha256(path)
+        found[str(path)] = {"key": key, "sha256": checksum}
+        parts.append(f"{path.relative_to(root).as_posix()} {checksum}")
+    if any(known.get(path) != entry for path, entry in found.items()):
+        with suppress(UserError, OSError), atomic(CACHE) as temporary:
+            temporary.write_text(json.dumps(known | found), encoding="utf-8")
+    digest = hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
+    return f"{len(parts)} files, sha256 {digest}"
+
+
+def remembered() -> dict[str, dict]:
+    """Return what was remembered of files; nothing where the memory is missing or damaged."""
+    try:
+        known = json.loads(CACHE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
