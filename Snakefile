@@ -1,9 +1,10 @@
 # The benchmark: archive → prepared arrays → weights → scores → tables → figures.
+import os
 from pathlib import Path
 
 from snakemake.utils import min_version
 
-from seunet.runtime import provenance
+from seunet.runtime import kept, provenance
 from seunet.runtime.device import visible_cards
 
 min_version("9.0")
@@ -37,6 +38,8 @@ localrules:
 onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
+    if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
+        os.environ[kept.ANEW] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
         RECORD.update(provenance.begin(config, Path("results")))
     except UserError as error:

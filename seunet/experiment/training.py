@@ -22,7 +22,7 @@ from seunet.data.prepared import Prepared
 from seunet.experiment.metrics import IGNORED, confusion_counts, dataset_metric
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
-from seunet.models.checkpoint import canonical, load_state, save_model, save_state, settings_hash
+from seunet.models.checkpoint import canonical, exchange_state, load_state, save_model, save_state, settings_hash
 from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
@@ -67,11 +67,13 @@ def train(
     folder: Path,
     device: torch.device | str = "cpu",
     about: dict[str, Any] | None = None,
+    keep_others: bool = False,
 ) -> None:
     """Train a network on a prepared data set; write model.safetensors, model.json and history.csv to `folder`.
 
     After every epoch the whole state goes to last.pt, from which an interrupted call resumes; the file goes when
-    the weights are written. `about` is added to model.json.
+    the weights are written. `about` is added to model.json. A last.pt of other settings is an error, but with
+    `keep_others` waits beside until these settings come back.
     """
     device = torch.device(device)
     torch.set_num_threads(training.threads)
@@ -90,6 +92,8 @@ def train(
     model = model.to(device)
     check_crop(data, training.augmentation.crop, getattr(model, "size_multiple", 1))
     run = Run(model, training, seed)
+    if keep_others:
+        exchange_state(folder, description)
     run.resume(load_state(folder / "last.pt", description))
     while run.epoch < training.epochs:
         started = time.monotonic()

@@ -5,6 +5,7 @@ import io
 import json
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,25 @@ def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
             "restore them to resume, or delete the file to train anew"
         )
     return state
+
+
+def exchange_state(folder: Path, settings: dict[str, Any]) -> None:
+    """Put the resume state of these settings in the place of last.pt; that of others waits beside, and is not lost.
+
+    States that wait are `last-{hash of their settings}.pt`. A damaged last.pt stays where it is.
+    """
+    last, own = folder / "last.pt", waiting_state(folder, settings_hash(settings))
+    with suppress(Exception):  # `load_state` says what is wrong with a file that cannot be read
+        other = torch.load(last, weights_only=True, map_location="cpu")["hash"]
+        if other != settings_hash(settings):
+            last.replace(waiting_state(folder, other))
+    if own.exists() and not last.exists():
+        own.replace(last)
+
+
+def waiting_state(folder: Path, settings: str) -> Path:
+    """Return where a resume state waits while other settings are trained."""
+    return folder / f"last-{settings[:12]}.pt"
 
 
 def checksum(state: dict[str, Any]) -> str:

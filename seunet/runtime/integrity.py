@@ -54,15 +54,20 @@ def restore_time(note: Path, file: Path) -> None:
             os.utime(folder / STAMP, ns=(written, written))
 
 
-def verify(used: Iterable[str]) -> None:
-    """Raise UserError for the first input that differs from its checksum; what has none was not made here."""
+def verify(used: Iterable[str]) -> dict[str, str]:
+    """Return {file: sha256} of inputs; raise UserError for the first that differs from its recorded checksum.
+
+    What has no record was not made here, and is as it is.
+    """
+    found = {}
     for file in files(used):
-        note = note_of(file)
-        if note.exists() and note.read_text(encoding="utf-8").split(" ")[0] != sha256(file):
+        note, found[str(file)] = note_of(file), sha256(file)
+        if note.exists() and note.read_text(encoding="utf-8").split(" ")[0] != found[str(file)]:
             raise UserError(
                 f"{file}: damaged or changed since it was made (its sha256 is not that of {note}); "
                 f"delete it and run again, or, if the change is meant, delete {note}"
             )
+    return found
 
 
 def files(paths: Iterable[str]) -> Iterator[Path]:

@@ -22,8 +22,8 @@ ROOT = SCRIPTS.parents[1]  # of this workflow, also where another one uses it as
 if workflow.is_main_process:
     integrity.restore_times()
     if ROOT.resolve() == Path(workflow.basedir).resolve():
-        # What scripts do counts by content (`code` below), not by the time of their files.
-        workflow.dag_settings.rerun_triggers = frozenset(workflow.rerun_triggers) - {RerunTrigger.CODE}
+        # Snakemake also goes by the times of scripts, which a copy or a checkout renews: here `code` says what they do.
+        type(workflow).rerun_triggers = property(lambda self: self.dag_settings.rerun_triggers - {RerunTrigger.CODE})
 
 DATASETS, MODELS = config["datasets"], config["models"]
 RUNS = configuration.all_runs(config)

@@ -4,19 +4,20 @@ from pathlib import Path
 
 from job import job
 
-with job(snakemake):
-    from seunet.runtime.device import best_device
-    from seunet.experiment.equivariance import measure
-    from seunet.experiment.inference import Variant
-    from seunet.experiment.evaluation import Testing
+with job(snakemake, keep=True) as missing:
+    if missing:
+        from seunet.runtime.device import best_device
+        from seunet.experiment.equivariance import measure
+        from seunet.experiment.inference import Variant
+        from seunet.experiment.evaluation import Testing
 
-    run = snakemake.wildcards
-    measure(
-        weights=Path(snakemake.input.weights).parent,
-        dataset=Path(snakemake.input[0]).parent,
-        testing=Testing.of(snakemake.params.measuring, snakemake.params.threads),
-        run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
-        path=Path(snakemake.output[0]),
-        device=best_device(),
-        variant=Variant(**snakemake.params.variant),
-    )
+        run = snakemake.wildcards
+        measure(
+            weights=Path(snakemake.input.weights).parent,
+            dataset=Path(snakemake.input[0]).parent,
+            testing=Testing.of(snakemake.params.measuring, snakemake.params.threads),
+            run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
+            path=Path(snakemake.output[0]),
+            device=best_device(),
+            variant=Variant(**snakemake.params.variant),
+        )

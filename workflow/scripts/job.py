@@ -9,24 +9,33 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be install
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import write_error
 from seunet.runtime.integrity import record, verify
+from seunet.runtime.kept import Kept
 
 # What the system, torch and the loader of libraries say
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")
 
 
 @contextmanager
-def job(snakemake):
+def job(snakemake, keep=False):
     """Send standard output and error to the job's log; end with one line on the terminal after a user's error.
 
-    Inputs are compared with the checksums that the jobs before left, outputs get theirs.
+    Inputs are compared with the checksums that the jobs before left, outputs get theirs. With `keep`, what is made is
+    kept under results/kept, and taken from there where it was made before: `with job(snakemake, keep=True) as missing`
+    then gives False, and there is nothing to do.
     """
     terminal, log = sys.stderr, Path(snakemake.log[0])
     try:
         with open_log(log) as file:
             sys.stdout = sys.stderr = file
-            verify(snakemake.input)
-            yield
+            inputs = verify(snakemake.input)
+            kept = kept_results(snakemake, inputs) if keep else None
+            missing = kept is None or not kept.take()
+            yield missing
             record(snakemake.output)
+            if kept and missing:
+                kept.add()
+            elif kept:
+                print(f"taken from {kept.folder}: the same settings, code and inputs were computed before")
     except Exception as error:
         message = plain(error, log)
         if message is None:
@@ -37,6 +46,12 @@ def job(snakemake):
         sys.exit(1)
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, terminal
+
+
+def kept_results(snakemake, inputs):
+    """Return the place under which the results of this job are kept."""
+    wildcards, settings = dict(snakemake.wildcards.items()), dict(snakemake.params.items())
+    return Kept(snakemake.rule, wildcards, settings, inputs, snakemake.output)
 
 
 def open_log(path):

@@ -4,17 +4,19 @@ from pathlib import Path
 
 from job import job
 
-with job(snakemake):
-    from seunet.runtime.device import best_device
-    from seunet.experiment.training import Training, train
+with job(snakemake, keep=True) as missing:
+    if missing:
+        from seunet.runtime.device import best_device
+        from seunet.experiment.training import Training, train
 
-    settings, run = snakemake.params.settings, snakemake.wildcards
-    train(
-        dataset=Path(snakemake.input[0]).parent,
-        architecture=settings["architecture"],
-        options=settings["options"],
-        training=Training.of(settings["training"], settings["scale_jitter"]),
-        seed=int(run.seed),
-        folder=Path(snakemake.output.weights).parent,
-        device=best_device(),
-    )
+        settings, run = snakemake.params.settings, snakemake.wildcards
+        train(
+            dataset=Path(snakemake.input[0]).parent,
+            architecture=settings["architecture"],
+            options=settings["options"],
+            training=Training.of(settings["training"], settings["scale_jitter"]),
+            seed=int(run.seed),
+            folder=Path(snakemake.output.weights).parent,
+            device=best_device(),
+            keep_others=True,
+        )

@@ -1,0 +1,91 @@
+"""Finished results are kept beside, taken back whole, and never taken where something is other than it was."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from seunet.runtime import kept
+
+WEIGHTS, HISTORY = "results/models/reef/unet/seed0/model.safetensors", "results/models/reef/unet/seed0/history.csv"
+INPUTS = {"results/datasets/reef/dataset.json": "0" * 64}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(kept.ANEW, raising=False)
+    return tmp_path
+
+
+def place(epochs: int = 1, seed: str = "0", inputs: dict | None = None) -> kept.Kept:
+    wildcards = {"dataset": "reef", "model": "unet", "seed": seed}
+    return kept.Kept("train", wildcards, {"settings": {"epochs": epochs}}, inputs or INPUTS, [WEIGHTS, HISTORY])
+
+
+def make(text: str) -> None:
+    """Write the outputs anew, after the old ones were deleted, as Snakemake does."""
+    for name in (WEIGHTS, HISTORY):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).unlink(missing_ok=True)
+        Path(name).write_text(text)
+
+
+def test_another_configuration_takes_nothing_away_and_the_first_comes_back():
+    assert not place(1).take()
+    make("one epoch")
+    place(1).add()
+    make("two epochs")
+    place(2).add()
+    os.utime(WEIGHTS, (1, 1))
+    assert place(1).take() and Path(WEIGHTS).read_text() == Path(HISTORY).read_text() == "one epoch"
+    assert Path(WEIGHTS).stat().st_mtime > 1_000_000_000  # newer than the inputs
+    assert place(2).take() and Path(WEIGHTS).read_text() == "two epochs"
+    assert sorted(path.name[:22] for path in kept.FOLDER.iterdir()) == ["train-reef-unet-seed0-"] * 2
+
+
+def test_settings_seed_and_inputs_decide():
+    make("weights")
+    place().add()
+    assert place().take()
+    assert not place(epochs=2).take() and not place(seed="1").take()
+    assert not place(inputs={"results/datasets/reef/dataset.json": "1" * 64}).take()
+
+
+def test_what_is_damaged_incomplete_or_not_wanted_is_not_taken(monkeypatch):
+    make("weights")
+    place().add()
+    monkeypatch.setenv(kept.ANEW, "yes")
+    assert not place().take()
+    monkeypatch.delenv(kept.ANEW)
+    sums = place().folder / "checksums.sha256"
+    text = sums.read_text()
+    sums.unlink()
+    assert not place().take()
+    sums.write_text("no checksum\n")
+    assert not place().take()
+    sums.write_text(text)
+    assert place().take()
+    with Path(WEIGHTS).open("r+b") as file:  # a name of the same file
+        file.write(b"W")
+    assert not place().take()
+    make("weights")
+    place().add()
+    assert place().take()
+
+
+def test_sha256sum_reads_the_checksums_and_settings_are_written_down():
+    make("weights")
+    place(7).add()
+    folder = place(7).folder
+    subprocess.run(["sha256sum", "--check", "--quiet", "checksums.sha256"], cwd=folder, check=True)
+    assert '"epochs": 7' in (folder / "settings.json").read_text()
+
+
+def test_where_files_cannot_have_two_names_they_are_copied(monkeypatch):
+    make("weights")
+    monkeypatch.setattr(os, "link", lambda *names: (_ for _ in ()).throw(OSError("not here")))
+    place().add()
+    make("other")
+    assert place().take() and Path(WEIGHTS).read_text() == "weights"
