@@ -48,6 +48,7 @@ onstart:
 
 onsuccess:
     finish_record(RECORD, "complete")
+    say_left_over()
 
 
 onerror:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from seunet.models import checkpoint
 from seunet.runtime import kept
+from seunet.runtime.errors import UserError
 
 WEIGHTS, HISTORY = "results/models/reef/unet/seed0/model.safetensors", "results/models/reef/unet/seed0/history.csv"
 INPUTS = {"results/datasets/reef/dataset.json": "0" * 64}
@@ -89,3 +91,20 @@ def test_where_files_cannot_have_two_names_they_are_copied(monkeypatch):
     place().add()
     make("other")
     assert place().take() and Path(WEIGHTS).read_text() == "weights"
+
+
+def test_an_interrupted_training_waits_while_other_settings_are_trained(folder):
+    first, second = {"epochs": 1}, {"epochs": 2}
+    for settings in (first, second):
+        checkpoint.exchange_state(folder, settings)
+        assert checkpoint.load_state(folder / "last.pt", settings) is None
+        state = {"hash": checkpoint.settings_hash(settings), "settings": checkpoint.canonical(settings)}
+        checkpoint.save_state(folder / "last.pt", state | {"epoch": settings["epochs"]})
+    checkpoint.exchange_state(folder, first)
+    assert checkpoint.load_state(folder / "last.pt", first)["epoch"] == 1
+    checkpoint.exchange_state(folder, second)
+    assert checkpoint.load_state(folder / "last.pt", second)["epoch"] == 2
+    (folder / "last.pt").write_bytes(b"damaged")
+    checkpoint.exchange_state(folder, first)
+    with pytest.raises(UserError, match="not a whole resume state"):
+        checkpoint.load_state(folder / "last.pt", first)

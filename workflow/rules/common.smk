@@ -181,6 +181,22 @@ def figure_files():
     return [f"results/figures/{name}.{suffix}" for name in names for suffix in FORMATS]
 
 
+def left_over():
+    """Return the tables and figures that earlier runs left, and that no run of this configuration makes."""
+    made = {Path(path) for path in TABLES + figure_files()}
+    found = [path for kind in ("tables", "figures") for path in sorted(Path("results", kind).glob("[!.]*"))]
+    return [str(path) for path in found if path not in made]
+
+
+def say_left_over():
+    """Name the tables and figures that do not belong to this configuration, so that nobody takes them for it."""
+    if files := left_over():
+        named = ", ".join(files[:6]) + ", …" * (len(files) > 6)
+        logger.info(
+            f"Not of this configuration, but of earlier runs: {named} ({len(files)}). Delete what you do not need."
+        )
+
+
 def claim_files():
     """Return the counts per image of every run that a claim is about."""
     runs = [
