@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.experiment.inference import Tiling, predict
+from seunet.models.calling import SizeError
 
 IMAGES = 4  # of the test images, evenly spaced
 MARGIN = 16  # pixels from the cut that do not count: what lies beyond the cut is near to them
@@ -32,9 +33,15 @@ def crop_counts(model: nn.Module, images: Tensor, tiling: Tiling | None = None) 
     Kept are the pixels, further than MARGIN from the cut, that have the class that they have in the whole image.
     """
     whole = predict(model, images, tiling).argmax(1)
-    rows = []
+    rows, multiple = [], 1
     for height, width in crop_sizes(*images.shape[-2:], model):
-        part = predict(model, images[..., :height, :width].contiguous(), tiling).argmax(1)
+        if height % multiple or width % multiple:
+            continue
+        try:
+            part = predict(model, images[..., :height, :width].contiguous(), tiling).argmax(1)
+        except SizeError as error:  # of a network that declares no size_multiple
+            multiple = error.multiple
+            continue
         inner = (..., slice(height - MARGIN), slice(width - MARGIN))
         same = part[inner] == whole[inner]
         rows.append((height, width, int(same.sum()), same.numel()))

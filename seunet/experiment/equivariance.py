@@ -21,6 +21,7 @@ from seunet.data.rescaling import rescale_image
 from seunet.experiment.evaluation import BATCH_PIXELS, Testing, check_fit
 from seunet.experiment.inference import Variant
 from seunet.layers.equivariance import interior
+from seunet.models.calling import call
 from seunet.models.checkpoint import load_model
 from seunet.runtime.files import atomic
 
@@ -148,9 +149,12 @@ def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callab
     hooks = [
         stage.register_forward_hook(lambda module, inputs, output, name=name: see(name, canonical(name, output)))
         for name, stage in stages.items()
+        if stage is not model
     ]
     try:
-        model(x)
+        answer = call(model, x)
+        for name in (name for name, stage in stages.items() if stage is model):
+            see(name, canonical(name, answer))
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,5 +1,6 @@
 """Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples to look at."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.experiment.crops import chosen_images, crop_counts
+from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.inference import Tiling, Variant, predict
-from seunet.experiment.metrics import confusion_counts, consistency_counts
+from seunet.experiment.metrics import confusion_counts, consistency_counts, dataset_metric
 from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
@@ -76,6 +78,7 @@ def evaluate(
     with WindowCounter(evaluator.model, len(data.classes)) as counter:
         for size in dict.fromkeys([evaluator.own_size, *sizes]):
             counts[size], kept[size] = evaluator.test(size, counter)
+    say_warnings(data, counts[evaluator.own_size].sum(1))
     write_crops(crops, run, evaluator.crop_counts())
     write_windows(windows, run, testing.scales, sizes, data.classes, counter)
     write_scores(scores, run, testing.scales, sizes, data.classes, counts)
@@ -115,7 +118,8 @@ class Evaluator:
 
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
-        return predict(self.model, x.contiguous(memory_format=torch.channels_last), self.testing.tiling).float()
+        x = x.contiguous(memory_format=torch.channels_last)
+        return predict(self.model, x, self.testing.tiling, len(self.data.classes)).float()
 
     def crop_counts(self) -> list[tuple[int, int, int, int]]:
         """Return what `crops.crop_counts` does, of a few test images at scale 1."""
@@ -144,6 +148,13 @@ class Evaluator:
             if winners is not None:
                 kept.setdefault("winner", []).append(winners[chosen].byte().cpu().numpy())
         return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
+
+
+def say_warnings(data: Prepared, counts: np.ndarray) -> None:
+    """Print what makes the scores of a network worthless, from the counts (5, classes) at scale 1."""
+    tp, fp, fn = torch.from_numpy(counts[:3])
+    for warning in warnings_of(data.classes, (tp + fp).tolist(), dataset_metric(data.metric, data.classes, tp, fp, fn)):
+        print(f"warning: on the test images this network {warning}", file=sys.stderr, flush=True)
 
 
 def check_fit(description: dict, data: Prepared, weights: Path) -> None:

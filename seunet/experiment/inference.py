@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.models.calling import ask, call, check_finite, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.windows import RULES
 from seunet.runtime.errors import UserError
@@ -56,23 +58,23 @@ class MultiScale(nn.Module):
     def __init__(self, model: nn.Module, factors: Sequence[float], fusion: str = "mean"):
         super().__init__()
         self.model, self.factors, self.fusion = model, tuple(factors), fusion
-        self.size_multiple = getattr(model, "size_multiple", 1)
+        self.size_multiple = size_multiple(model)
 
-    def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: "Tiling | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        logits = torch.stack([self.logits(images, factor, tiling) for factor in self.factors])
+        logits = torch.stack([self.logits(images, factor, tiling, classes) for factor in self.factors])
         if self.fusion == "mean":
             mean = logits.softmax(2).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
         chosen = torch.stack([RULES[self.fusion](answer) for answer in logits]).argmax(0)[None]
         return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
 
-    def logits(self, images: Tensor, factor: float, tiling: "Tiling | None") -> Tensor:
+    def logits(self, images: Tensor, factor: float, tiling: "Tiling | None", classes: int | None = None) -> Tensor:
         """Return what the network says of the images at one factor, (N, classes, H, W) float32."""
         size = tuple(images.shape[-2:])
         asked = tuple(nearest_side(side * factor, self.size_multiple) for side in size)
         step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
-        logits = [predict(self.model, rescale_image(part, asked), tiling) for part in images.split(step)]
+        logits = [predict(self.model, rescale_image(part, asked), tiling, classes) for part in images.split(step)]
         return rescale_logits(torch.cat(logits).float(), size)
 
 
@@ -86,9 +88,10 @@ class KnownScale(nn.Module):
         super().__init__()
         self.model, self.own_size = model, size
 
-    def forward(self, images: Tensor, tiling: "Tiling | None" = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: "Tiling | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        return rescale_logits(predict(self.model, rescale_image(images, self.own_size), tiling), images.shape[-2:])
+        logits = predict(self.model, rescale_image(images, self.own_size), tiling, classes)
+        return rescale_logits(logits, images.shape[-2:])
 
 
 def nearest_side(side: float, multiple: int) -> int:
@@ -97,26 +100,35 @@ def nearest_side(side: float, multiple: int) -> int:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> Tensor:
+def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None, classes: int | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
     U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
-    the result is that of the whole image wherever the margin covers the receptive field.
+    the result is that of the whole image wherever the margin covers the receptive field. Sides that the network does
+    not take are padded (see `calling`). Raises UserError when the answer is no finite logits of so many `classes`.
     """
     if isinstance(model, MultiScale | KnownScale):
-        return model(images, tiling)
-    if is_streamable(model):
-        return stream(model, images) if is_large(model, images) else model(images)
-    if tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
-        return model(images)
-    check_tiling(tiling, getattr(model, "size_multiple", 1))
+        return model(images, tiling, classes)
+    if is_streamable(model) and is_large(model, images):
+        logits = ask(partial(stream, model), images, size_multiple(model), classes)
+    elif is_streamable(model) or tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
+        logits = call(model, images, classes)
+    else:
+        logits = predict_tiles(model, images, tiling, classes)
+    check_finite(logits, model)
+    return logits
+
+
+def predict_tiles(model: nn.Module, images: Tensor, tiling: Tiling, classes: int | None) -> Tensor:
+    """Return logits (N, classes, H, W), predicted tile by tile."""
+    check_tiling(tiling, size_multiple(model))
     height, width = images.shape[-2:]
     logits = None
     for top in range(0, height, tiling.size):
         for left in range(0, width, tiling.size):
             rows, outer_rows = spans(top, height, tiling)
             columns, outer_columns = spans(left, width, tiling)
-            tile = model(images[..., outer_rows, outer_columns])
+            tile = call(model, images[..., outer_rows, outer_columns], classes)
             if logits is None:
                 logits = tile.new_empty(*tile.shape[:2], height, width)
             inner_rows = slice(rows.start - outer_rows.start, rows.stop - outer_rows.start)

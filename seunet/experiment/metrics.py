@@ -3,12 +3,19 @@
 import torch
 from torch import Tensor
 
+from seunet.runtime.errors import UserError
+
 IGNORED = 255
 INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
 def confusion_counts(target: Tensor, prediction: Tensor, num_classes: int) -> Tensor:
-    """Return tp, fp, fn per image and class, (3, N, C) int64, from class maps (N, H, W); target 255 is ignored."""
+    """Return tp, fp, fn per image and class, (3, N, C) int64, from class maps (N, H, W); target 255 is ignored.
+
+    Raises UserError for a class outside of [0, num_classes): it would be counted elsewhere, or not at all.
+    """
+    check_classes("prediction", prediction, num_classes)
+    check_classes("target", target[target != IGNORED], num_classes)
     images, cells = len(target), (num_classes + 1) * num_classes
     # one bincount for all images, of the narrowest integers; ignored pixels go to a row of their own, which is cut off
     dtype = next(dtype for dtype in INTEGERS if images * cells <= torch.iinfo(dtype).max)
@@ -18,6 +25,13 @@ def confusion_counts(target: Tensor, prediction: Tensor, num_classes: int) -> Te
     matrix = matrix.view(images, num_classes + 1, num_classes)[:, :num_classes]
     tp = matrix.diagonal(dim1=1, dim2=2)
     return torch.stack([tp, matrix.sum(1) - tp, matrix.sum(2) - tp])
+
+
+def check_classes(name: str, found: Tensor, num_classes: int) -> None:
+    """Raise UserError for a class outside of [0, num_classes)."""
+    for extreme in map(int, torch.aminmax(found)) if found.numel() else ():
+        if not 0 <= extreme < num_classes:
+            raise UserError(f"{name}: class {extreme} where there are {num_classes}; expected 0 to {num_classes - 1}")
 
 
 def consistency_counts(reference: Tensor, prediction: Tensor, num_classes: int) -> Tensor:

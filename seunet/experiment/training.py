@@ -19,9 +19,11 @@ from tqdm import tqdm
 from seunet import __version__
 from seunet.data.augmentation import Augmentation, ScaleJitter
 from seunet.data.prepared import Prepared
+from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.metrics import IGNORED, confusion_counts, dataset_metric
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
+from seunet.models.calling import call, check_finite, size_multiple
 from seunet.models.checkpoint import canonical, exchange_state, load_state, save_model, save_state, settings_hash
 from seunet.ops import native
 from seunet.runtime.device import device_name
@@ -90,7 +92,8 @@ def train(
     }
     model = build_model(architecture, data.channels, len(data.classes), **options)
     model = model.to(device)
-    check_crop(data, training.augmentation.crop, getattr(model, "size_multiple", 1))
+    check_crop(data, training.augmentation.crop)
+    check_first_batch(model, data, training, device)
     run = Run(model, training, seed)
     if keep_others:
         exchange_state(folder, description)
@@ -99,12 +102,12 @@ def train(
         started = time.monotonic()
         loss = train_epoch(run, data, device)
         seconds = time.monotonic() - started
-        val_loss, val_metric = validate(model, data, training, device)
-        check_finite(val_loss, "validation loss", f"epoch {run.epoch + 1}")
+        val_loss, val_metric, warnings = validate(model, data, training, device)
+        check_loss(val_loss, "validation loss", f"epoch {run.epoch + 1}")
         run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
         write_history(folder / "history.csv", run.history)
         save_state(folder / "last.pt", run.state(description))
-        report(run.history[-1], training.epochs)
+        report(run.history[-1], training.epochs, warnings)
     write_history(folder / "history.csv", run.history)
     versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
     versions["compiled_layers"] = device.type == "cpu" and native.library() is not None
@@ -194,24 +197,50 @@ def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
     """
     images, masks = data.train
     order = torch.randperm(len(images), generator=run.generator).numpy()
-    batches = np.split(order, range(run.training.batch_size, len(order), run.training.batch_size))
+    batches = split_batches(order, run.training.batch_size)
     run.model.train()
     losses, unread = [], []
 
     def read_loss() -> None:
         losses.append(unread.pop(0).item())
-        check_finite(losses[-1], "loss", f"epoch {run.epoch + 1}, step {len(losses)}")
+        check_loss(losses[-1], "loss", f"epoch {run.epoch + 1}, step {len(losses)}")
 
     for indices in tqdm(batches, desc=f"epoch {run.epoch + 1}", leave=False, disable=not sys.stderr.isatty()):
         x, y = run.training.augmentation(*load_batch(images, masks, indices, device), run.generator)
-        unread.append(training_step(run, x, y))
+        unread.append(training_step(run, x, y, len(data.classes)))
         if len(unread) > 1:
             read_loss()
     read_loss()
     return float(np.mean(losses))
 
 
-def check_finite(loss: float, name: str, place: str) -> None:
+def split_batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut the order of the images into batches; a last one of a single image joins the one before.
+
+    Batch norm of many networks fails on one image, or makes a constant of it.
+    """
+    ends = list(range(size, len(order), size))
+    if size > 1 and len(order) % size == 1 and ends:
+        ends.pop()
+    return np.split(order, ends)
+
+
+@torch.no_grad()
+def check_first_batch(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> None:
+    """Ask a network for the first validation batch, before any epoch; raise UserError if it answers no finite logits.
+
+    No random number of the training is used up, and no running mean moves.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), autocast(training, device):
+        x, _ = next(validation_batches(data, training.batch_size, device))
+        model.eval()
+        check_finite(call(model, x, len(data.classes)), model)
+    multiple, sides = size_multiple(model), training.augmentation.crop or x.shape[-2:]
+    if any(side % multiple for side in np.atleast_1d(sides)):
+        print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)
+
+
+def check_loss(loss: float, name: str, place: str) -> None:
     """Raise UserError when a loss is NaN or infinite: nothing good can follow."""
     if not math.isfinite(loss):
         raise UserError(
@@ -219,10 +248,10 @@ def check_finite(loss: float, name: str, place: str) -> None:
         )
 
 
-def training_step(run: Run, x: Tensor, y: Tensor) -> Tensor:
+def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
     """Take one step of the optimiser on a batch; return its loss, a scalar on the device."""
     with autocast(run.training, x.device):
-        logits = run.model(x)
+        logits = call(run.model, x, classes)
     loss = pixel_cross_entropy(logits.float(), y)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -241,17 +270,21 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: nn.Module, data: Prepared, training: Training, device: torch.device) -> tuple[float, float]:
-    """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1."""
+def validate(
+    model: nn.Module, data: Prepared, training: Training, device: torch.device
+) -> tuple[float, float, list[str]]:
+    """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1, and warnings."""
     model.eval()
     total = pixels = counts = 0  # they stay on the device until the end
     for x, y in validation_batches(data, training.batch_size, device):
         with autocast(training, device):
-            logits = model(x).float()
+            logits = call(model, x, len(data.classes)).float()
         total = total + F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").double()
         pixels = pixels + (y != IGNORED).sum()
         counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
-    return float(total / max(int(pixels), 1)), dataset_metric(data.metric, data.classes, *counts)
+    metric = dataset_metric(data.metric, data.classes, *counts)
+    tp, fp, _ = counts
+    return float(total / max(int(pixels), 1)), metric, warnings_of(data.classes, (tp + fp).tolist(), metric)
 
 
 def validation_batches(data: Prepared, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
@@ -277,17 +310,13 @@ def autocast(training: Training, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
 
 
-def check_crop(data: Prepared, crop: int | None, multiple: int) -> None:
-    """Raise UserError when the crop is larger than the images or does not suit the network."""
-    if crop is None:
-        return
-    if crop > min(data.height, data.width):
+def check_crop(data: Prepared, crop: int | None) -> None:
+    """Raise UserError when the crop is larger than the images."""
+    if crop is not None and crop > min(data.height, data.width):
         raise UserError(
             f"training.crop: {crop} is larger than the images of {data.height} × {data.width} pixels; "
             f"give at most {min(data.height, data.width)}"
         )
-    if crop % multiple:
-        raise UserError(f"training.crop: {crop} is no multiple of {multiple}, which this network needs")
 
 
 def dataset_fingerprint(dataset: Path) -> dict[str, str]:
@@ -302,8 +331,8 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         pd.DataFrame(history).to_csv(temporary, index=False)
 
 
-def report(row: dict[str, float], epochs: int) -> None:
-    """Print the epoch that ended, as one line."""
+def report(row: dict[str, float], epochs: int, warnings: list[str]) -> None:
+    """Print the epoch that ended, as one line, and after the last one what is wrong with the network."""
     print(
         f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "
         f"val_metric {row['val_metric']:.4f}  lr {row['learning_rate']:.1e}  {row['seconds']:.1f} s  "
@@ -311,6 +340,8 @@ def report(row: dict[str, float], epochs: int) -> None:
         file=sys.stderr,
         flush=True,
     )
+    for warning in warnings if row["epoch"] == epochs else ():
+        print(f"warning: on the validation images this network {warning}", file=sys.stderr, flush=True)
 
 
 def peak_memory_mb() -> float:

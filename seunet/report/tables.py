@@ -4,12 +4,14 @@ Score files hold counts (true and false positives, false negatives) summed over 
 become IoU = tp / (tp + fp + fn) per class, the data set's metric, and the consistency with scale 1.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from seunet.experiment.degenerate import warnings_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
@@ -27,6 +29,7 @@ HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
 EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
 CROPS_COLUMNS = ["dataset", "model", "label", "seed", "height", "width", "consistency"]
 WINDOWS_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "window", "iou", "chosen"]
+WARNINGS_COLUMNS = ["dataset", "model", "seed", "warning"]
 
 Metric = str | Mapping[str, str]  # "mean_iou" or {"iou": class name}
 
@@ -46,17 +49,38 @@ def collect_scores(
     UserError when a file is missing, empty, lacks a column or repeats a row, and for an unknown model or
     metric.
     """
-    columns = [*RUN, *SIZE, "class", *COUNTS]
-    counts = concatenate([read_table(path, columns) for path in score_files], "score files")
-    counts = add_labels(counts, labels)
+    counts = add_labels(read_counts(score_files), labels)
     if (repeated := counts.duplicated([*RUN, "scale", "class"])).any():
         row = counts[repeated].iloc[0]
         run = f"{row['dataset']}/{row['model']}/seed{row['seed']}"
         raise UserError(f"score files: {run} has two rows for scale {row['scale']} and class '{row['class']}'")
-    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])  # 0 / 0 is NaN: an absent class
     scores = [score_rows(rows, name, metrics) for name, rows in counts.groupby("dataset", sort=False)]
     write_table(pd.concat(scores)[SCORES_COLUMNS], scores_path)
     write_table(counts[CLASS_IOU_COLUMNS], class_iou_path)
+
+
+def read_counts(score_files: Iterable[Path | str]) -> pd.DataFrame:
+    """Return the rows of all score files, with the IoU of each class."""
+    columns = [*RUN, *SIZE, "class", *COUNTS]
+    counts = concatenate([read_table(path, columns) for path in score_files], "score files")
+    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])  # 0 / 0 is NaN: an absent class
+    return counts
+
+
+def collect_warnings(score_files: Iterable[Path | str], metrics: Mapping[str, Metric], path: Path | str) -> None:
+    """Write one row per run and reason why its scores say nothing, and print each; often the table has no row.
+
+    Arguments as `collect_scores`; what counts is the test at scale 1.
+    """
+    counts = read_counts(score_files)
+    counts = counts[(counts["scale"] - 1).abs() < 1e-6].assign(label="")
+    rows = []
+    for (dataset, model, seed), run in counts.groupby(RUN, sort=False):
+        metric = score_rows(run, dataset, metrics)["iou"].iloc[0]
+        for warning in warnings_of(list(run["class"]), list(run["tp"] + run["fp"]), metric):
+            rows.append((dataset, model, seed, warning))
+            print(f"warning: {dataset}/{model}/seed{seed} {warning}", file=sys.stderr)
+    write_table(pd.DataFrame(rows, columns=WARNINGS_COLUMNS), path)
 
 
 def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:

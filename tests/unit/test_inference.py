@@ -104,6 +104,8 @@ def test_tiles_off_the_grid_are_refused(tiling, key):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_images_off_the_grid_are_refused():
-    with pytest.raises(UserError, match="multiples of 4"):
-        predict(network("unet"), torch.rand(1, 3, 30, 32))
+def test_images_off_the_grid_are_continued_by_their_border_pixels():
+    model, images = network("unet"), torch.rand(1, 3, 30, 33)
+    padded = torch.cat([images, images[:, :, -1:], images[:, :, -1:]], dim=2)
+    padded = torch.cat([padded, *[padded[..., -1:]] * 3], dim=3)
+    assert torch.equal(predict(model, images), predict(model, padded)[..., :30, :33])

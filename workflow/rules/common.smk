@@ -33,7 +33,8 @@ TRAINED = {model: configuration.trained_model(config, model) for model in MODELS
 METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
 CLAIMS = configuration.claims_to_test(config)
 TABLES = [
-    f"results/tables/{name}.csv" for name in ["scores", "class_iou", "history", "equivariance", "crops", "windows"]
+    f"results/tables/{name}.csv"
+    for name in ["scores", "class_iou", "warnings", "history", "equivariance", "crops", "windows"]
 ]
 TABLES += ["results/tables/claims.csv"] * bool(CLAIMS)
 FORMATS = ("png", "svg")

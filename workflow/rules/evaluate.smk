@@ -93,6 +93,7 @@ rule tables:
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
+        warnings="results/tables/warnings.csv",
         history="results/tables/history.csv",
         crops="results/tables/crops.csv",
         windows="results/tables/windows.csv",

@@ -3,10 +3,11 @@
 from job import job
 
 with job(snakemake):
-    from seunet.report.tables import collect_crops, collect_history, collect_scores, collect_windows
+    from seunet.report import tables
 
-    files, made, labels = snakemake.input, snakemake.output, snakemake.params.labels
-    collect_scores(files.scores, labels, snakemake.params.metrics, made.scores, made.class_iou)
-    collect_history(files.history, labels, made.history)
-    collect_crops(files.crops, labels, made.crops)
-    collect_windows(files.windows, labels, snakemake.params.metrics, made.windows)
+    files, made, labels, metrics = snakemake.input, snakemake.output, snakemake.params.labels, snakemake.params.metrics
+    tables.collect_scores(files.scores, labels, metrics, made.scores, made.class_iou)
+    tables.collect_warnings(files.scores, metrics, made.warnings)
+    tables.collect_history(files.history, labels, made.history)
+    tables.collect_crops(files.crops, labels, made.crops)
+    tables.collect_windows(files.windows, labels, metrics, made.windows)

@@ -1,0 +1,23 @@
+"""Trained networks whose scores say nothing: they predict one class everywhere, so nothing changes with the scale.
+
+No torch here: the tables, which the figures' environment makes, use it too.
+"""
+
+from collections.abc import Sequence
+
+
+def warnings_of(classes: Sequence[str], predicted: Sequence[int], metric: float) -> list[str]:
+    """Return what is wrong with a network's predictions at scale 1, a sentence each; none for a network that works.
+
+    Args:
+        classes: names of the classes.
+        predicted: pixels that the network gave to each of them.
+        metric: the data set's metric; NaN where no pixel decides it.
+    """
+    found = [name for name, pixels in zip(classes, predicted, strict=True) if pixels]
+    warnings = []
+    if len(found) == 1:
+        warnings.append(f"predicts {found[0]} at every pixel: its consistency of 1 is no merit")
+    if metric == 0:
+        warnings.append("has a metric of 0 at scale 1: its consistency and its equivariance say nothing")
+    return warnings
