@@ -206,7 +206,7 @@ def test_scales_of_one_size_are_tested_once(scored, weights, ignoring, tmp_path,
     shown = []
     original = evaluation.predict
     monkeypatch.setattr(
-        evaluation, "predict", lambda model, x, tiling: (shown.append(x.shape[-1]), original(model, x))[1]
+        evaluation, "predict", lambda model, x, *settings: (shown.append(x.shape[-1]), original(model, x, *settings))[1]
     )
     score(weights, ignoring, tmp_path)
     assert sorted(shown) == [16, 32, 48, 64]  # 32 serves as the reference too

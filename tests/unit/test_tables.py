@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import jaccard_score
 
-from seunet.report.tables import collect_history, collect_scores, with_true_scale
+from seunet.report.tables import collect_history, collect_scores,
+    collect_warnings, with_true_scale
 from seunet.runtime.errors import UserError
 
 LABELS = {"unet": "U-Net", "seunet": "SEU-Net"}
@@ -61,6 +62,21 @@ def test_iou_of_a_class_that_is_nowhere_is_empty(tmp_path):
     scores, _ = collect(tmp_path, [score_file(tmp_path, ROWS)], {"iou": "c"})
     assert len(scores) == 2
     assert scores["iou"].isna().all()
+
+
+def test_networks_whose_scores_say_nothing_are_listed(tmp_path, capsys):
+    constant = [(1.0, 64, "a", 0, 8, 0, 8, 8), (1.0, 64, "b", 0, 0, 8, 0, 0), (0.5, 32, "b", 1, 1, 1, 8, 8)]
+    files = [score_file(tmp_path, ROWS), score_file(tmp_path, constant, model="seunet", seed=4)]
+    collect_warnings(files, {"toy": {"iou": "b"}}, tmp_path / "warnings.csv")
+    table = pd.read_csv(tmp_path / "warnings.csv")
+    assert list(table.columns) == ["dataset", "model", "seed", "warning"]
+    assert set(table["model"]) == {"seunet"} and set(table["seed"]) == {4}
+    assert table["warning"].str.startswith(("predicts a at every pixel", "has a metric of 0 at scale 1")).tolist() == [
+        *(True, True)
+    ]
+    assert "warning: toy/seunet/seed4 predicts a at every pixel" in capsys.readouterr().err
+    collect_warnings(files[:1], {"toy": "mean_iou"}, tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text() == "dataset,model,seed,warning\n"
 
 
 def test_against_scikit_learn(tmp_path):
