@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import jaccard_score
 
-from seunet.report.tables import collect_history, collect_scores,
-    collect_warnings, with_true_scale
+from seunet.report.tables import collect_history, collect_scores, collect_warnings, with_true_scale
 from seunet.runtime.errors import UserError
 
 LABELS = {"unet": "U-Net", "seunet": "SEU-Net"}
