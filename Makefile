@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 CORES ?= 2
 BIN = .venv/bin
 
-.PHONY: setup demo laptop test lint format bench faults
+.PHONY: setup demo laptop test lint format bench faults reference
 
 setup: .venv/ready
 
@@ -30,6 +30,10 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint --configfile config/config.yaml
+
+# The tables of config/README.md and the JSON schema, from seunet/settings/.
+reference: setup
+	$(BIN)/python -m seunet.config
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -41,7 +41,7 @@ onstart:
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
         os.environ[kept.ANEW] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
-        RECORD.update(provenance.begin(config, Path("results")))
+        RECORD.update(provenance.begin(CONFIG.model_dump(mode="json"), Path("results")))
     except UserError as error:
         raise WorkflowError(str(error))
 

@@ -46,8 +46,7 @@ class Batches:
         np.save(folder / "images.npy", random.integers(256, size=shape, dtype=np.uint8))
         np.save(folder / "masks.npy", random.integers(CLASSES, size=shape[:3], dtype=np.uint8))
         self.images, self.masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-        drawn = {"elastic": False, **training["augmentation"]}
-        self.training = Training.of({"crop": None, **training, "augmentation": drawn}, scale_jitter)
+        self.training = Training.of(training | {"scale_jitter": scale_jitter})
         self.generator = torch.Generator().manual_seed(0)
 
     def __call__(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,6 +21,7 @@ from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
+from seunet.settings import dataset as settings
 
 COUNTS = ("tp", "fp", "fn", "consistent_pixels", "pixels")
 BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
@@ -41,10 +42,11 @@ class Testing:
     threads: int = 1
 
     @classmethod
-    def of(cls, dataset: dict[str, Any], threads: int) -> "Testing":
-        """Return the settings of a data set's test_scales, size_multiple and tile in the configuration."""
-        tiling = Tiling(**dataset["tile"]) if dataset["tile"] else None
-        return cls(tuple(dataset["test_scales"]), dataset["size_multiple"], tiling, threads)
+    def of(cls, written: dict[str, Any], threads: int) -> "Testing":
+        """Return the settings that are written as in `seunet.settings.dataset.Testing`."""
+        given = settings.Testing.model_validate(written)
+        tiling = Tiling(given.tile.size, given.tile.margin) if given.tile else None
+        return cls(tuple(given.test_scales), given.size_multiple, tiling, threads)
 
 
 def evaluate(

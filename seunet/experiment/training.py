@@ -29,6 +29,7 @@ from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
+from seunet.settings import training as settings
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ class Training:
     augmentation: Augmentation = Augmentation()
 
     @classmethod
-    def of(cls, training: dict[str, Any], scale_jitter: float | dict[str, Any]) -> "Training":
-        """Return the settings of a data set's `training` in the configuration and a model's `scale_jitter`."""
-        rest = {key: value for key, value in training.items() if key not in ("augmentation", "crop")}
-        drawn = training["augmentation"] | {"flips": tuple(training["augmentation"]["flips"])}
-        jitter = ScaleJitter.of(scale_jitter)
-        return cls(augmentation=Augmentation(crop=training["crop"], scale_jitter=jitter, **drawn), **rest)
+    def of(cls, written: dict[str, Any]) -> "Training":
+        """Return the settings that are written as in `seunet.settings.training.Training`."""
+        given = settings.Training.model_validate(written)
+        drawn = dict(given.augmentation) | {"flips": tuple(given.augmentation.flips)}
+        rest = {name: getattr(given, name) for name in settings.DatasetTraining.model_fields}
+        del rest["crop"]
+        jitter = ScaleJitter(**dict(given.jitter))
+        return cls(**rest | {"augmentation": Augmentation(crop=given.crop, scale_jitter=jitter, **drawn)})
 
 
 def train(

@@ -15,8 +15,9 @@ from typing import Any
 from seunet.runtime.errors import UserError
 
 NATIVE = (".cpp", ".h")
-# The names that the package offers to users, and what every script does around its call: no result depends on them.
-APART = ("seunet", "job")
+# No result depends on the names that the package offers to users, nor on what every script does around its call. The
+# settings reach a rule as parameters, so a new key with a default runs nothing again (and a default must never change).
+APART = ("seunet", "job", "seunet.settings.dataset", "seunet.settings.training", "seunet.settings.configuration")
 # A comment, or a text in quotes, which may look like a comment and stays as it is
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)
 

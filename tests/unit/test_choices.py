@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from test_configuration import SCHEMA, good
+from test_configuration import good
 from torch import nn
 
 from seunet import build_model
 from seunet.config import checks as configuration
+from seunet.config import plan
 from seunet.layers import ScaleCrossCorrelation
 from seunet.layers.equivariance import rescale
 from seunet.layers.upsampling import MODES
@@ -24,8 +25,8 @@ def configured(architecture: str, **options) -> nn.Module:
     config = good()
     config["models"]["mine"] = {"label": "Mine", "architecture": architecture, "options": options}
     config["runs"] = [{"datasets": ["reef"], "models": ["mine"], "seeds": [0]}]
-    configuration.check(config, SCHEMA)
-    return build_model(architecture, 3, 2, **configuration.network_options(config, "reef", "mine"))
+    config = configuration.check(config)
+    return build_model(architecture, 3, 2, **plan.network_options(config, "reef", "mine"))
 
 
 def geometries(model: nn.Module) -> dict[str, str]:

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import scipy.stats
 from matplotlib.figure import Figure
-from test_configuration import ROOT, SCHEMA, change, good, load, message
+from test_configuration import ROOT, change, good, load, message
 
 from seunet.config import checks as configuration
+from seunet.config import plan
 from seunet.report import claims, figures
 from seunet.report.claims import Bootstrap, compare, judge_claims
 from seunet.report.figures import style
@@ -240,19 +241,19 @@ def test_claims_are_tested_where_both_models_run_and_scales_are_unseen():
         {"datasets": ["reef", "cells"], "models": ["seunet"], "seeds": [5, 2, 1]},
         {"datasets": ["mine"], "models": ["seunet"], "seeds": [0]},
     ]
-    configuration.check(config, SCHEMA)
     expected = {"claim": "It is better", "dataset": "reef", "better": "seunet", "worse": "unet", "seeds": [1, 2]}
-    assert configuration.claims_to_test(config) == [expected]  # cells is tested at scale 1 alone
+    assert plan.claims_to_test(configuration.check(config)) == [expected]  # cells is tested at scale 1 alone
     config["datasets"]["cells"]["test_scales"] = [1, 2]
-    assert [claim["dataset"] for claim in configuration.claims_to_test(config)] == ["reef", "cells", "cells"]
+    tested = plan.claims_to_test(configuration.check(config))
+    assert [claim["dataset"] for claim in tested] == ["reef", "cells", "cells"]
     config["runs"][1]["seeds"] = [7]
-    assert configuration.claims_to_test(config) == []
+    assert plan.claims_to_test(configuration.check(config)) == []
 
 
 def test_the_paper_asks_what_its_abstract_claims_and_what_a_reviewer_would():
     config = load(ROOT / "config" / "config.yaml")
-    configuration.check(config, SCHEMA)
-    tested = configuration.claims_to_test(config)
+    config = configuration.check(config)
+    tested = plan.claims_to_test(config)
     assert all(claim["seeds"] == [0, 1, 2] for claim in tested)
     pairs = [("seunet", worse) for worse in ("unet", "unet-jitter1.5", "unet-jitter2", "unet-jitter4", "sresnet")]
     pairs += [("seunet", worse) for worse in ("seunet-nodropout", "unet-ensemble", "seunet-mean")]
@@ -264,8 +265,8 @@ def test_the_paper_asks_what_its_abstract_claims_and_what_a_reviewer_would():
 def test_without_claims_there_are_none():
     config = good()
     del config["claims"]
-    configuration.check(config, SCHEMA)
-    assert configuration.claims_to_test(config) == []
+    config = configuration.check(config)
+    assert plan.claims_to_test(config) == []
 
 
 @pytest.mark.parametrize(

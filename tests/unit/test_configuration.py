@@ -1,8 +1,10 @@
 """The configuration: the shipped ones are good, and every bad one gives one line that says where and what to do."""
 
 import copy
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
@@ -10,10 +12,10 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from seunet.config import checks as configuration
+from seunet.config import plan, reference
 from seunet.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SHIPPED = sorted((ROOT / "config").glob("*.yaml")) + [ROOT / "tests" / "configs" / "tiny-real.yaml"]
 
 GOOD = """
@@ -75,14 +77,38 @@ def change(path: str, value) -> dict:
     return config
 
 
+def written(config) -> dict:
+    """Return a configuration as a file could hold it, defaults included."""
+    own = {"datasets": {"__all__": {"split", "ignore"}}, "models": {"__all__": {"fusion"}}}  # of some alone
+    return config.model_dump(mode="json", exclude_none=True, exclude=own)
+
+
 def message(config) -> str:
     """Return the error of a bad configuration, which must be one readable line."""
     with pytest.raises(UserError) as caught:
-        configuration.check(config, SCHEMA)
+        configuration.check(config)
     text = str(caught.value)
     assert len(text.splitlines()) == 1 and text.isprintable(), text
     assert text.startswith("configuration: ") and len(text) < 500, text
     return text
+
+
+def test_the_reference_and_the_schema_are_those_of_the_classes():
+    """After a change of seunet/settings: make reference."""
+    readme = (ROOT / reference.README).read_text(encoding="utf-8")
+    assert readme == reference.readme(readme)
+    assert (ROOT / reference.SCHEMA).read_text(encoding="utf-8") == reference.schema()
+
+
+def test_every_key_has_a_text_or_is_a_split():
+    rows = [row for settings in reference.TABLES.values() for row in reference.rows(settings)]
+    assert len(rows) > 40 and not [row for row in rows if row.endswith("|  |")]
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_the_schema_for_editors_takes_what_is_shipped(file):
+    schema = json.loads((ROOT / reference.SCHEMA).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(load(ROOT / "config" / "config.yaml", file))
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
@@ -90,46 +116,46 @@ def test_shipped_configurations_are_good(file):
     base, demo = ROOT / "config" / "config.yaml", ROOT / "config" / "demo.yaml"
     below = [base, demo] if file.name.startswith("demo-") else [base]
     config = load(*dict.fromkeys([*below, file]))
-    configuration.check(config, SCHEMA)
-    assert configuration.all_runs(config)
+    config = configuration.check(config)
+    assert plan.all_runs(config)
 
 
 def test_the_paper_is_whole():
     config = load(ROOT / "config" / "config.yaml")
-    configuration.check(config, SCHEMA)
-    runs = configuration.all_runs(config)
+    config = configuration.check(config)
+    runs = plan.all_runs(config)
     assert len(runs) == len(set(runs))
     models = ("unet", "unet-jitter1.5", "unet-jitter2", "unet-jitter4", "sresnet", "seunet", "seunet-nodropout")
     assert {(data, model, seed) for data in ("pet", "hela") for model in models for seed in (0, 1, 2)} <= set(runs)
-    variants = [run for run in runs if "weights_of" in config["models"][run[1]]]  # nothing is trained for them
-    assert len(configuration.all_trainings(config)) == len(runs) - len(variants)
-    assert [len(config["datasets"][name]["test_scales"]) for name in ("pet", "hela")] == [17, 11]
+    variants = [run for run in runs if config.models[run[1]].weights_of]  # nothing is trained for them
+    assert len(plan.all_trainings(config)) == len(runs) - len(variants)
+    assert [len(config.datasets[name].test_scales) for name in ("pet", "hela")] == [17, 11]
 
 
-def test_defaults_are_filled_in_and_checking_twice_changes_nothing():
+def test_defaults_are_filled_in_and_what_is_checked_can_be_written_and_read_again():
     config = good()
-    configuration.check(config, SCHEMA)
-    training = config["datasets"]["reef"]["training"]
-    assert training["augmentation"] == {"rotation": 0, "flips": [], "gain": 0, "elastic": False}
-    assert (training["schedule"], training["learning_rate"]) == ("constant", 0.001)
-    assert (config["datasets"]["mine"]["archives"], config["models"]["unet"]["options"]) == ({}, {})
-    twice = copy.deepcopy(config)
-    configuration.check(twice, SCHEMA)
-    assert twice == config
+    checked = configuration.check(config)
+    training = checked.datasets["reef"].training
+    assert training.augmentation.model_dump() == {"rotation": 0, "flips": [], "gain": 0, "elastic": False}
+    assert (training.schedule, training.learning_rate) == ("constant", 0.001)
+    assert (checked.datasets["mine"].archives.present(), checked.models["unet"].options) == ({}, {})
+    assert configuration.check(written(checked)) == checked and config == good()
 
 
-def test_defaults_are_not_shared_between_entries():
-    config = good()
-    configuration.check(config, SCHEMA)
-    config["datasets"]["reef"]["training"]["augmentation"]["flips"].append("horizontal")
-    assert config["datasets"]["cells"]["training"]["augmentation"]["flips"] == []
+def test_what_differs_from_the_defaults_is_all_that_a_rule_depends_on():
+    """So a key that somebody adds to the library, with a default, runs nothing again."""
+    dataset = configuration.check(good()).datasets["reef"]
+    assert dataset.training.given() == {"crop": 16, "batch_size": 2, "epochs": 1}
+    assert dataset.given("source", "seed", "split", "limit", "metric") == {"source": "shapes"}
+    same = change("datasets.reef.training.augmentation", {"rotation": 0})
+    assert plan.preparation(configuration.check(same).datasets["reef"]) == plan.preparation(dataset)
 
 
 def test_one_run_listed_in_two_entries_is_run_once():
     config = good()
     config["runs"].append({"datasets": ["reef"], "models": ["unet"], "seeds": [1, 2]})
-    configuration.check(config, SCHEMA)
-    runs = configuration.all_runs(config)
+    config = configuration.check(config)
+    runs = plan.all_runs(config)
     assert len(runs) == len(set(runs)) == 10
 
 
@@ -335,10 +361,10 @@ def test_a_network_of_the_users_own_takes_its_options(tmp_path, monkeypatch):
     (tmp_path / "own_network.py").write_text("def build(in_channels, num_classes, filters=3):\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = change("models.unet", {"label": "own", "architecture": "own_network:build", "options": {"filters": 5}})
-    configuration.check(config, SCHEMA)
-    assert configuration.network_options(config, "reef", "unet") == {"filters": 5}  # not the shared width and depth
-    config["models"]["unet"]["options"] = {"filter": 5}
-    assert "did you mean filters?" in message(config)
+    config = configuration.check(config)
+    assert plan.network_options(config, "reef", "unet") == {"filters": 5}  # not the shared width and depth
+    bad = change("models.unet", {"label": "own", "architecture": "own_network:build", "options": {"filter": 5}})
+    assert "did you mean filters?" in message(bad)
 
 
 def places(config, path=()):
@@ -347,8 +373,7 @@ def places(config, path=()):
     return [path, *(place for key, value in inside for place in places(value, (*path, key)))]
 
 
-FILLED = good()
-configuration.check(FILLED, SCHEMA)
+FILLED = written(configuration.check(good()))
 SCALARS = (
     st.none()
     | st.booleans()
@@ -374,7 +399,7 @@ def test_junk_never_gives_another_exception(changes):
     for path, junk, key, add in changes:
         config = put(config, path, junk, key, add)
     try:
-        configuration.check(config, SCHEMA)
+        configuration.check(config)
     except UserError as error:
         assert len(str(error).splitlines()) == 1 and str(error).isprintable()
 

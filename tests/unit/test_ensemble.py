@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
-from test_configuration import SCHEMA, change, message
+from test_configuration import change, message
 from torch import nn
 
 from seunet.config import checks as configuration
+from seunet.config import plan
 from seunet.data.augmentation import Augmentation
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment import evaluation
@@ -108,19 +109,18 @@ def with_ensemble(**changes):
 
 def test_the_network_of_an_ensemble_is_trained_though_no_run_names_it():
     config = with_ensemble()
-    configuration.check(config, SCHEMA)
-    assert ("reef", "both", 0) in configuration.all_runs(config)
+    config = configuration.check(config)
+    assert ("reef", "both", 0) in plan.all_runs(config)
     trained = [("reef", model, seed) for model in ("unet", "seunet") for seed in (0, 1)]
-    assert configuration.all_trainings(config) == trained
-    assert configuration.network_options(config, "reef", "both") == {"width": 4, "depth": 2}
+    assert plan.all_trainings(config) == trained
+    assert plan.network_options(config, "reef", "both") == {"width": 4, "depth": 2}
 
 
 def test_a_model_may_train_longer():
     config = change("models.unet.epochs_factor", 1.5)
-    configuration.check(config, SCHEMA)
-    epochs = config["datasets"]["reef"]["training"]["epochs"]
-    assert configuration.training_of(config, "reef", "unet")["epochs"] == round(1.5 * epochs)
-    assert configuration.training_of(config, "reef", "seunet")["epochs"] == epochs
+    config["datasets"]["reef"]["training"]["epochs"] = 10
+    assert plan.training(configuration.check(config), "reef", "unet")["epochs"] == 15
+    assert plan.training(configuration.check(config), "reef", "seunet")["epochs"] == 10
 
 
 @pytest.mark.parametrize(

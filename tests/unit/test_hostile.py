@@ -25,7 +25,6 @@ from seunet.data.masks import ClassMap
 from seunet.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of much that it then refuses
 QUICK = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 HOSTILE = st.sampled_from(
@@ -84,7 +83,7 @@ def test_names_stay_below_the_results_or_are_refused(dataset: str, model: str, l
     config["runs"] = [{"datasets": [dataset], "models": [model], "seeds": [0]}]
     try:
         with nothing_written():
-            configuration.check(config, SCHEMA)
+            configuration.check(config)
     except UserError as error:
         return one_line(error)
     for name in (dataset, model):
@@ -126,7 +125,7 @@ def test_every_string_of_the_configuration(path: tuple, is_key: bool) -> None:
             place[last] = hostile
         with nothing_written():
             try:
-                configuration.check(config, SCHEMA, build=False)
+                configuration.check(config, build=False)
             except UserError as error:
                 one_line(error)
                 continue
@@ -140,7 +139,7 @@ def test_braces_in_the_name_of_a_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a {seed}.png").touch()
     with pytest.raises(UserError, match=r"datasets\.mine\.path: .*a \{seed\}\.png.*wildcard; rename it"):
-        configuration.check(config, SCHEMA)
+        configuration.check(config)
 
 
 def encoded(mode: str, form: str, width: int, height: int, seed: int) -> bytes:

@@ -20,6 +20,7 @@ from PIL import Image
 from snakemake.utils import update_config
 
 from seunet.config import checks as configuration
+from seunet.config import plan
 from seunet.data import reef
 from seunet.experiment.training import Training, train
 from seunet.runtime.files import sha256
@@ -271,9 +272,8 @@ def test_the_paper_is_planned_in_seconds_without_a_network(clone, tmp_path):
     planned = jobs(workflow.run({}, "--dry-run", base=False))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 30  # of the processor, busy or not
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    trained = {run for run in configuration.all_runs(config) if "ensemble" not in config["models"][run[1]]}
-    assert planned["train"] == len(trained) and planned["download"] == 3 and planned["prepare"] == 2
+    config = configuration.check(yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")))
+    assert planned["train"] == len(plan.all_trainings(config)) and planned["download"] == 3 and planned["prepare"] == 2
 
 
 def test_snakemake_finds_nothing_to_complain(clone, tmp_path):
@@ -316,9 +316,9 @@ def trained_by_hand(overlay: dict, folder: Path) -> Path:
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     for layer in (TINY, overlay):
         update_config(config, layer)
-    configuration.check(config, ROOT / "workflow" / "schemas" / "config.schema.yaml")
-    options = configuration.network_options(config, "reef", "seunet")
-    settings = Training.of(config["datasets"]["reef"]["training"], config["models"]["seunet"]["scale_jitter"])
+    config = configuration.check(config)
+    options = plan.network_options(config, "reef", "seunet")
+    settings = Training.of(plan.training(config, "reef", "seunet"))
     train(folder / "results" / "datasets" / "reef", "seunet", options, settings, 0, folder / "by_hand")
     return folder / "by_hand"
 

@@ -5,15 +5,16 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import RerunTrigger
 
 from seunet.config import checks as configuration
+from seunet.config import plan
 from seunet.runtime import integrity, provenance, sources
 from seunet.runtime.contents import contents
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Testing
 
 try:
-    # Every job reads this file again: the networks are built, to check their options, in the process that started it.
-    schema = workflow.source_path("../schemas/config.schema.yaml")
-    configuration.check(config, schema, build=workflow.is_main_process)
+    # Every job reads this file again: all is checked, and networks are built, in the process that started it.
+    CONFIG = configuration.check(config) if workflow.is_main_process else configuration.read(config)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -25,13 +26,13 @@ if workflow.is_main_process:
         # Snakemake also goes by the times of scripts, which a copy or a checkout renews: here `code` says what they do.
         type(workflow).rerun_triggers = property(lambda self: self.dag_settings.rerun_triggers - {RerunTrigger.CODE})
 
-DATASETS, MODELS = config["datasets"], config["models"]
-RUNS = configuration.all_runs(config)
+DATASETS, MODELS = CONFIG.datasets, CONFIG.models
+RUNS = plan.all_runs(CONFIG)
 RUN_DATASETS = list(dict.fromkeys(dataset for dataset, _, _ in RUNS))
-TRAININGS = configuration.all_trainings(config)  # an ensemble has none of its own, but needs that of its network
-TRAINED = {model: configuration.trained_model(config, model) for model in MODELS}
-METRICS = {dataset: DATASETS[dataset]["metric"] for dataset in RUN_DATASETS}
-CLAIMS = configuration.claims_to_test(config)
+TRAININGS = plan.all_trainings(CONFIG)  # an ensemble has none of its own, but needs that of its network
+TRAINED = {model: plan.trained_model(CONFIG, model) for model in MODELS}
+METRICS = {dataset: DATASETS[dataset].metric.written() for dataset in RUN_DATASETS}
+CLAIMS = plan.claims_to_test(CONFIG)
 TABLES = [
     f"results/tables/{name}.csv"
     for name in ["scores", "class_iou", "warnings", "history", "equivariance", "crops", "windows"]
@@ -57,8 +58,8 @@ def finish_record(record, status):
 def archive_paths(dataset):
     """Return where the archives of a data set are kept: {key: path}."""
     return {
-        key: f"resources/{dataset}/{key}{configuration.archive_suffix(archive['url'])}"
-        for key, archive in DATASETS[dataset]["archives"].items()
+        key: f"resources/{dataset}/{key}{plan.archive_suffix(archive.url)}"
+        for key, archive in DATASETS[dataset].archives.present().items()
     }
 
 
@@ -70,49 +71,45 @@ def archive_key(wildcards):
 
 def preparation(wildcards):
     """Return what the prepared arrays depend on: a new address, scale or learning rate prepares nothing anew."""
-    return configuration.preparation(DATASETS[wildcards.dataset])
+    return plan.preparation(DATASETS[wildcards.dataset])
 
 
 def folder_contents(wildcards):
     """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
     settings = DATASETS[wildcards.dataset]
-    files = configuration.folder_files(settings)
-    return contents(files, Path(settings["path"]).expanduser()) if files else None
+    files = plan.folder_files(settings)
+    return contents(files, Path(settings.path).expanduser()) if files else None
 
 
 def rendering(wildcards):
     """Return what the test images drawn at other scales depend on."""
-    settings = DATASETS[wildcards.dataset]
-    return preparation(wildcards) | {key: settings[key] for key in ("test_scales", "size_multiple")}
+    return preparation(wildcards) | DATASETS[wildcards.dataset].given("test_scales", "size_multiple")
 
 
 def training(wildcards):
     """Return what the weights depend on."""
-    model = MODELS[wildcards.model]
     return {
-        "architecture": model["architecture"],
-        "options": configuration.network_options(config, wildcards.dataset, wildcards.model),
-        "training": configuration.training_of(config, wildcards.dataset, wildcards.model),
-        "scale_jitter": model["scale_jitter"],
+        "architecture": MODELS[wildcards.model].architecture,
+        "options": plan.network_options(CONFIG, wildcards.dataset, wildcards.model),
+        "training": plan.training(CONFIG, wildcards.dataset, wildcards.model),
     }
 
 
 def length(wildcards):
     """Return a guess at the length of a training: the longest go first, and all before any evaluation."""
     settings = DATASETS[wildcards.dataset]
-    side = settings["training"]["crop"] or settings["image_size"]
-    return side * configuration.scales_of(config, wildcards.dataset, wildcards.model)
+    side = settings.training.crop or settings.image_size
+    return side * plan.scales_of(CONFIG, wildcards.dataset, wildcards.model)
 
 
 def testing(wildcards):
     """Return what the scores depend on."""
-    settings = DATASETS[wildcards.dataset]
-    return {key: settings[key] for key in ("test_scales", "size_multiple", "tile")}
+    return DATASETS[wildcards.dataset].given(*Testing.model_fields)
 
 
 def measuring(wildcards):
     """Return what the errors of equivariance depend on: as `testing`, at scales of their own."""
-    return testing(wildcards) | {"test_scales": DATASETS[wildcards.dataset]["equivariance_scales"]}
+    return testing(wildcards) | {"test_scales": DATASETS[wildcards.dataset].equivariance_scales}
 
 
 def weights_of(wildcards):
@@ -123,7 +120,7 @@ def weights_of(wildcards):
 
 def threads_of(wildcards):
     """Return the CPU threads of a training or evaluation."""
-    return DATASETS[wildcards.dataset]["training"]["threads"]
+    return DATASETS[wildcards.dataset].training.threads
 
 
 def prepared(*splits):
@@ -136,9 +133,9 @@ def looks():
     """Return what decides how models look in figures: of all of them, so that each looks the same in every figure."""
     return {
         name: {
-            "label": model["label"],
-            "architecture": model.get("architecture"),
-            "scale_jitter": configuration.strength(MODELS[TRAINED[name]]["scale_jitter"]),
+            "label": model.label,
+            "architecture": model.architecture,
+            "scale_jitter": MODELS[TRAINED[name]].jitter.strength,
         }
         for name, model in MODELS.items()
     }
@@ -146,7 +143,7 @@ def looks():
 
 def labels(models):
     """Return the printed names of models."""
-    return {model: MODELS[model]["label"] for model in models}
+    return {model: MODELS[model].label for model in models}
 
 
 def code(script):
@@ -159,7 +156,7 @@ def network_code(wildcards):
 
     What lies neither in the working folder nor in this workflow's is installed, and counts as its packages do: not.
     """
-    name, colon, _ = MODELS[TRAINED[wildcards.model]]["architecture"].partition(":")
+    name, colon, _ = MODELS[TRAINED[wildcards.model]].architecture.partition(":")
     folders = (ROOT, Path.cwd())  # in the order in which they are searched
     return sources.code(name, folders) if colon and sources.find(name, folders) else None
 

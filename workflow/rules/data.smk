@@ -16,7 +16,7 @@ rule download:
         runtime=180,
     params:
         key=archive_key,
-        archive=lambda wildcards: DATASETS[wildcards.dataset]["archives"][archive_key(wildcards)],
+        archive=lambda wildcards: DATASETS[wildcards.dataset].archives.present()[archive_key(wildcards)].given(),
     script:
         "../scripts/download.py"
 

@@ -3,7 +3,7 @@ rule evaluate:
     input:
         prepared("test"),
         lambda wildcards: (
-            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
+            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset].source in GENERATED else []
         ),
         unpack(weights_of),
     output:
@@ -28,7 +28,7 @@ rule evaluate:
         network=network_code,
         testing=testing,
         threads=threads_of,
-        variant=lambda wildcards: configuration.variant(config, wildcards.model),
+        variant=lambda wildcards: plan.variant(MODELS[wildcards.model]),
     script:
         "../scripts/evaluate.py"
 
@@ -37,7 +37,7 @@ rule equivariance:
     input:
         prepared("test"),
         lambda wildcards: (
-            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset]["source"] in GENERATED else []
+            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset].source in GENERATED else []
         ),
         unpack(weights_of),
     output:
@@ -58,7 +58,7 @@ rule equivariance:
         network=network_code,
         measuring=measuring,
         threads=threads_of,
-        variant=lambda wildcards: configuration.variant(config, wildcards.model),
+        variant=lambda wildcards: plan.variant(MODELS[wildcards.model]),
     script:
         "../scripts/equivariance.py"
 

@@ -1,0 +1,111 @@
+"""What follows from a configuration: runs, trainings, claims to test, and the options of every network."""
+
+import inspect
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from seunet.data import folder
+from seunet.data.rescaling import rescaled_size
+from seunet.models import accepted_options, find_architecture
+from seunet.report.tables import unseen_scales
+from seunet.settings.configuration import Configuration, Model
+from seunet.settings.dataset import Dataset, Preparation
+
+
+def all_runs(config: Configuration) -> list[tuple[str, str, int]]:
+    """Return every (data set, model, seed) once, in the order of the configuration."""
+    found = {
+        (dataset, model, seed): None
+        for run in config.runs
+        for dataset in run.datasets
+        for model in run.models
+        for seed in run.seeds
+    }
+    return list(found)
+
+
+def trained_model(config: Configuration, model: str) -> str:
+    """Return the model whose weights a model uses: its own, but for an ensemble."""
+    return config.models[model].weights_of or model
+
+
+def all_trainings(config: Configuration) -> list[tuple[str, str, int]]:
+    """Return every (data set, model, seed) that is trained for the runs, once."""
+    runs = all_runs(config)
+    return list(dict.fromkeys((dataset, trained_model(config, model), seed) for dataset, model, seed in runs))
+
+
+def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
+    """Return each claim on each data set where both its models are run with a common seed and tested at unseen scales.
+
+    With the keys claim, dataset, better, worse and seeds, the common ones in increasing order.
+    """
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for dataset, model, seed in all_runs(config):
+        seeds.setdefault((dataset, model), set()).add(seed)
+    found = []
+    for claim in config.claims:
+        for dataset in claim.datasets or config.datasets:
+            common = seeds.get((dataset, claim.better), set()) & seeds.get((dataset, claim.worse), set())
+            if common and has_unseen_scales(config.datasets[dataset]):
+                pair = {"better": claim.better, "worse": claim.worse, "seeds": sorted(common)}
+                found.append({"claim": claim.claim, "dataset": dataset} | pair)
+    return found
+
+
+def has_unseen_scales(dataset: Dataset) -> bool:
+    """Tell whether a data set is tested at scales that are not as good as seen in training."""
+    size, multiple = dataset.image_size, dataset.size_multiple
+    true_scales = [rescaled_size(size, scale, multiple) / size for scale in dataset.test_scales]
+    return len(unseen_scales(np.array(true_scales))[0]) > 0
+
+
+def network_options(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
+    """Return the options of a network on a data set: those shared there that it takes, its own, those of a variant."""
+    entry = config.models[trained_model(config, model)]
+    shared = accepted_options(find_architecture(entry.architecture), config.datasets[dataset].network, strict=False)
+    return shared | entry.options | config.models[model].options
+
+
+def training(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
+    """Return the settings of a training, see `seunet.settings.training.Training`: what is not as by default."""
+    shared, own = config.datasets[dataset].training, config.models[model]
+    epochs = max(1, round(shared.epochs * own.epochs_factor))
+    return shared.given() | {"epochs": epochs} | own.given("scale_jitter")
+
+
+def variant(model: Model) -> dict[str, Any]:
+    """Return how the weights of a model are asked, where that is not as they were trained: see `inference.Variant`."""
+    return model.given("ensemble", "fusion", "rescale", *["options"] * bool(model.weights_of))
+
+
+def scales_of(config: Configuration, dataset: str, model: str) -> int:
+    """Return how many scales a network computes, 1 where it has no such option: a guess at what its training costs."""
+    factory = find_architecture(config.models[trained_model(config, model)].architecture)
+    parameter = inspect.signature(factory).parameters.get("num_scales")
+    scales = network_options(config, dataset, model).get("num_scales", parameter and parameter.default)
+    return scales if isinstance(scales, int) else 1
+
+
+def preparation(dataset: Dataset) -> dict[str, Any]:
+    """Return what the prepared arrays depend on: the content of the archives, not their address."""
+    archives = {key: {"sha256": archive.sha256} for key, archive in dataset.archives.present().items()}
+    return dataset.given(*Preparation.model_fields) | {"archives": archives}
+
+
+def archive_suffix(url: str) -> str:
+    """Return the suffix of an archive's address, such as .tar.gz, or nothing."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return "".join(s for s in PurePosixPath(name).suffixes[-2:] if s in (".tar", ".gz", ".tgz", ".zip"))
+
+
+def folder_files(dataset: Dataset) -> list[str]:
+    """Return the images and masks of a data set of source folder; nothing for the others."""
+    if dataset.source != "folder":
+        return []
+    root = Path(dataset.path).expanduser()
+    files = [file for part in ("images", "masks") for file in (root / part).glob("[!.]*") if file.is_file()]
+    return sorted(str(file) for file in files if file.suffix.lower() in folder.SUFFIXES)

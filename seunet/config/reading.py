@@ -1,0 +1,136 @@
+"""From the mapping that Snakemake has read to the typed configuration, with the first mistake told in one line."""
+
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import Tag, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from seunet.runtime.errors import UserError
+from seunet.settings.base import ABSENT, Settings
+from seunet.settings.configuration import Configuration
+from seunet.settings.words import join, one_line, show, suggestion, yaml_hint
+
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "null",
+}
+
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "more than"),
+    "less_than": ("lt", "less than"),
+}
+
+
+def read(config: Any) -> Configuration:
+    """Return the configuration of a merged mapping; nothing is built or opened.
+
+    Raises UserError in one line that names the first bad key by its path, what it is, what was expected, and for a
+    misspelt key the nearest allowed one.
+    """
+    try:
+        return Configuration.model_validate(config)
+    except ValidationError as error:
+        first = min(error.errors(include_url=False), key=order)
+        raise UserError(one_line(f"configuration: {explain(first)}")) from None
+
+
+def order(error: ErrorDetails) -> tuple[bool, list[str]]:
+    """Sort by place; what is missing comes last, because a misspelt key elsewhere is often its cause."""
+    return error["type"] == "missing", list(map(str, error["loc"]))
+
+
+def explain(error: ErrorDetails) -> str:
+    """Say a mistake in one line: the path of the key, what it is, what was expected."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    parts, annotation = place(error["loc"])
+    path = join(parts)
+    if kind == "mistake":
+        parts += context["inside"]
+        return (join(parts) if parts else "the whole") + context["text"]
+    if kind == "missing":
+        return f"{path}: missing"
+    if kind == "literal_error":
+        return f"{path}: {show(value)} is not known{suggestion(value, get_args(plain(annotation)))}"
+    if kind in BOUNDS:
+        bound, words = BOUNDS[kind]
+        limit = int(context[bound]) if float(context[bound]).is_integer() else context[bound]
+        return f"{path}: {show(value)} is out of bounds; expected {words} {limit}"
+    if kind in ("too_short", "string_too_short"):
+        return f"{path}: {show(value)} is too short; expected at least {context['min_length']} of them"
+    if kind in ("too_long", "string_too_long"):
+        return f"{path}: {show(value)} is too long; expected at most {context['max_length']} of them"
+    kinds = words_of(annotation)
+    return f"{path}: expected {' or '.join(kinds)}, got {show(value)}{yaml_hint(value, kinds)}"
+
+
+def place(location: Sequence[str | int]) -> tuple[list[str | int], Any]:
+    """Return the path of a value as it is written, without the tags of unions, and the annotation that it breaks."""
+    path: list[str | int] = []
+    annotation: Any = Configuration
+    for part in location:
+        inner = [plain(branch) for branch in branches(annotation)]
+        if part in (tags := {tag(branch): branch for branch in branches(annotation)}):
+            annotation = tags[part]
+            continue
+        path.append(part)
+        for branch in inner:
+            if isinstance(branch, type) and issubclass(branch, Settings) and part in branch.model_fields:
+                annotation = annotation_of(branch.model_fields[str(part)])
+            elif get_origin(branch) in (list, dict):
+                annotation = get_args(branch)[-1]
+    return path, annotation
+
+
+def branches(annotation: Any) -> list[Any]:
+    """Return what a union offers, but for the None of a key that may be absent; else the annotation alone."""
+    inner = plain(annotation)
+    if get_origin(inner) not in (Union, types.UnionType):
+        return [annotation]
+    return [branch for branch in get_args(inner) if branch is not type(None) or ABSENT not in metadata(annotation)]
+
+
+def annotation_of(field: FieldInfo) -> Any:
+    """Return the annotation of a key, with what its class says of it."""
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
+def metadata(annotation: Any) -> tuple:
+    """Return what `Annotated` adds to an annotation."""
+    return getattr(annotation, "__metadata__", ())
+
+
+def tag(annotation: Any) -> str | None:
+    """Return the tag of a branch of a union, see `seunet.settings.base.BY_KIND`."""
+    return next((entry.tag for entry in metadata(annotation) if isinstance(entry, Tag)), None)
+
+
+def plain(annotation: Any) -> Any:
+    """Return an annotation without what `Annotated` adds."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def words_of(annotation: Any) -> list[str]:
+    """Return in words what an annotation takes; of one mapping among other kinds, with the keys that it must have."""
+    kinds = [plain(branch) for branch in branches(annotation)]
+    words = []
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            needed = [key for key, field in kind.model_fields.items() if field.is_required()]
+            words.append("a mapping" + (f" with {' and '.join(needed)}" if len(kinds) > 1 and needed else ""))
+        elif get_origin(kind) is Literal:
+            words += [str(value) for value in get_args(kind)]
+        else:
+            words.append(WORDS.get(get_origin(kind) or kind, "another value"))
+    return words

@@ -1,0 +1,78 @@
+"""The whole configuration: data sets, models, which of them are run with which seeds, and claims about them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from seunet.settings.base import Label, Maybe, Named, OneLine, Options, Seed, Settings, Unique, matching, schema
+from seunet.settings.dataset import Dataset
+from seunet.settings.training import TrainingChanges
+
+ARCHITECTURE = r"[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?"
+Architecture = Annotated[
+    str,
+    matching(ARCHITECTURE, "unet, seunet, sresnet, or package.module:factory"),
+    schema(pattern=f"^{ARCHITECTURE}$"),
+]
+
+
+class Model(TrainingChanges):
+    """A network with an architecture, or the weights of another model, asked in another way."""
+
+    label: Label
+    """What figures and tables call it."""
+    architecture: Maybe[Architecture] = None
+    """Required without `weights_of`: `unet`, `seunet`, `sresnet`, or `package.module:factory` of your own, called
+    with `in_channels`, `num_classes` and `options`."""
+    options: Options = {}
+    """Arguments of the network, over those of the data set's `network`."""
+    weights_of: Maybe[str] = None
+    """Instead of `architecture`: the trained weights of another model (same data set, same seed; trained if no run
+    names it) are asked in another way, by `ensemble`, `rescale` or `options`. Nothing is trained, and `options` are
+    those that do not change the weights: `scales_at_test` and `windows`."""
+    ensemble: Maybe[Unique[Annotated[float, Field(ge=0.1, le=10)]]] = None
+    """Each test image is predicted at each of these factors of its size, such as `[1, 0.5, 0.25]`."""
+    fusion: Literal["mean", "entropy", "information"] = "mean"
+    """How the answers of an ensemble become one. `mean` averages the probabilities; `entropy` and `information` choose
+    one answer for each image, as the windows below."""
+    rescale: Maybe[Literal["training"]] = None
+    """`training`: each test image is resampled to the scale of training first. This network is told the scale: a bound,
+    not a rival."""
+
+
+class Run(Settings):
+    """Every data set of an entry is run with every model and every seed of it."""
+
+    datasets: Unique[str]
+    """Names of data sets."""
+    models: Unique[str]
+    """Names of models."""
+    seeds: Unique[Seed]
+    """Each gives a network of its own, and decides its first weights, the order of the images and the
+    augmentation."""
+
+
+class Claim(Settings):
+    """A comparison of two models at unseen scales, tested wherever both are run with a common seed."""
+
+    claim: Annotated[OneLine, Field(max_length=120)]
+    """What is claimed, for the table and the figure."""
+    better: str
+    """The model that the claim says is better at unseen scales."""
+    worse: str
+    """The model that it is compared with."""
+    datasets: Maybe[Unique[str]] = None
+    """Where to test it, by default on all; where the two are not both run, it is left out."""
+
+
+class Configuration(Settings):
+    """Data sets, networks, and which of them are run with which seeds. Explained in config/README.md."""
+
+    datasets: Named[Dataset]
+    """Data sets by name. Those that no run names cost nothing."""
+    models: Named[Model]
+    """Networks by name, in the order of their colours."""
+    runs: Annotated[list[Run], Field(min_length=1)]
+    """Every data set of an entry is run with every model and every seed of it."""
+    claims: list[Claim] = []
+    """Comparisons of two models at unseen scales, each with an interval and a verdict."""

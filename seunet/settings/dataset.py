@@ -1,0 +1,163 @@
+"""Data sets: where the images come from, how they are prepared, and at which scales networks are tested."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from seunet.runtime.errors import UserError
+from seunet.settings.base import (
+    ONE_LINE,
+    WHAT_ONE_LINE,
+    Maybe,
+    OneLine,
+    Options,
+    Positive,
+    Settings,
+    Unique,
+    matching,
+    mistake,
+    names_matching,
+    schema,
+)
+from seunet.settings.metric import Metric
+from seunet.settings.training import DatasetTraining
+
+Scale = Annotated[float, Field(ge=0.01, le=100)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Checksum = Annotated[str, matching("[0-9a-fA-F]{64}", "64 digits of hexadecimal"), schema(pattern="^[0-9a-fA-F]{64}$")]
+ClassName = r"(?=.{1,60}$)" + ONE_LINE
+Classes = Annotated[
+    dict[str, Any], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=2)
+]
+
+
+def parse_metric(value: Any) -> Metric:
+    """Return the metric that is written so; a metric stays what it is."""
+    try:
+        return value if isinstance(value, Metric) else Metric.parse(value)
+    except UserError as error:
+        raise mistake(str(error).removeprefix("metric")) from error
+
+
+MetricSetting = Annotated[
+    Metric,
+    PlainValidator(parse_metric),
+    PlainSerializer(Metric.written),
+    WithJsonSchema(Metric.SCHEMA),
+]
+
+
+class Archive(Settings):
+    """One archive of a public data set."""
+
+    url: OneLine
+    """`https://`, `http://`, `file://` or a path from the working folder."""
+    sha256: Checksum
+    """Checksum of the archive, in hexadecimal; nothing is read unverified."""
+
+
+class Archives(Settings):
+    """The archives of a public data set."""
+
+    images: Maybe[Archive] = None
+    annotations: Maybe[Archive] = None
+    sequences: Maybe[Archive] = None
+
+    def present(self) -> dict[str, Archive]:
+        """Return the archives that are given, by their key."""
+        return {key: archive for key, archive in self if archive is not None}
+
+
+class Shares(Settings):
+    """Shares of the splits; they sum to 1."""
+
+    train: Share
+    val: Share
+    test: Share
+
+
+class Counts(Settings):
+    """Numbers of images."""
+
+    train: Positive
+    val: Positive
+    test: Positive
+
+
+class Limit(Settings):
+    """Largest numbers of images; `null` for all."""
+
+    train: Positive | None = None
+    val: Positive | None = None
+    test: Positive | None = None
+
+
+class Tile(Settings):
+    """Tiles in which large images are predicted."""
+
+    size: Positive
+    """Side of the tiles, in pixels."""
+    margin: Annotated[int, Field(ge=0)]
+    """Context that the network sees around each tile, in pixels."""
+
+
+class Preparation(Settings):
+    """What the prepared arrays of a data set depend on."""
+
+    source: Literal["pet", "hela", "shapes", "folder"]
+    """Who reads it: `pet`, `hela`, `shapes` (generated) or `folder` (your own)."""
+    path: Maybe[OneLine] = None
+    """*folder*: where `images/` and `masks/` are; an image and its mask have the same name but for the suffix (PNG,
+    TIFF; images also JPEG)."""
+    classes: Maybe[Classes] = None
+    """*folder*: name → pixel value of the mask, or a colour `[r, g, b]`, or a list of them. The order gives the class
+    numbers."""
+    ignore: list[Any] = []
+    """*folder*: pixel values (or colours) that count neither in the loss nor in the scores."""
+    value_range: Maybe[Annotated[list[float], Field(min_length=2, max_length=2)]] = None
+    """*folder*: `[low, high]`, the values that become black and white, such as `[0, 4095]` of a 12-bit camera. Needed
+    for images of 16 or 32 bits and floats (TIFF or PNG); values outside are clipped, and the log says how many.
+    Networks keep it, so `seunet predict` reads images alike."""
+    split: Shares = Shares(train=0.7, val=0.1, test=0.2)
+    """*folder*: shares of the three splits, drawn at random."""
+    count: Maybe[Counts] = None
+    """*shapes*: how many images to generate."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the random split, the limits and the generator."""
+    image_size: Annotated[int, Field(ge=8, le=8192)]
+    """Side in pixels of the square images at scale 1; a multiple of `size_multiple`."""
+    limit: Limit = Limit()
+    """At most so many images of each split, drawn with `seed`; `null` for all."""
+    metric: MetricSetting = Metric()
+    """Or `{iou: name-of-a-class}`."""
+
+
+class Testing(Settings):
+    """At which scales a network is tested, and how."""
+
+    test_scales: Annotated[Unique[Scale], schema(contains={"const": 1})]
+    """Nominal scales of the test images; 1 must be among them."""
+    size_multiple: Positive = 16
+    """Test images have sides `multiple · ⌊image_size · scale / multiple⌋`, so true scales differ a little from the
+    nominal ones. Needed: 2^depth for the U-shapes, 8 for SResNet. A network of your own
+    that declares a `size_multiple` which does not divide the sides is given images continued by their border pixels."""
+    tile: None | Tile = None
+    """Images larger than `size + 2 · margin` are predicted in tiles of `size` with `margin` pixels of context. For
+    networks that are no U-shapes (or whose scales read each other): those predict large images in bands of rows,
+    exactly, whatever stands here. `null`: whole."""
+
+
+class Dataset(Testing, Preparation):
+    """A data set: the images, and how networks are trained and tested on them."""
+
+    archives: Archives = Archives()
+    """What is downloaded: `images` and `annotations` (pet), `sequences` (hela), each with `url` (`https://`,
+    `http://`, `file://` or a path from the working folder) and `sha256`; nothing is read unverified."""
+    network: Options = {}
+    """Options that all networks on this data set share, such as `{width: 16, depth: 4}`; a network that lacks one
+    ignores it."""
+    training: DatasetTraining
+    """How networks are trained, see below."""
+    equivariance_scales: Unique[Scale] = [0.25, 0.5, 2, 4]
+    """Scales at which the maps of the trained networks are compared with those at scale 1. Images are cut to a size
+    that is a multiple of `size_multiple` at both scales; where there is none, the table has empty cells."""
