@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from seunet import __version__
 from seunet.commands.compare import compare
 from seunet.commands.predict import predict
-from seunet.runtime.errors import UserError
+from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.extras import missing_extra
 
 COMMANDS = (predict, compare)  # in the order of the help
@@ -34,6 +34,10 @@ def mistakes_in_one_line() -> Iterator[None]:
         if (advice := missing_extra(error)) is None:
             raise
         end(advice, 1)
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError
+        if not is_out_of_memory(error):
+            raise
+        end("the memory did not suffice; take smaller images, or --tile where the command has it", 1)
 
 
 def end(message: str, status: int) -> None:
@@ -56,7 +60,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
-app = typer.Typer(cls=Commands, help="Segmentation networks, tested under a change of scale.")
+app = typer.Typer(name="seunet", cls=Commands, help="Segmentation networks, tested under a change of scale.")
 for command in COMMANDS:
     app.command(command.__name__)(command)
 

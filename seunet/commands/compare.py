@@ -10,7 +10,12 @@ def compare(
     first: Annotated[Path, typer.Argument(help="Folder of results, or its run.json.")],
     second: Annotated[Path, typer.Argument(help="The same of another run.")],
 ) -> None:
-    """Say what differs between two runs; status 0 if their tables agree, but for measured times, else 3."""
+    """Say what differs between two runs; status 0 if their tables agree, but for measured times, else 3.
+
+    Examples:
+
+    seunet compare results /elsewhere/results
+    """
     from seunet.runtime import provenance
 
     lines, agree = provenance.compare(first, second)

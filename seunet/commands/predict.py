@@ -1,60 +1,162 @@
-"""`seunet predict`: the classes of every pixel of images."""
+"""`seunet predict`: the class of every pixel of images."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-PALETTE = [0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xECE133, 0xCA9161]
+from seunet.commands.weights import Weights, open_weights
+from seunet.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from seunet.commands.answers import Answers
+    from seunet.commands.inputs import Input
+    from seunet.experiment.application import Shown, TrainedNetwork
+
+
+class Probabilities(StrEnum):
+    """How probabilities are written."""
+
+    npz = "npz"
+    png = "png"
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained network, results/models/…/seed0.")],
-    images: Annotated[list[Path], typer.Argument(help="Images to segment.")],
-    output: Annotated[Path, typer.Option(help="Folder for the class maps.")] = Path("predictions"),
+    weights: Weights,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT…", help="Images, or folders with all images below.")],
+    output: Annotated[Path, typer.Option(help="Folder for the answers, made where it is not there.")] = Path(
+        "predictions"
+    ),
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="training|native|FACTOR",
+            help="How large the network is shown an image: as in its training, with the image's own pixels, or at a "
+            "factor of them, such as 0.5.",
+        ),
+    ] = "training",
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also write each image with outlines, …_overlay.png.")] = (
+        False
+    ),
+    probabilities: Annotated[
+        Probabilities | None,
+        typer.Option(
+            help="Also write probabilities: npz (float16, classes × height × width), or png (16 bits, one per class)."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace answers of an earlier call; never any other file.")
+    ] = False,
     tile: Annotated[
         int,
-        typer.Option(help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole."),
+        typer.Option(
+            min=0,
+            help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole.",
+        ),
     ] = 0,
-    margin: Annotated[int, typer.Option(help="Context around each tile, in pixels.")] = 0,
+    margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0,
 ) -> None:
-    """Segment images; write the class of every pixel as a palette PNG of the same name and size."""
-    import torch
+    """Segment images: for each, write a PNG of its name and size whose pixel values are the classes.
+
+    An image is brought to the scale that the network was trained at, the answer back to the image's own pixels; images
+    that their EXIF tag turns are answered upright. Nothing but earlier answers is ever overwritten. A file that cannot
+    be read does not stop the others: it is listed at the end, and the status is 1.
+
+    Examples:
+
+    seunet predict results/models/pet/unet/seed0 photos --output classes --overlay
+
+    seunet predict results/models/pet/unet/seed0 scan.tif --at native --probabilities npz
+    """
     from tqdm import tqdm
 
-    from seunet.data.images import Window, open_image, read_file, to_array
-    from seunet.data.rescaling import rescale_logits, rescaled_size
-    from seunet.experiment import inference
-    from seunet.models.checkpoint import load_model
-    from seunet.runtime.files import atomic
+    from seunet.commands.answers import Answers, refuse_losses
+    from seunet.commands.inputs import find_images
+    from seunet.experiment.inference import Tiling
 
-    network, description = load_model(model)
-    multiple = getattr(network, "size_multiple", 1)
-    value_range = description.get("value_range")
-    window = Window(value_range) if value_range else None
-    tiling = inference.Tiling(tile, margin) if tile else None
-    for path in tqdm(images, disable=len(images) == 1):
-        image = open_image(read_file(path), str(path))
-        width, height = image.size
-        # the nearest sides below that the network takes; the answer is brought back to the image's own size
-        size = (rescaled_size(height, 1, multiple), rescaled_size(width, 1, multiple))
-        pixels = to_array(image, description["in_channels"], size, window)
-        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-        classes = rescale_logits(inference.predict(network, x, tiling), (height, width)).argmax(1)[0]
-        with atomic(output / f"{path.stem}.png") as temporary:
-            class_map(classes.byte().numpy()).save(temporary)
-    typer.echo(f"{len(images)} class map(s) in {output}/: {', '.join(enumerated(description['classes']))}")
+    network = open_weights(weights, Tiling(tile, margin) if tile else None)
+    images = find_images(inputs, output)
+    shown, words = how_shown(at, network)
+    answers = Answers(output, network.classes, overlay, probabilities)
+    refuse_losses(images, answers, overwrite)
+    mistakes: list[str] = []
+    for image in tqdm(images, unit="image", disable=None):
+        try:
+            told = ask(network, image, shown, answers)
+        except UserError as error:
+            mistakes.append(str(error))
+            continue
+        write(answers, image, **told)
+    report(answers, len(images), mistakes, words)
 
 
-def class_map(classes):
-    """Return a palette image whose pixel values are the classes, (H, W) uint8."""
-    from PIL import Image
+def how_shown(at: str, network: "TrainedNetwork") -> tuple["Shown", str]:
+    """Return how large images are shown to the network, by --at, and the same in words."""
+    from seunet.experiment.application import Shown
 
-    picture = Image.fromarray(classes, mode="P")
-    picture.putpalette([channel for colour in PALETTE for channel in colour.to_bytes(3)])
-    return picture
+    if at == "training" and network.training_scale:
+        return network.training_scale, f"shown {network.training_scale}, as in training"
+    if at == "training":
+        return Shown(), "shown at their own pixels, since model.json does not say the size of the training images"
+    return Shown(factor_of(at)), f"shown {Shown(factor_of(at))}"
 
 
-def enumerated(classes: list[str]) -> list[str]:
-    """Return "0 pet", "1 background", …."""
-    return [f"{i} {name}" for i, name in enumerate(classes)]
+def factor_of(at: str) -> float:
+    """Return the factor of --at, 1 for native; UserError when it is none."""
+    try:
+        factor = 1.0 if at == "native" else float(at)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise UserError(f"--at: {at!r} is neither training, native nor a factor such as 0.5")
+    return factor
+
+
+def ask(network: "TrainedNetwork", image: "Input", shown: "Shown", answers: "Answers") -> dict[str, Any]:
+    """Return the `logits` (1, C, h, w) for an image, its `size`, and for an overlay its `colours` (H, W, 3)."""
+    from seunet.experiment.application import open_picture, own_size
+
+    picture = open_picture(image.path)
+    told = {"logits": network.logits(picture, shown), "size": own_size(picture)}
+    return told | ({"colours": network.colours(picture)} if answers.overlay else {})
+
+
+def write(
+    answers: "Answers", image: "Input", logits: "Tensor", size: tuple[int, int], colours: "np.ndarray | None" = None
+) -> None:
+    """Write all files that an image gets."""
+    from seunet.commands.answers import class_map, overlaid, write_png, write_probabilities
+    from seunet.experiment.application import classes_at, probabilities_at
+
+    classes = classes_at(logits, size).cpu().numpy()
+    if colours is not None:
+        write_png(answers.overlaid(image), overlaid(colours, classes))
+    if files := answers.probability_files(image):
+        write_probabilities(files, probabilities_at(logits, size).cpu().numpy(), answers.classes)
+    write_png(answers.class_map(image), class_map(classes, len(answers.classes)))
+
+
+def report(answers: "Answers", asked: int, mistakes: list[str], words: str) -> None:
+    """Say what was written and how, then what could not be read; status 1 if there was any."""
+    from seunet.commands.answers import palette
+
+    written = asked - len(mistakes)
+    if written:
+        typer.echo(f"{counted(written, 'class map')} in {answers.output}/, on the images' own pixels; {words}")
+        names = zip(answers.classes, palette().tolist(), strict=False)
+        typer.echo(", ".join(f"{typer.style('■', fg=tuple(rgb))} {i} {name}" for i, (name, rgb) in enumerate(names)))
+    for mistake in mistakes:
+        typer.echo(f"error: {mistake}", err=True)
+    if mistakes and asked > 1:
+        typer.echo(f"{counted(len(mistakes), 'file')} of {asked} could not be segmented, see above", err=True)
+    if mistakes:
+        raise typer.Exit(1)
+
+
+def counted(number: int, what: str) -> str:
+    """Return "1 file", "2 files", …."""
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -52,6 +52,8 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
         "channels": source.channels,
         "height": source.height,
         "width": source.width,
+        "fit": settings.get("fit", "squash"),
+        "value_range": settings.get("value_range"),
         "metric": metric,
         "names": {split: list(source.splits[split]) for split in SPLITS},
         "archives": checksums,
@@ -167,7 +169,8 @@ def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
 class Prepared:
     """A prepared data set, opened for reading.
 
-    `classes`, `channels`, `height`, `width`, `metric`, `names` as in dataset.json; `train`, `val`, `test` are
+    `classes`, `channels`, `height`, `width`, `metric`, `names` as in dataset.json; `preparation`: what a network must
+    know of it to be shown other images as it was shown these; `train`, `val`, `test` are
     pairs (images (N, H, W, C), masks (N, H, W)) of memory-mapped uint8. Raises UserError when a file is
     missing, truncated, or does not fit dataset.json.
     """
@@ -184,6 +187,7 @@ class Prepared:
             self.width: int = description["width"]
             self.metric: str | dict = description["metric"]
             self.names: dict[str, list[str]] = description["names"]
+            self.preparation = preparation_of(description)
         except FileNotFoundError as error:
             raise UserError(
                 f"{path}: missing, so the data set is not prepared; run the rule `prepare` again"
@@ -203,6 +207,18 @@ class Prepared:
         count = len(self.names[split])
         images = _mapped(folder / "images.npy", (count, height, width, self.channels))
         return images, _mapped(folder / "masks.npy", (count, height, width))
+
+
+def preparation_of(description: dict) -> dict:
+    """Return how images became arrays, by dataset.json; it is kept in model.json."""
+    return {
+        "dataset": description["dataset"],
+        "image_size": [description["height"], description["width"]],
+        "fit": description.get("fit", "squash"),
+        "value_range": description.get("value_range"),
+        "metric": description["metric"],
+        "images": {split: len(names) for split, names in description["names"].items()},
+    }
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:

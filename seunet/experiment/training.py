@@ -114,7 +114,8 @@ def train(
     write_history(folder / "history.csv", run.history)
     versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
     versions["compiled_layers"] = device.type == "cpu" and native.library() is not None
-    save_model(folder, model, description | {"classes": data.classes} | (about or {}) | versions)
+    shown = {"classes": data.classes, "preparation": data.preparation}
+    save_model(folder, model, description | shown | (about or {}) | versions)
     (folder / "last.pt").unlink(missing_ok=True)
 
 

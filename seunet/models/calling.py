@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.runtime.errors import UserError
+from seunet.runtime.errors import UserError, is_out_of_memory
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # tried for a network that fails at some size and declares no size_multiple
 ONE_VALUE = "Expected more than 1 value per channel"  # what torch says of batch norm on one image of 1 × 1
-NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc")  # what torch says of it
 
 
 class WrongSizeError(UserError):
@@ -132,12 +131,6 @@ def takes(model: nn.Module, images: Tensor, multiple: int) -> bool:
     except Exception:
         return False
     return True
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether torch could not get memory, which no check of ours shall hide."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in NO_MEMORY)
 
 
 def title(model: Any) -> str:

@@ -6,13 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be installed, whatever the working folder
 
-from seunet.runtime.errors import UserError
+from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.files import write_error
 from seunet.runtime.integrity import record, verify
 from seunet.runtime.kept import Kept
-
-# What the system, torch and the loader of libraries say
-NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")
 
 
 @contextmanager
@@ -66,8 +63,6 @@ def plain(error, log):
         error = write_error(Path(error.filename or log), error)
     if isinstance(error, UserError):
         return str(error)
-    while error is not None:  # libraries wrap the reason in errors of their own
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY):
-            return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
-        error = error.__cause__ or error.__context__
+    if is_out_of_memory(error):
+        return "the memory did not suffice; give the job more (mem_mb), or lower batch_size, crop or tile"
     return None
