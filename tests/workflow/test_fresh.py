@@ -1,5 +1,11 @@
 """Fresh or stale: what runs again after a change, and what does not, with a network and images of one's own."""
 
+import copy
+import io
+import os
+import random
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +15,9 @@ from test_workflow import Workflow, clone, jobs  # noqa: F401
 from typer.testing import CliRunner
 
 from seunet.cli import app
+from seunet.runtime.files import sha256
+
+pytestmark = pytest.mark.slow
 
 TABLE = "results/tables/scores.csv"
 MINE = {
@@ -75,6 +84,7 @@ def rewritten():
 
     def rewrite(path: Path, content: bytes) -> None:
         before.setdefault(path, path.read_bytes() if path.exists() else None)
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
 
     yield rewrite
@@ -99,3 +109,46 @@ def test_predict_finds_a_network_of_the_working_folder(mine, monkeypatch):
     assert result.exit_code == 0, result.output
     with Image.open("predictions/0.png") as classes:
         assert classes.size == (16, 16)
+
+
+def test_images_count_by_content_and_other_files_not_at_all(mine, rewritten):
+    images = mine.folder / "mine" / "images"
+    for name in (".DS_Store", "Thumbs.db", "._0.png"):
+        rewritten(images / name, b"of the system")
+        rewritten(mine.folder / "mine" / "masks" / name, b"of the system")
+    for path in images.iterdir():
+        path.touch()
+    assert planned(mine) == {}
+    with Image.open(images / "0.png") as image:
+        turned = io.BytesIO()
+        image.rotate(180).save(turned, "PNG")
+    rewritten(images / "0.png", turned.getvalue())
+    assert planned(mine) == {"prepare": 1, "train": 1, "evaluate": 1, "tables": 1}
+
+
+def test_a_copied_project_has_nothing_to_do(mine, tmp_path):
+    """`cp -r` and the like: new times, in any order, for the workflow and its results."""
+    draw = random.Random(0)
+    for folder, name in ((mine.clone, "clone"), (mine.folder, "work")):
+        shutil.copytree(folder, tmp_path / name)
+    for path in tmp_path.rglob("*"):
+        when = time.time() - draw.randrange(10, 10**6)
+        os.utime(path, (when, when))
+    assert "Nothing to be done" in run(Workflow(tmp_path / "clone", tmp_path / "work"), "--dry-run")
+
+
+def test_another_configuration_takes_no_weights_away(mine, rewritten):
+    weights = mine.folder / "results" / "models" / "mine" / "net" / "seed0" / "model.safetensors"
+    first = sha256(weights)
+    longer = copy.deepcopy(MINE)
+    longer["datasets"]["mine"]["training"]["epochs"] = 2
+    run(mine, config=longer)
+    second = sha256(weights)
+    kept = {sha256(path) for path in mine.folder.glob("results/kept/*/models/mine/net/seed0/model.safetensors")}
+    assert second != first and {first, second} <= kept
+    rewritten(mine.folder / "results" / "figures" / "old_iou.png", b"of an earlier run")
+    text = run(mine)
+    assert sha256(weights) == first and "earlier runs: results/figures/old_iou.png (1)" in text
+    for rule in ("train", "evaluate"):
+        assert "taken from results/kept/" in (mine.folder / "logs" / rule / "mine" / "net" / "seed0.log").read_text()
+    assert planned(mine) == {}

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import RerunTrigger
+from snakemake.settings.types import DeploymentMethod, RerunTrigger
 
 from seunet.config import checks as configuration
 from seunet.config import plan
@@ -11,6 +11,7 @@ from seunet.runtime.contents import contents
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Testing
+from seunet.runtime.files import sha256
 
 try:
     # Every job reads this file again: all is checked, and networks are built, in the process that started it.
@@ -23,8 +24,10 @@ ROOT = SCRIPTS.parents[1]  # of this workflow, also where another one uses it as
 if workflow.is_main_process:
     integrity.restore_times()
     if ROOT.resolve() == Path(workflow.basedir).resolve():
-        # Snakemake also goes by the times of scripts, which a copy or a checkout renews: here `code` says what they do.
-        type(workflow).rerun_triggers = property(lambda self: self.dag_settings.rerun_triggers - {RerunTrigger.CODE})
+        # Snakemake also goes by the times of scripts and by the place of conda's environments, which a copy or a checkout
+        # changes: here `code` says what they do.
+        PLACES = {RerunTrigger.CODE, RerunTrigger.SOFTWARE_ENV}
+        type(workflow).rerun_triggers = property(lambda self: self.dag_settings.rerun_triggers - PLACES)
 
 DATASETS, MODELS = CONFIG.datasets, CONFIG.models
 RUNS = plan.all_runs(CONFIG)
@@ -146,9 +149,14 @@ def labels(models):
     return {model: MODELS[model].label for model in models}
 
 
-def code(script):
-    """Return a digest of the code that a script runs, as a parameter: a comment changes none, nor does a copied file."""
-    return lambda wildcards: sources.code(script, (SCRIPTS, ROOT))
+def code(script, environment):
+    """Return a digest of the code that a script runs, as a parameter: a comment changes none, nor does a copied file.
+
+    With conda, the file of the environment counts as well.
+    """
+    used = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    packages = f" {sha256(ROOT / 'envs' / f'{environment}.yaml')}" if used else ""
+    return lambda wildcards: sources.code(script, (SCRIPTS, ROOT)) + packages
 
 
 def network_code(wildcards):

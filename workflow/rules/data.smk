@@ -36,7 +36,7 @@ rule prepare:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        code=code("prepare"),
+        code=code("prepare", "train"),
         contents=folder_contents,
         settings=preparation,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
@@ -59,7 +59,7 @@ rule render:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        code=code("render"),
+        code=code("render", "train"),
         settings=rendering,
     script:
         "../scripts/render.py"

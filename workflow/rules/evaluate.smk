@@ -24,7 +24,7 @@ rule evaluate:
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=1,
     params:
-        code=code("evaluate"),
+        code=code("evaluate", "train"),
         network=network_code,
         testing=testing,
         threads=threads_of,
@@ -54,7 +54,7 @@ rule equivariance:
         runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=1,
     params:
-        code=code("equivariance"),
+        code=code("equivariance", "train"),
         network=network_code,
         measuring=measuring,
         threads=threads_of,
@@ -78,7 +78,7 @@ rule equivariance_table:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("equivariance_table"),
+        code=code("equivariance_table", "figures"),
         labels=labels(model for _, model, _ in RUNS),
     script:
         "../scripts/equivariance_table.py"
@@ -107,7 +107,7 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("tables"),
+        code=code("tables", "figures"),
         labels=labels(model for _, model, _ in RUNS + TRAININGS),
         metrics=METRICS,
     script:
@@ -129,7 +129,7 @@ rule claims:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("claims"),
+        code=code("claims", "figures"),
         claims=CLAIMS,
         metrics=METRICS,
     script:

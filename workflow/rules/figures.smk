@@ -24,7 +24,7 @@ rule figure:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("figure"),
+        code=code("figure", "figures"),
         models=looks(),
         metric=lambda wildcards: METRICS[wildcards.dataset],
         shown=lambda wildcards: models_on(wildcards.dataset),
@@ -53,7 +53,7 @@ rule training_curves:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("training_curves"),
+        code=code("training_curves", "figures"),
         models=looks(),
         metrics=METRICS,
     script:
@@ -81,7 +81,7 @@ rule claims_figure:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("claims_figure"),
+        code=code("claims_figure", "figures"),
     script:
         "../scripts/claims_figure.py"
 
@@ -107,7 +107,7 @@ rule equivariance_figure:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("equivariance_figure"),
+        code=code("equivariance_figure", "figures"),
         models=looks(),
     script:
         "../scripts/equivariance_figure.py"

@@ -21,7 +21,7 @@ rule train:
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=1,
     params:
-        code=code("train"),
+        code=code("train", "train"),
         network=network_code,
         settings=training,
     script:
