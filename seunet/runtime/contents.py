@@ -21,11 +21,14 @@ def contents(paths: Iterable[Path | str], root: Path) -> str:
     known = remembered()
     found, parts = {}, []
     for path in map(Path, paths):
-        about = path.stat()
-        key = [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
-        before = known.get(str(path), {})
-        checksum = before["sha256"] if before.get("key") == key else sha256(path)
-        found[str(path)] = {"key": key, "sha256": checksum}
+        try:
+            about = path.stat()
+            key = [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+            before = known.get(str(path), {})
+            checksum = before["sha256"] if before.get("key") == key else sha256(path)
+            found[str(path)] = {"key": key, "sha256": checksum}
+        except OSError:  # the job that reads it says what is wrong
+            checksum = "unreadable"
         parts.append(f"{path.relative_to(root).as_posix()} {checksum}")
     if any(known.get(path) != entry for path, entry in found.items()):
         with suppress(UserError, OSError), atomic(CACHE) as temporary:

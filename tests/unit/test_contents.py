@@ -44,6 +44,12 @@ def test_what_did_not_change_is_not_read_again(folder, monkeypatch):
     assert of(folder) == before
 
 
+def test_a_file_that_cannot_be_read_is_left_to_the_job_that_reads_it(folder):
+    assert contents.contents([folder / "images" / "a.png", folder / "images" / "gone.png"], folder).startswith(
+        "2 files"
+    )
+
+
 def test_where_nothing_can_be_remembered_all_is_read(folder, monkeypatch):
     monkeypatch.setattr(contents, "CACHE", folder / "images" / "a.png" / "cache.json")
     assert of(folder) == of(folder)

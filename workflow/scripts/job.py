@@ -46,7 +46,9 @@ def job(snakemake, keep=False):
 
 
 def kept_results(snakemake, inputs):
-    """Return the place under which the results of this job are kept."""
+    """Return the place under which the results of this job are kept; None where a module's prefix puts them elsewhere."""
+    if not all(Path(path).is_relative_to("results") for path in snakemake.output):
+        return None
     wildcards, settings = dict(snakemake.wildcards.items()), dict(snakemake.params.items())
     return Kept(snakemake.rule, wildcards, settings, inputs, snakemake.output)
 

@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> int:
             print(json.dumps({"conda_prefix": str(Path(sys.argv[0]).parent), "platform": "linux-64"}))
         case ["config", "--get", "channel_priority", "--json"]:
             print(json.dumps({"get": {"channel_priority": "strict"}}))
+        case ["clean", *_]:
+            pass
         case ["env", "create", *options]:
             create(Path(options[options.index("--file") + 1]), Path(options[options.index("--prefix") + 1]))
         case _:
