@@ -1,5 +1,5 @@
 // The gradients of kernel and bias of a correlation that several channels-last maps share, each with its own stride and
-// dilation: dilated.py says what is computed. Only pixels that a tap reaches are read.
+// dilation: correlation.py says what is computed. Only pixels that a tap reaches are read.
 #pragma GCC optimize("fp-contract=fast")  // here nothing has to have the bits of torch
 #include "common.h"
 
@@ -14,8 +14,9 @@ constexpr int L = 16, WIDE = 2;
 constexpr int L = 8, WIDE = 1;
 #endif
 
-// What one map has: images, height and width of the input, height and width of the output, stride and step.
-struct Geometry { int64_t images, height, width, out_height, out_width, stride, step; };
+// What one map has: images, height and width of the input, height and width of the output, stride and step of
+// the taps, and by how many zeros the input is continued.
+struct Geometry { int64_t images, height, width, out_height, out_width, stride, step, zeros; };
 
 // The outputs p, from first to last − 1, whose input stride·p + offset lies in [0, length).
 struct Range {
@@ -25,17 +26,18 @@ struct Range {
           last(offset < length ? std::min(outputs, (length - 1 - offset) / stride + 1) : 0) {}
 };
 
-// sums[o][c] += Σ grad[p][o] x[stride·p + tap][c] over images and outputs, R · L channels c
+// sums[o][c] += Σ grad[p][o] x[stride·p + tap − zeros][c] over images and outputs, R · L channels c
 template <int R>
 inline void add_products(const float* grad, const float* x, const Geometry& map, int64_t down, int64_t right, int64_t in,
                          int64_t out, typename Vector<L>::type (&sums)[OUT][R]) {
-    const Range rows(map.out_height, map.height, map.stride, map.step * down);
-    const Range columns(map.out_width, map.width, map.stride, map.step * right);
+    const int64_t top = map.step * down - map.zeros, left = map.step * right - map.zeros;
+    const Range rows(map.out_height, map.height, map.stride, top);
+    const Range columns(map.out_width, map.width, map.stride, left);
     for (int64_t image = 0; image < map.images; ++image) {
         for (int64_t p = rows.first; p < rows.last; ++p) {
             const float* g = grad + ((image * map.out_height + p) * map.out_width + columns.first) * out;
-            const int64_t row = image * map.height + map.stride * p + map.step * down;
-            const float* v = x + (row * map.width + map.stride * columns.first + map.step * right) * in;
+            const int64_t row = image * map.height + map.stride * p + top;
+            const float* v = x + (row * map.width + map.stride * columns.first + left) * in;
             for (int64_t q = columns.first; q < columns.last; ++q, g += out, v += map.stride * in) {
                 typename Vector<L>::type values[R];
                 for (int r = 0; r < R; ++r) values[r] = load_vector<L>(v + r * L);
@@ -60,7 +62,7 @@ void add_kernel(const float* const* grads, const float* const* xs, const Geometr
         for (int64_t map = 0; map < count; ++map) {
             for (int64_t column = 0; column < side; ++column) {
                 typename Vector<L>::type sums[OUT][R] = {};
-                add_products<R>(grads[map] + o, xs[map] + c, maps[map], row - side / 2, column - side / 2, in, out, sums);
+                add_products<R>(grads[map] + o, xs[map] + c, maps[map], row, column, in, out, sums);
                 for (int i = 0; i < OUT; ++i) {
                     for (int r = 0; r < R; ++r) {
                         float* sum = kernel + ((o + i) * taps + row * side + column) * in + c + r * L;
