@@ -4,16 +4,19 @@ Images are PNG, TIFF or JPEG; masks are PNG or TIFF, since JPEG changes pixel va
 two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, counted, nearest, open_image, read_file, to_array
 from seunet.data.labels import check_mask
 from seunet.data.masks import ClassMap
-from seunet.data.source import Sample, Source
+from seunet.data.source import SPLITS, Sample, Source
 from seunet.data.splits import apply_limits, random_split
 from seunet.runtime.errors import UserError
+from seunet.runtime.problems import Problems, all_or_problems
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -30,19 +33,27 @@ def generate(settings: dict) -> Source:
         if not settings.get(key):
             raise UserError(f"{key}: missing; a data set of source `folder` needs path and classes")
     root = Path(settings["path"]).expanduser()
-    images, masks = _files(root / "images"), _files(root / "masks")
-    _check_partners(root, images, masks)
+    images, masks = _pairs(root)
     window = Window(settings["value_range"]) if settings.get("value_range") else None
-    channels = _check_pairs(images, masks, window is not None)
+    channels = _check_pairs(root, images, masks, window is not None)
     to_class = ClassMap(settings["classes"], settings.get("ignore") or [])
     size = settings["image_size"]
     splits = apply_limits(random_split(images, settings.get("split") or SPLIT, settings.get("seed", 0)), settings)
 
+    def sample(name: str) -> Sample:
+        image = to_array(_open(images[name]), channels, (size, size), window)
+        return name, image, nearest(to_class(_open(masks[name])), (size, size))
+
     def read(split: str) -> Iterator[Sample]:
-        for name in splits[split]:
-            image = to_array(_open(images[name]), channels, (size, size), window)
-            mask = to_class(_open(masks[name]))
-            yield name, image, nearest(mask, (size, size))
+        left = [name for other in SPLITS[SPLITS.index(split) :] for name in splits[other]]
+        for i, name in enumerate(splits[split]):
+            try:
+                yield sample(name)
+            except UserError:
+                all_or_problems(sample, left[i:], root)  # the others that are wrong are said with it
+                raise
+        if window and (clipped := window.report()):
+            print(f"{split}: {clipped}", file=sys.stderr)
 
     return Source(list(settings["classes"]), channels, size, size, splits, read)
 
@@ -51,40 +62,58 @@ def _open(path: Path) -> Picture:
     return open_image(read_file(path), str(path))
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return {stem: file} of the images and of the masks; UserError with all that is wrong with their names."""
+    problems = Problems(root)
+    images, masks = _files(root / "images", problems), _files(root / "masks", problems)
+    if not images and not problems.lines:
+        raise UserError(f"{root / 'images'}: no image in it; put PNG, TIFF or JPEG files there")
+    _check_partners(root, images, masks, problems)
+    problems.refuse()
+    return images, masks
+
+
+def _files(folder: Path, problems: Problems) -> dict[str, Path]:
     """Return {stem: file} of a folder, hidden files left out."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; a data set of source `folder` has images/ and masks/ in its path")
+    try:
+        paths = sorted(folder.iterdir())
+    except PermissionError as error:
+        raise UserError(f"{folder}: no permission to read it; change its permissions") from error
+    except OSError as error:
+        raise UserError(
+            f"{folder}: no such folder; a data set of source `folder` has images/ and masks/ in its path"
+        ) from error
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in paths:
         if path.name.startswith(".") or path.name in ("Thumbs.db", "desktop.ini"):
             continue
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            raise UserError(f"{path}: not a PNG, TIFF or JPEG file; move it elsewhere or convert it")
-        if path.stem in found:
-            raise UserError(f"{path}: has the same name as {found[path.stem].name}; rename or remove one")
-        found[path.stem] = path
+        if path.is_symlink() and not path.exists():
+            problems.add(f"{path}: a link to nothing; remove it or put the file there")
+        elif path.suffix.lower() not in SUFFIXES or not path.is_file():
+            problems.add(f"{path}: not a PNG, TIFF or JPEG file; move it elsewhere or convert it")
+        elif path.stem in found:
+            problems.add(f"{path}: has the same name as {found[path.stem].name}; rename or remove one")
+        found.setdefault(path.stem, path)
     return found
 
 
-def _check_partners(root: Path, images: dict[str, Path], masks: dict[str, Path]) -> None:
-    if not images:
-        raise UserError(f"{root / 'images'}: no image in it; put PNG, TIFF or JPEG files there")
+def _check_partners(root: Path, images: dict[str, Path], masks: dict[str, Path], problems: Problems) -> None:
     for these, others, kind, folder in ((images, masks, "mask", "masks"), (masks, images, "image", "images")):
-        if alone := sorted(these.keys() - others.keys()):
-            raise UserError(
-                f"{these[alone[0]]}: no {kind} {alone[0]}.* in {root / folder} ({len(alone)} such); "
-                "add it or remove this file"
-            )
+        forms = {normalize("NFC", name): path for name, path in others.items()}
+        for name in sorted(these.keys() - others.keys()):
+            if twin := forms.get(normalize("NFC", name)):
+                if kind == "mask":  # once for the pair
+                    problems.add(f"{these[name]}: same name in another Unicode form as {twin}; rename one of them")
+            else:
+                problems.add(f"{these[name]}: no {kind} {name}.* in {root / folder}; add it or remove this file")
 
 
-def _check_pairs(images: dict[str, Path], masks: dict[str, Path], windowed: bool) -> int:
+def _check_pairs(root: Path, images: dict[str, Path], masks: dict[str, Path], windowed: bool) -> int:
     """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
-    kinds: dict[tuple[int, str], Path] = {}
-    for name, path in images.items():
-        kinds.setdefault(_check_pair(path, masks[name], windowed), path)
-    channels = {has: path for (has, _), path in kinds.items()}
-    depths = {depth: path for (_, depth), path in kinds.items()}
+    pairs = [(path, masks[name]) for name, path in images.items()]
+    found = all_or_problems(lambda pair: _check_pair(*pair, windowed), pairs, root)
+    channels = {has: image for (has, _), (image, _) in zip(found, pairs, strict=True)}
+    depths = {depth: image for (_, depth), (image, _) in zip(found, pairs, strict=True)}
     if len(channels) > 1 and set(channels) != {1, 3}:
         (first, path), (other, other_path), *_ = channels.items()
         raise UserError(f"{other_path}: {counted(other)}, but {path} has {first}; give all images the same channels")

@@ -32,13 +32,11 @@ class Window:
         )
 
     def report(self) -> str | None:
-        """Return a line that says how many values were clipped, or None."""
-        if not self.clipped:
+        """Return a line that says how many values were clipped since the last report, or None."""
+        clipped, seen, self.clipped, self.seen = self.clipped, self.seen, 0, 0
+        if not clipped:
             return None
-        share = self.clipped / self.seen
-        return (
-            f"{self.clipped:,} values ({share:.2%}) lie outside value_range [{self.low}, {self.high}] and were clipped"
-        )
+        return f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range [{self.low}, {self.high}]: clipped"
 
 
 def channels_of(picture: Picture, windowed: bool = False) -> int:
@@ -57,8 +55,10 @@ def channels_of(picture: Picture, windowed: bool = False) -> int:
     return 3 if has_palette else picture.channels
 
 
-def to_array(picture: Picture, channels: int, size: tuple[int, int], window: Window | None = None) -> np.ndarray:
-    """Return a picture, upright, as uint8 (H, W, channels), `size` = (height, width).
+def to_array(
+    picture: Picture, channels: int, size: tuple[int, int] | None = None, window: Window | None = None
+) -> np.ndarray:
+    """Return a picture, upright, as uint8 (H, W, channels), `size` = (height, width), its own where that is None.
 
     8-bit values stay as they are, 1, 2 and 4 bits are stretched to 0 … 255, palettes give their colours, opaque alpha
     is left out; other depths go through `window`. Grey becomes RGB and RGB grey, other numbers of channels must fit.
@@ -69,7 +69,7 @@ def to_array(picture: Picture, channels: int, size: tuple[int, int], window: Win
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
     pixels = window(picture.stored(), picture.name) if window else picture.bytes()
-    return _resized(pixels, channels, size)
+    return _resized(pixels, channels, size or pixels.shape[:2])
 
 
 def counted(channels: int) -> str:

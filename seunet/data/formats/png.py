@@ -1,5 +1,6 @@
 """PNG (W3C Recommendation, third edition): its chunks say what is stored; Pillow or libpng decodes it."""
 
+import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def read(data: bytes, name: str) -> Picture:
         if bits == 16 and samples > 1:  # Pillow would cut it to 8 bits
             from imagecodecs import png_decode
 
+            logging.getLogger("imagecodecs").setLevel(logging.CRITICAL)  # it warns of interlaced files
             return png_decode(data).reshape(height, width, -1)[..., :samples]
         array = pixels(image)
         # Pillow stretches grey of 2 and 4 bits to 0 … 255

@@ -1,0 +1,47 @@
+"""Several UserErrors that become one, so that a user sees all of them at once."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from seunet.runtime.errors import UserError
+
+SHOWN = 10  # problems that are listed; the others are counted
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Problems:
+    """UserErrors that are collected. `where`: the folder that they are of."""
+
+    def __init__(self, where: object):
+        self.where, self.lines = where, []
+
+    def add(self, line: str) -> None:
+        """Keep a problem."""
+        self.lines.append(line)
+
+    def attempt(self, function: Callable[[T], R], argument: T) -> R | None:
+        """Return function(argument), or None and keep its UserError."""
+        try:
+            return function(argument)
+        except UserError as error:
+            self.lines += str(error).splitlines()
+            return None
+
+    def refuse(self) -> None:
+        """Raise the only problem as it is, several as a list of at most ten lines and a count."""
+        if len(self.lines) == 1:
+            raise UserError(self.lines[0])
+        if self.lines:
+            more = len(self.lines) - SHOWN
+            rest = [f"and {more} more"] if more > 0 else []
+            raise UserError("\n  ".join([f"{self.where}: {len(self.lines)} problems:", *self.lines[:SHOWN], *rest]))
+
+
+def all_or_problems(function: Callable[[T], R], arguments: Iterable[T], where: object) -> list[R]:
+    """Return function(argument) of all arguments; UserError with all that any of them raised."""
+    problems = Problems(where)
+    results = [problems.attempt(function, argument) for argument in arguments]
+    problems.refuse()
+    return results
