@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from benchmarks.measure import Row, medians
 from seunet import build_model
 from seunet.data.prepared import Prepared
+from seunet.data.source import IGNORED
 from seunet.experiment import crops
 from seunet.experiment.evaluation import Evaluator, Testing, evaluate
-from seunet.experiment.metrics import IGNORED, confusion_counts
+from seunet.experiment.metrics import confusion_counts
 from seunet.models.checkpoint import load_model, save_model
 
 CONFIG = Path("config/config.yaml")

@@ -88,7 +88,7 @@ def kind(annotation: Any, entry: dict[str, Any]) -> str:
     if isinstance(inner, type) and issubclass(inner, Settings):
         return "mapping" if inner in TABLES.values() else f"mapping `{{{', '.join(inner.model_fields)}}}`"
     if inner is Metric:
-        return "`mean_iou` or mapping `{iou}`"
+        return "`mean_iou`, `mean_dice` or mapping `{iou}` or `{dice}`"
     words = ", ".join(f"`{word}`" if get_origin(inner) is Literal else word for word in words_of(annotation))
     limits = entry | entry.get("items", {})
     found = [f"{symbol} {limits[key]:g}" for key, symbol in SYMBOLS.items() if key in limits]

@@ -15,6 +15,7 @@ from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
+from seunet.settings.metric import Metric
 
 Pair = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), masks (N, H, W), uint8
 
@@ -40,7 +41,7 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     folder = Path(folder)
     checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
     source = _open(name, settings, archives)
-    metric = _checked_metric(name, settings.get("metric", "mean_iou"), source.classes)
+    metric = _metric(name, settings, source.classes)
     (folder / "dataset.json").unlink(missing_ok=True)
     for split in SPLITS:
         shape = (source.height, source.width, source.channels)
@@ -54,7 +55,7 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
         "width": source.width,
         "fit": settings.get("fit", "squash"),
         "value_range": settings.get("value_range"),
-        "metric": metric,
+        "metric": metric.written(),
         "names": {split: list(source.splits[split]) for split in SPLITS},
         "archives": checksums,
         "dropped": source.dropped,
@@ -114,13 +115,14 @@ def _verified(name: str, settings: dict, key: str, path: Path) -> str:
     return got
 
 
-def _checked_metric(name: str, metric: str | dict, classes: Iterable[str]) -> str | dict:
-    if metric == "mean_iou" or (isinstance(metric, dict) and list(metric) == ["iou"] and metric["iou"] in classes):
-        return metric
-    raise UserError(
-        f"datasets.{name}.metric: {metric!r} is not known; use mean_iou, or {{iou: CLASS}} with a class of "
-        f"{', '.join(classes)}"
-    )
+def _metric(name: str, settings: dict, classes: Iterable[str]) -> Metric:
+    """Return the metric of a data set, whose class must be one of these."""
+    try:
+        metric = Metric.parse(settings.get("metric", Metric()))
+        metric.check(classes)
+    except UserError as error:
+        raise UserError(f"datasets.{name}.{error}") from error
+    return metric
 
 
 def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape: tuple, classes: int) -> None:
@@ -185,7 +187,7 @@ class Prepared:
             self.channels: int = description["channels"]
             self.height: int = description["height"]
             self.width: int = description["width"]
-            self.metric: str | dict = description["metric"]
+            self.metric = Metric.parse(description["metric"])
             self.names: dict[str, list[str]] = description["names"]
             self.preparation = preparation_of(description)
         except FileNotFoundError as error:

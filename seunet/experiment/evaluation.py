@@ -16,14 +16,14 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.inference import Tiling, Variant, predict
-from seunet.experiment.metrics import confusion_counts, consistency_counts, dataset_metric
+from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 from seunet.settings import dataset as settings
+from seunet.settings.metric import COUNTS
 
-COUNTS = ("tp", "fp", "fn", "consistent_pixels", "pixels")
 BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
 SAMPLE_IMAGES = 4
 SAMPLE_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -154,8 +154,8 @@ class Evaluator:
 
 def say_warnings(data: Prepared, counts: np.ndarray) -> None:
     """Print what makes the scores of a network worthless, from the counts (5, classes) at scale 1."""
-    tp, fp, fn = torch.from_numpy(counts[:3])
-    for warning in warnings_of(data.classes, (tp + fp).tolist(), dataset_metric(data.metric, data.classes, tp, fp, fn)):
+    tp, fp, fn = counts[:3]
+    for warning in warnings_of(data.classes, (tp + fp).tolist(), data.metric.of_counts(tp, fp, fn, data.classes)):
         print(f"warning: on the test images this network {warning}", file=sys.stderr, flush=True)
 
 

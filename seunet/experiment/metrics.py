@@ -1,11 +1,11 @@
-"""Segmentation metrics: counts first, ratios last, so that counts of many images can be added."""
+"""Counts of pixels, from which metrics follow (`seunet.settings.metric`): those of many images can be added."""
 
 import torch
 from torch import Tensor
 
+from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
 
-IGNORED = 255
 INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
@@ -42,20 +42,3 @@ def consistency_counts(reference: Tensor, prediction: Tensor, num_classes: int) 
     """
     tp, _, fn = confusion_counts(reference, prediction, num_classes)
     return torch.stack([tp, tp + fn])
-
-
-def iou(tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
-    """Return tp / (tp + fp + fn) elementwise in float64; NaN where a class is neither there nor predicted."""
-    return tp.double() / (tp + fp + fn).double()
-
-
-def mean_iou(tp: Tensor, fp: Tensor, fn: Tensor) -> float:
-    """Return the mean IoU over the classes (C,) that are there or predicted."""
-    return iou(tp, fp, fn).nanmean().item()
-
-
-def dataset_metric(metric: str | dict[str, str], classes: list[str], tp: Tensor, fp: Tensor, fn: Tensor) -> float:
-    """Return a data set's metric from counts (C,): "mean_iou", or {"iou": class} for the IoU of one class."""
-    if metric == "mean_iou":
-        return mean_iou(tp, fp, fn)
-    return iou(tp, fp, fn)[classes.index(metric["iou"])].item()

@@ -19,8 +19,9 @@ from tqdm import tqdm
 from seunet import __version__
 from seunet.data.augmentation import Augmentation, ScaleJitter
 from seunet.data.prepared import Prepared
+from seunet.data.source import IGNORED
 from seunet.experiment.degenerate import warnings_of
-from seunet.experiment.metrics import IGNORED, confusion_counts, dataset_metric
+from seunet.experiment.metrics import confusion_counts
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
 from seunet.models.calling import call, check_finite, size_multiple
@@ -286,7 +287,7 @@ def validate(
         total = total + F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").double()
         pixels = pixels + (y != IGNORED).sum()
         counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
-    metric = dataset_metric(data.metric, data.classes, *counts)
+    metric = data.metric.of_counts(*counts.cpu().numpy(), data.classes)
     tp, fp, _ = counts
     return float(total / max(int(pixels), 1)), metric, warnings_of(data.classes, (tp + fp).tolist(), metric)
 

@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from seunet.report.tables import Metric, unseen_scales, write_table
+from seunet.report.tables import Metrics, unseen_scales, write_table
 from seunet.runtime.errors import UserError
+from seunet.settings.metric import Metric
 
 CLAIMS_COLUMNS = ["claim", "dataset", "better", "worse", "estimate", "low", "high", "verdict", "seeds", "images"]
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -35,7 +36,7 @@ SEED = 0  # of the draws: the same tables give the same intervals
 
 
 def judge_claims(
-    claims: Iterable[Mapping[str, Any]], files: Iterable[Path | str], metrics: Mapping[str, Metric], path: Path | str
+    claims: Iterable[Mapping[str, Any]], files: Iterable[Path | str], metrics: Metrics, path: Path | str
 ) -> None:
     """Write one row per claim: the difference in the metric, its interval and the verdict.
 
@@ -48,7 +49,7 @@ def judge_claims(
     rows = []
     for claim in claims:
         dataset, seeds = claim["dataset"], claim["seeds"]
-        bootstrap = bootstraps.setdefault(dataset, Bootstrap(metrics[dataset]))
+        bootstrap = bootstraps.setdefault(dataset, Bootstrap(Metric.parse(metrics[dataset])))
         runs = {}
         for role in ("better", "worse"):
             names = [(dataset, claim[role], f"seed{seed}") for seed in seeds]
@@ -97,24 +98,18 @@ class Bootstrap:
         chosen, weights = unseen_scales(counts["height"] / counts["height"][at_one])
         tp = counts["tp"][chosen].swapaxes(0, 1)  # (N, K, C)
         union = tp + (counts["fp"] + counts["fn"])[chosen].swapaxes(0, 1)
-        classes = self.chosen_classes(counts["classes"])
-        tp, union = tp[..., classes], union[..., classes]
+        classes = [str(name) for name in counts["classes"]]
+
+        def score(tp: np.ndarray, union: np.ndarray) -> np.ndarray:
+            """(…, K, C) → (…): the mean of the metric over the scales; NaN where a scale has none."""
+            return self.metric(tp, union, classes) @ weights
 
         def drawn(x: np.ndarray) -> np.ndarray:
             """(N, K, C) → (B, K, C): summed over the images of each draw."""
             flat = x.reshape(len(x), -1).astype(np.float32)  # 7 digits are plenty for an interval
             return (self.draws @ flat).reshape(-1, *x.shape[1:])
 
-        return Run(float(mean_metric(tp.sum(0), union.sum(0), weights)), mean_metric(drawn(tp), drawn(union), weights))
-
-    def chosen_classes(self, classes: np.ndarray) -> list[int]:
-        """Return the classes that the metric averages over."""
-        if self.metric == "mean_iou":
-            return list(range(len(classes)))
-        names = [str(name) for name in classes]
-        if self.metric["iou"] not in names:
-            raise UserError(f"metric: no class '{self.metric['iou']}' in the scores; choose one of {', '.join(names)}")
-        return [names.index(self.metric["iou"])]
+        return Run(float(score(tp.sum(0), union.sum(0))), score(drawn(tp), drawn(union)))
 
     @cached_property
     def draws(self) -> np.ndarray:
@@ -136,16 +131,6 @@ def load_counts(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: no such file; run the evaluation") from error
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: not a whole file of counts ({error}); delete it and run the evaluation") from error
-
-
-def mean_metric(tp: np.ndarray, union: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean IoU over classes, averaged over scales: tp, union (…, K, C), weights (K,) → (…).
-
-    Classes that are neither there nor predicted do not count; a scale without any makes it NaN.
-    """
-    with np.errstate(invalid="ignore"):
-        iou = tp / union
-        return np.nansum(iou, axis=-1) / np.isfinite(iou).sum(axis=-1) @ weights
 
 
 def compare(better: Sequence[Run], worse: Sequence[Run], images: int) -> dict[str, float | str]:

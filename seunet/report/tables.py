@@ -7,6 +7,7 @@ become IoU = tp / (tp + fp + fn) per class, the data set's metric, and the consi
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ import pandas as pd
 from seunet.experiment.degenerate import warnings_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
+from seunet.settings.metric import COUNTS, Metric
 
 RUN = ["dataset", "model", "seed"]
 SIZE = ["scale", "height", "width"]
-COUNTS = ["tp", "fp", "fn", "consistent_pixels", "pixels"]
 HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
 HISTORY += ["peak_memory_mb"]
 TEXT = {"window", "dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
@@ -31,20 +32,20 @@ CROPS_COLUMNS = ["dataset", "model", "label", "seed", "height", "width", "consis
 WINDOWS_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "window", "iou", "chosen"]
 WARNINGS_COLUMNS = ["dataset", "model", "seed", "warning"]
 
-Metric = str | Mapping[str, str]  # "mean_iou" or {"iou": class name}
+Metrics = Mapping[str, Any]  # data set: its metric, as Metric.parse takes it
 
 
 def collect_scores(
     score_files: Iterable[Path | str],
     labels: Mapping[str, str],
-    metrics: Mapping[str, Metric],
+    metrics: Metrics,
     scores_path: Path | str,
     class_iou_path: Path | str,
 ) -> None:
     """Write one row per run and scale (`scores_path`), and one per run, scale and class (`class_iou_path`).
 
-    `labels` gives the printed name of each model, `metrics` the metric of each data set: "mean_iou", or
-    {"iou": class name}. A class absent from target and prediction has no IoU (an empty cell) and is left out
+    `labels` gives the printed name of each model, `metrics` the metric of each data set, see
+    `seunet.settings.metric`. A class absent from target and prediction has no IoU (an empty cell) and is left out
     of the mean. Rows are sorted by data set, model (both in the order of the files), seed and scale. Raises
     UserError when a file is missing, empty, lacks a column or repeats a row, and for an unknown model or
     metric.
@@ -67,7 +68,7 @@ def read_counts(score_files: Iterable[Path | str]) -> pd.DataFrame:
     return counts
 
 
-def collect_warnings(score_files: Iterable[Path | str], metrics: Mapping[str, Metric], path: Path | str) -> None:
+def collect_warnings(score_files: Iterable[Path | str], metrics: Metrics, path: Path | str) -> None:
     """Write one row per run and reason why its scores say nothing, and print each; often the table has no row.
 
     Arguments as `collect_scores`; what counts is the test at scale 1.
@@ -83,10 +84,10 @@ def collect_warnings(score_files: Iterable[Path | str], metrics: Mapping[str, Me
     write_table(pd.DataFrame(rows, columns=WARNINGS_COLUMNS), path)
 
 
-def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+def score_rows(counts: pd.DataFrame, dataset: str, metrics: Metrics) -> pd.DataFrame:
     """Return metric and consistency of every run and scale of one data set from its rows per class."""
     per_scale = ["dataset", "model", "label", "seed", *SIZE]
-    scored = select_class(counts, dataset, metrics)
+    scored = with_metric(counts, dataset, metrics)
     # The mean skips NaN: classes that are in neither target nor prediction.
     iou = scored.groupby(per_scale, sort=False)["iou"].mean()
     pixels = counts.groupby(per_scale, sort=False)[["consistent_pixels", "pixels"]].sum()
@@ -94,18 +95,19 @@ def score_rows(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]
     return pd.DataFrame({"iou": iou, "consistency": consistency}).reindex(pixels.index).reset_index()
 
 
-def select_class(counts: pd.DataFrame, dataset: str, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    """Return the rows of the classes whose IoU the metric of a data set averages; raise UserError for a bad metric."""
-    metric = metrics.get(dataset)
-    if metric == "mean_iou":
-        return counts
-    if not isinstance(metric, Mapping) or set(metric) != {"iou"}:
-        raise UserError(f"metric of {dataset}: {metric!r} is neither mean_iou nor {{iou: class name}}")
-    scored = counts[counts["class"] == metric["iou"]]
-    if scored.empty:
-        known = ", ".join(counts["class"].unique())
-        raise UserError(f"metric of {dataset}: no class '{metric['iou']}' in the scores; choose one of {known}")
-    return scored
+def with_metric(counts: pd.DataFrame, dataset: str, metrics: Metrics) -> pd.DataFrame:
+    """Return the rows of the classes that the metric of a data set averages, with their ratio as `iou`.
+
+    Raises UserError for a bad metric, and for a class without rows.
+    """
+    try:
+        metric = Metric.parse(metrics.get(dataset))
+        classes = list(counts["class"].unique())
+        chosen = [classes[place] for place in metric.chosen(classes)]
+    except UserError as error:
+        raise UserError(f"scores of {dataset}: {error}") from error
+    scored = counts[counts["class"].isin(chosen)]
+    return scored.assign(iou=metric.of_class(scored["tp"], scored["tp"] + scored["fp"] + scored["fn"]))
 
 
 def collect_history(history_files: Iterable[Path | str], labels: Mapping[str, str], history_path: Path | str) -> None:
@@ -145,21 +147,18 @@ def collect_crops(files: Iterable[Path | str], labels: Mapping[str, str], path: 
     write_table(add_labels(crops, labels)[CROPS_COLUMNS], path)
 
 
-def collect_windows(
-    files: Iterable[Path | str], labels: Mapping[str, str], metrics: Mapping[str, Metric], path: Path | str
-) -> None:
+def collect_windows(files: Iterable[Path | str], labels: Mapping[str, str], metrics: Metrics, path: Path | str) -> None:
     """Write the metric of every window of scales, one row per run, scale and window; `chosen`: share of the images.
 
     A network without windows has no row. Raises UserError as `collect_scores`.
     """
     columns = [*RUN, *SIZE, "window", "class", "tp", "fp", "fn", "chosen", "images"]
     counts = add_labels(pd.concat([read_table(file, columns, empty=True) for file in files]), labels)
-    counts["iou"] = counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"])
     counts["chosen"] /= counts["images"]
     per_window = ["dataset", "model", "label", "seed", *SIZE, "window", "chosen"]
     scored = [pd.DataFrame(columns=WINDOWS_COLUMNS)] * counts.empty
     for name, rows in counts.groupby("dataset", sort=False):
-        groups = select_class(rows, name, metrics).groupby(per_window, sort=False, dropna=False)
+        groups = with_metric(rows, name, metrics).groupby(per_window, sort=False, dropna=False)
         scored.append(groups["iou"].mean().reset_index())
     write_table(pd.concat(scored)[WINDOWS_COLUMNS], path)
 

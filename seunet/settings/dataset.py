@@ -44,6 +44,7 @@ MetricSetting = Annotated[
     PlainValidator(parse_metric),
     PlainSerializer(Metric.written),
     WithJsonSchema(Metric.SCHEMA),
+    schema(default=Metric().written()),
 ]
 
 
@@ -129,7 +130,8 @@ class Preparation(Settings):
     limit: Limit = Limit()
     """At most so many images of each split, drawn with `seed`; `null` for all."""
     metric: MetricSetting = Metric()
-    """Or `{iou: name-of-a-class}`."""
+    """The mean IoU or Dice over the classes, or `{iou: name-of-a-class}`, `{dice: name-of-a-class}`. Training, tables,
+    claims and figures go by it."""
 
 
 class Testing(Settings):

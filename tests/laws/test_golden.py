@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seunet import build_model
 from seunet.data.rescaling import rescale_image, rescale_mask
-from seunet.experiment.metrics import confusion_counts, iou, mean_iou
+from seunet.experiment.metrics import confusion_counts
 from seunet.layers import (
     FlatDilation,
     GaussianLifting,
@@ -23,6 +23,7 @@ from seunet.layers import (
     ScaleUpsample,
 )
 from seunet.layers.coefficients import BoundedCoefficient
+from seunet.settings.metric import Metric
 
 ARCHITECTURE_OF = {"model_unet": "unet", "model_seunet": "seunet", "model_sresnet": "sresnet"}
 
@@ -130,9 +131,9 @@ def test_resizing(name: str) -> None:
 def test_metrics(name: str) -> None:
     golden, _ = load(name)
     counts = confusion_counts(tensor(golden["target"]), tensor(golden["prediction"]), 3)
-    tp, fp, fn = counts.sum(1)
-    assert mean_iou(tp, fp, fn) == pytest.approx(float(golden["mean_iou"]), rel=1e-6)
-    assert iou(tp, fp, fn)[1].item() == pytest.approx(float(golden["iou_class1"]), rel=1e-6)
+    tp, fp, fn = counts.sum(1).numpy()
+    for metric, value in {Metric(): golden["mean_iou"], Metric("iou", "b"): golden["iou_class1"]}.items():
+        assert metric.of_counts(tp, fp, fn, ["a", "b", "c"]) == pytest.approx(float(value), rel=1e-6)
 
 
 def build(name: str, params: dict, in_channels: int) -> nn.Module:

@@ -14,6 +14,7 @@ from seunet.report.claims import Bootstrap, compare, judge_claims
 from seunet.report.figures import style
 from seunet.report.tables import unseen_scales
 from seunet.runtime.errors import UserError
+from seunet.settings.metric import Metric
 
 CLAIM = {"claim": "A beats B", "dataset": "toy", "better": "a", "worse": "b", "seeds": [0]}
 
@@ -83,7 +84,7 @@ def test_metric_of_one_class_and_absent_classes(tmp_path):
     assert judge(tmp_path, [a, b], metric={"iou": "x"})["estimate"].item() == pytest.approx(0.5)
     row = judge(tmp_path, [a, b], metric={"iou": "none"}).iloc[0]
     assert np.isnan(row["estimate"]) and row["verdict"] == "undecided"
-    with pytest.raises(UserError, match="no class 'z'.*x, y, none"):
+    with pytest.raises(UserError, match='metric.iou: "z" is not known; allowed: x, y, none'):
         judge(tmp_path, [a, b], metric={"iou": "z"})
 
 
@@ -135,7 +136,7 @@ def test_one_seed_agrees_with_scipy(tmp_path):
 def test_one_seed_agrees_with_theory():
     """With one class and equal areas the metric is a mean over images, whose interval is known."""
     rng = np.random.default_rng(3)
-    bootstrap = Bootstrap("mean_iou")
+    bootstrap = Bootstrap(Metric())
     bootstrap.images = 400
     runs = [[run(bootstrap, rng.uniform(0.2, 0.8, 400))] for _ in "ab"]
     found = compare(*runs, 400)
@@ -195,7 +196,7 @@ def test_coverage_under_the_null(monkeypatch, seeds, of_seed):
     """Of two equally good kinds of network, the interval holds zero about as often as it says, or more."""
     monkeypatch.setattr(claims, "RESAMPLES", 500)
     rng = np.random.default_rng(5)
-    bootstrap, held = Bootstrap("mean_iou"), []
+    bootstrap, held = Bootstrap(Metric()), []
     bootstrap.images = 40
     for _ in range(150):
         image = rng.normal(0.5, 0.1, 40)

@@ -21,6 +21,7 @@ from seunet.data.prepared import Prepared, prepare, render
 from seunet.data.splits import limited, random_split
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.metric import Metric
 
 MIRROR = Path(__file__).parents[3] / "shared" / "data"
 SIZE = 16
@@ -172,7 +173,7 @@ def test_pet(tmp_path):
     prepare("pets", PET, archives, tmp_path / "out")
     data = Prepared(tmp_path / "out")
     assert data.classes == ["pet", "background", "border"]
-    assert (data.channels, data.height, data.width, data.metric) == (3, SIZE, SIZE, "mean_iou")
+    assert (data.channels, data.height, data.width, data.metric.written()) == (3, SIZE, SIZE, "mean_iou")
     assert [len(pair[0]) for pair in (data.train, data.val, data.test)] == [16, 4, 5]
     assert {name for split in ("train", "val") for name in data.names[split]} == {
         f"breed{i // 5}_{i}" for i in range(20)
@@ -295,7 +296,7 @@ HELA = {"source": "hela", "image_size": SIZE, "metric": {"iou": "cell"}, "test_s
 def test_hela(tmp_path):
     prepare("cells", HELA, hela_archive(tmp_path / "a.zip", hela_files()), tmp_path / "out")
     data = Prepared(tmp_path / "out")
-    assert (data.classes, data.channels, data.metric) == (["background", "cell"], 1, {"iou": "cell"})
+    assert (data.classes, data.channels, data.metric) == (["background", "cell"], 1, Metric("iou", "cell"))
     assert data.names["train"] == [f"01/t{i:03d}" for i in range(4)]
     assert data.names["val"] == [f"01/t{i:03d}" for i in range(4, 14)]
     assert data.names["test"] == [f"02/t{i:03d}" for i in range(14) if i != 3]

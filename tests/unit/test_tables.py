@@ -131,8 +131,8 @@ def test_bad_arguments_are_the_users_to_mend(tmp_path):
         ([tmp_path / "none.csv"], "mean_iou", "no such file"),
         ([good, good], "mean_iou", "two rows for scale"),
         ([], "mean_iou", "none given"),
-        ([good], {"iou": "cat"}, "no class 'cat'.*choose one of a, b, c"),
-        ([good], "dice", "neither mean_iou"),
+        ([good], {"iou": "cat"}, 'scores of toy: metric.iou: "cat" is not known; allowed: a, b, c'),
+        ([good], "dice", "scores of toy: metric: expected mean_iou"),
     ]:
         with pytest.raises(UserError, match=message):
             collect(tmp_path, files, metric)

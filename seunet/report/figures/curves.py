@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from seunet.report.figures import style
-from seunet.report.tables import SCORES_COLUMNS, Metric, read_table, with_true_scale
+from seunet.report.tables import SCORES_COLUMNS, read_table, with_true_scale
 from seunet.runtime.errors import UserError
+from seunet.settings.metric import Metric
 
 TOGETHER = 6  # curves in a panel, at most: the bands of more hide each other
 PANELS = 4  # beside each other, at most
@@ -31,7 +32,7 @@ def draw_iou(
     scores: Path | str,
     dataset: str,
     models: Models,
-    metric: Metric,
+    metric: Any,
     paths: Paths,
     commit: str | None = None,
     ceiling: float | None = None,
@@ -42,7 +43,7 @@ def draw_iou(
     (label, architecture, scale_jitter), whose order gives the colours; `metric` as there. `ceiling` is what the
     labels themselves allow, a thin dotted line. Raises UserError when the data set has no results.
     """
-    draw_scores(scores, dataset, models, list(models), "iou", metric_name(metric), paths, commit, ceiling=ceiling)
+    draw_scores(scores, dataset, models, list(models), "iou", Metric.parse(metric).name, paths, commit, ceiling=ceiling)
 
 
 def draw_consistency(scores: Path | str, dataset: str, models: Models, paths: Paths, commit: str | None = None) -> None:
@@ -52,7 +53,7 @@ def draw_consistency(scores: Path | str, dataset: str, models: Models, paths: Pa
 
 
 def draw_augmentation(
-    scores: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+    scores: Path | str, dataset: str, models: Models, metric: Any, paths: Paths, commit: str | None = None
 ) -> None:
     """Draw SEU-Nets against U-Nets with and without scale jittering, and the scales each was trained on.
 
@@ -62,7 +63,7 @@ def draw_augmentation(
     compared = [
         name for name, model in models.items() if styles[name].jitter or model.get("architecture") in ("unet", "seunet")
     ]
-    name = metric_name(metric)
+    name = Metric.parse(metric).name
     draw_scores(scores, dataset, models, compared, "iou", name, paths, commit, training_scales=True)
 
 
@@ -250,8 +251,3 @@ def unit_limits(*panels: Axes) -> None:
     margin = max(0.05 * (high - low), (0.1 - (high - low)) / 2)
     for axes in panels:
         axes.set_ylim(max(low - margin, -0.01), min(high + margin, 1.01))
-
-
-def metric_name(metric: Metric) -> str:
-    """Return the name of a metric for an axis."""
-    return f"IoU of {metric['iou']}" if isinstance(metric, Mapping) else "Mean IoU"

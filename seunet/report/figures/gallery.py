@@ -12,10 +12,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from seunet.data.source import IGNORED
 from seunet.report.figures import style
 from seunet.runtime.errors import UserError
 
-IGNORED = 255
 BACKGROUND = "#e8e8e8"
 ERROR = "#e0002d"  # of wrong pixels: a wash and a thin line around them; none of the classes has it
 # Colours of the other classes.

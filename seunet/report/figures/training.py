@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import band_note, draw_band, metric_name, unit_limits
-from seunet.report.tables import HISTORY_COLUMNS, Metric, read_table
+from seunet.report.figures.curves import band_note, draw_band, unit_limits
+from seunet.report.tables import HISTORY_COLUMNS, Metrics, read_table
+from seunet.settings.metric import Metric
 
 LINE_WIDTH = 0.9  # points; thinner than where a curve has a dozen points
 
@@ -20,7 +21,7 @@ LINE_WIDTH = 0.9  # points; thinner than where a curve has a dozen points
 def draw_training_curves(
     history: Path | str,
     models: Mapping[str, Mapping[str, Any]],
-    metrics: Mapping[str, Metric],
+    metrics: Metrics,
     paths: Iterable[Path | str],
     commit: str | None = None,
 ) -> None:
@@ -45,14 +46,12 @@ def draw_training_curves(
         style.save(figure, paths, "Training curves", commit)
 
 
-def draw_row(
-    panels: Sequence[Axes], curves: pd.DataFrame, styles: Mapping[str, style.ModelStyle], metric: Metric
-) -> None:
+def draw_row(panels: Sequence[Axes], curves: pd.DataFrame, styles: Mapping[str, style.ModelStyle], metric: Any) -> None:
     """Draw the three panels of one data set; markers are few, and at other epochs for each model."""
     measures = {
         "loss": "Training loss (nats)",
         "val_loss": "Validation loss (nats)",
-        "val_metric": f"Validation {metric_name(metric).replace('Mean', 'mean')}",
+        "val_metric": f"Validation {Metric.parse(metric).name.replace('Mean', 'mean')}",
     }
     for axes, (column, name) in zip(panels, measures.items(), strict=True):
         for place, (model, look) in enumerate(styles.items()):

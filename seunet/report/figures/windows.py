@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import SCALE_LABEL, Models, Paths, mark_training, metric_name, scale_axis
-from seunet.report.tables import WINDOWS_COLUMNS, Metric, read_table, with_true_scale
+from seunet.report.figures.curves import SCALE_LABEL, Models, Paths, mark_training, scale_axis
+from seunet.report.tables import WINDOWS_COLUMNS, read_table, with_true_scale
 from seunet.runtime.errors import UserError
+from seunet.settings.metric import Metric
 
 COLOURS = matplotlib.colormaps["viridis"]  # sequential and perceptually uniform
 DARK = 0.55  # of the colours: numbers on darker ones are white
@@ -26,7 +28,7 @@ MIN_WIDTH = 0.03  # in octaves: half the width of a column without neighbours
 
 
 def draw_scales(
-    windows: Path | str, dataset: str, models: Models, metric: Metric, paths: Paths, commit: str | None = None
+    windows: Path | str, dataset: str, models: Models, metric: Any, paths: Paths, commit: str | None = None
 ) -> None:
     """Draw the metric of each window of scales against the true test scale, a panel per lifted network.
 
@@ -62,7 +64,7 @@ def draw_scales(
             axes.tick_params(axis="x", labelbottom=False)
         grid[-1].set_xlabel(SCALE_LABEL)
         bar = figure.colorbar(matplotlib.cm.ScalarMappable(colours, COLOURS), ax=list(grid), aspect=25, pad=0.02)
-        bar.set_label(f"{metric_name(metric)} of a window, %", fontsize=7)
+        bar.set_label(f"{Metric.parse(metric).name} of a window, %", fontsize=7)
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
         bar.outline.set_visible(False)
         block_name(grid[0], dataset)
