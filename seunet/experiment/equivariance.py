@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from seunet.data.prepared import Prepared
 from seunet.data.rescaling import rescale_image
-from seunet.experiment.evaluation import BATCH_PIXELS, Testing, check_fit
+from seunet.experiment.evaluation import BATCH_PIXELS, Testing
 from seunet.experiment.inference import Variant
+from seunet.experiment.opening import open_network
 from seunet.layers.equivariance import interior
 from seunet.models.calling import call
-from seunet.models.checkpoint import load_model
 from seunet.runtime.files import atomic
 
 IMAGES = 32  # of the test images, evenly spaced
@@ -44,10 +44,8 @@ def measure(
     for which `crop_side` finds no size, and at stages that hold no pair of scales so far apart.
     """
     torch.set_num_threads(testing.threads)
-    model, description = load_model(weights, device, variant.options)
     data = Prepared(dataset)
-    check_fit(description, data, weights)
-    model = variant.of(model, (data.height, data.width))
+    model, description = open_network(weights, data, variant, device)
     base = description["options"].get("base", 2)
     rows = []
     for scale in testing.scales:

@@ -17,9 +17,8 @@ from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.inference import Tiling, Variant, predict
 from seunet.experiment.metrics import confusion_counts, consistency_counts
+from seunet.experiment.opening import open_network
 from seunet.experiment.windows import WindowCounter
-from seunet.models.checkpoint import load_model
-from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 from seunet.settings import dataset as settings
 from seunet.settings.metric import COUNTS
@@ -62,7 +61,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     variant: Variant = Variant(),
 ) -> None:
-    """Test the network of the folder `weights` at all scales; write the scores (CSV), the same per image, and samples.
+    """Test the network of `weights`, a folder or a file, at all scales; write scores (CSV), those per image, samples.
 
     `crops`: how many pixels keep their class when images are cut (CSV, see `crops`). `windows`: counts of every window
     of scales of a SEU-Net that has more of them than in training (CSV, see `windows`); of other networks no row.
@@ -70,10 +69,9 @@ def evaluate(
     is asked, where that is not as it was trained.
     """
     torch.set_num_threads(testing.threads)
-    model, description = load_model(weights, device, variant.options)
     data = Prepared(dataset)
-    check_fit(description, data, weights)
-    evaluator = Evaluator(variant.of(model, (data.height, data.width)), data, testing, torch.device(device))
+    model, _ = open_network(weights, data, variant, device)
+    evaluator = Evaluator(model, data, testing, torch.device(device))
     sizes = [evaluator.size(scale) for scale in testing.scales]
     counts, kept = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
@@ -157,16 +155,6 @@ def say_warnings(data: Prepared, counts: np.ndarray) -> None:
     tp, fp, fn = counts[:3]
     for warning in warnings_of(data.classes, (tp + fp).tolist(), data.metric.of_counts(tp, fp, fn, data.classes)):
         print(f"warning: on the test images this network {warning}", file=sys.stderr, flush=True)
-
-
-def check_fit(description: dict, data: Prepared, weights: Path) -> None:
-    """Raise UserError when a network was trained on other channels or classes than the data set has."""
-    trained, have = description["in_channels"], data.channels
-    if trained != have:
-        raise UserError(f"{weights}: trained on images of {trained} channel(s), the data set has {have}; train again")
-    trained, have = description["num_classes"], len(data.classes)
-    if trained != have:
-        raise UserError(f"{weights}: trained on {trained} classes, the data set has {have}; train again")
 
 
 def write_scores(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.models.calling import ask, call, check_finite, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
+from seunet.models.weights import Given
 from seunet.models.windows import RULES
 from seunet.runtime.errors import UserError
 
@@ -38,6 +39,12 @@ class Variant:
     fusion: str = "mean"
     rescale: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    given: Given | None = None
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> "Variant":
+        """Return what a mapping with these keys says; `given` is a mapping, too."""
+        return cls(**{key: Given.read(value) if key == "given" else value for key, value in settings.items()})
 
     def of(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
         """Return the network that asks `model` so."""

@@ -16,6 +16,10 @@ from seunet.runtime.errors import UserError
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"unet": UNet, "seunet": SEUNet, "sresnet": SResNet}
 
+# What factories call the channels of the image and of the answer: the first that a signature has is used.
+IN_CHANNELS = ("in_channels", "in_chans", "n_channels")
+NUM_CLASSES = ("num_classes", "classes", "n_classes", "out_channels")
+
 __all__ = [
     "ARCHITECTURES",
     "SEUNet",
@@ -23,6 +27,7 @@ __all__ = [
     "UNet",
     "accepted_options",
     "build_model",
+    "channel_arguments",
     "find_architecture",
 ]
 
@@ -47,12 +52,31 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
     return factory
 
 
+def channel_arguments(factory: Callable[..., nn.Module], in_channels: int, num_classes: int) -> dict[str, int]:
+    """Return the two arguments that a factory is called with, by the names that it has for them.
+
+    Raises UserError when it has none.
+    """
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    arguments = {}
+    for names, value in ((IN_CHANNELS, in_channels), (NUM_CLASSES, num_classes)):
+        known = [name for name in names if name in parameters] or [names[0]] * takes_any
+        if not known:
+            raise UserError(
+                f"{getattr(factory, '__name__', factory)} has no argument {names[0]} (nor {', '.join(names[1:])}); "
+                "write a function that has, and name that"
+            )
+        arguments[known[0]] = value
+    return arguments
+
+
 def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any], strict: bool = True) -> dict[str, Any]:
     """Return the options that a factory takes; with `strict`, raise UserError for the first that it does not."""
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
-    own = [name for name in parameters if name not in ("in_channels", "num_classes")]
+    own = [name for name in parameters if name not in channel_arguments(factory, 1, 1)]
     unknown = [name for name in options if name not in own]
     if unknown and strict:
         raise UserError(
@@ -64,4 +88,16 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
 def build_model(architecture: str, in_channels: int, num_classes: int, **options) -> nn.Module:
     """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H, W)."""
     factory = find_architecture(architecture)
-    return factory(in_channels=in_channels, num_classes=num_classes, **accepted_options(factory, options))
+    arguments = channel_arguments(factory, in_channels, num_classes) | accepted_options(factory, options)
+    if factory in ARCHITECTURES.values():
+        return factory(**arguments)
+    try:
+        network = factory(**arguments)
+    except Exception as error:  # whatever the user's module raises
+        said = " ".join(str(error).split())
+        raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {said}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(
+            f"architecture: {architecture!r} returns a {type(network).__name__}; a torch.nn.Module is asked"
+        )
+    return network
