@@ -7,16 +7,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from seunet.config.plan import all_runs, archive_suffix, folder_files, network_options, trained_model
+from seunet.config.plan import (
+    all_runs,
+    archive_suffix,
+    folder_files,
+    given_weights,
+    network_options,
+    trained_model,
+    weight_files,
+)
 from seunet.config.reading import read
 from seunet.data import hela, pet, reef
 from seunet.data.masks import ClassMap
 from seunet.data.prepared import SOURCES
 from seunet.data.splits import random_split
-from seunet.models import ARCHITECTURES, find_architecture
+from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
+from seunet.models.weights import Given, folder_of, kind_of
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Claim, Configuration, Model
 from seunet.settings.dataset import Dataset
+from seunet.settings.given import GivenWeights
 from seunet.settings.training import JitterRange, TrainingChanges
 from seunet.settings.words import one_line, show, suggestion
 
@@ -59,6 +69,8 @@ def check_consistency(config: Configuration, build: bool) -> None:
         check_known(f"runs[{i}].models", run.models, config.models)
     for i, claim in enumerate(config.claims):
         check_claim(f"claims[{i}]", claim, config)
+    for run in all_runs(config):
+        check_weights(config, *run)
     for dataset, model in dict.fromkeys(run[:2] for run in all_runs(config)):
         check_pair(config, dataset, model, build)
 
@@ -140,8 +152,11 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
     """Check that the architecture exists and takes the options; of a model with weights_of, see `check_variant`."""
     if given := [key for key in VARIANT if key in model.model_fields_set and getattr(model, key) is not None]:
         return check_variant(path, model, models, given)
+    check_given(path, model)
+    if model.weights is not None and model.architecture is None:
+        return None
     if model.architecture is None:
-        raise UserError(f"{path}.architecture: missing; a model has an architecture, or weights_of and ensemble")
+        raise UserError(f"{path}.architecture: missing; a model has an architecture, or weights, or weights_of")
     jitter = model.scale_jitter
     if isinstance(jitter, JitterRange) and jitter.low > jitter.high:
         raise UserError(f"{path}.scale_jitter.low: {jitter.low} is more than high {jitter.high}; exchange them")
@@ -151,9 +166,42 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
         raise UserError(f"{path}.{error}") from error
     check_option_names(f"{path}.options", model.options, [factory])
     try:
-        inspect.signature(factory).bind_partial(in_channels=3, num_classes=2)
-    except TypeError as error:
+        inspect.signature(factory).bind_partial(**channel_arguments(factory, 3, 2))
+    except (UserError, TypeError) as error:
         raise UserError(f"{path}.architecture: {show(model.architecture)} cannot be a network: {error}") from error
+
+
+def check_given(path: str, model: Model) -> None:
+    """Check that given weights come without settings of a training, and that only they say how they are asked."""
+    if model.weights is None:
+        for key in model.given(*GivenWeights.model_fields):
+            raise UserError(f"{path}.{key}: only a model with weights takes it, a network that was not trained here")
+        return
+    for key in model.given(*TrainingChanges.model_fields):
+        raise UserError(f"{path}.{key}: nothing is trained where weights are given; remove it")
+    try:
+        Given.read(model.given("architecture", "options", *GivenWeights.model_fields))
+    except UserError as error:
+        raise UserError(f"{path}.{error}") from error
+
+
+def check_weights(config: Configuration, dataset: str, model: str, seed: int) -> None:
+    """Check that the files of given weights are there, and that an architecture is named where they need one."""
+    if (given := given_weights(config, dataset, model, seed)) is None:
+        return
+    network = trained_model(config, model)
+    path, files = f"models.{network}.weights", weight_files(given)
+    try:
+        for file in files.values():
+            kind = kind_of(file)
+        needed = kind == "state_dict" and folder_of(given) is None
+        if needed != (config.models[network].architecture is not None):
+            raise UserError(
+                f"{given}: {'holds weights alone; name their architecture' if needed else f'{kind}, which holds its'}"
+                f"{'' if needed else ' own network; leave the architecture out'}"
+            )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def check_variant(path: str, model: Model, models: dict[str, Model], given: list[str]) -> None:
@@ -166,7 +214,7 @@ def check_variant(path: str, model: Model, models: dict[str, Model], given: list
         raise UserError(
             f"{path}.weights_of: models.{network} has weights_of itself; name a network with its own weights"
         )
-    for key in model.given("architecture", *TrainingChanges.model_fields):
+    for key in model.given("architecture", *TrainingChanges.model_fields, *GivenWeights.model_fields):
         raise UserError(f"{path}.{key}: that of models.{network}, its weights_of, counts; remove it")
     if not model.options and "ensemble" not in given and "rescale" not in given:
         raise UserError(f"{path}: the same as models.{network}; give ensemble, rescale, or options such as windows")
@@ -197,7 +245,8 @@ def check_option_names(path: str, options: dict[str, Any], factories: Iterable[C
     parameters = [entry for factory in factories for entry in inspect.signature(factory).parameters.values()]
     if any(entry.kind is entry.VAR_KEYWORD for entry in parameters):
         return
-    known = dict.fromkeys(entry.name for entry in parameters if entry.name not in ("in_channels", "num_classes"))
+    channels = {*IN_CHANNELS, *NUM_CLASSES}
+    known = dict.fromkeys(entry.name for entry in parameters if entry.name not in channels)
     for name in options:
         if name not in known:
             raise UserError(f"{path}.{name}: unknown option{suggestion(name, known)}")
@@ -207,6 +256,8 @@ def check_pair(config: Configuration, dataset: str, model: str, build: bool) -> 
     """Check that a network can be built with its options, and takes the sizes of the data set."""
     settings, options = config.datasets[dataset], network_options(config, dataset, model)
     network = trained_model(config, model)
+    if config.models[network].architecture is None:
+        return
     factory = find_architecture(config.models[network].architecture)
     if build and factory in ARCHITECTURES.values():
         check_options(f"models.{model} on datasets.{dataset}", factory, options)

@@ -11,8 +11,10 @@ from seunet.data import folder
 from seunet.data.rescaling import rescaled_size
 from seunet.models import accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
-from seunet.settings.configuration import Configuration, Model
+from seunet.runtime.contents import contents
+from seunet.settings.configuration import Configuration
 from seunet.settings.dataset import Dataset, Preparation
+from seunet.settings.given import GivenWeights
 
 
 def all_runs(config: Configuration) -> list[tuple[str, str, int]]:
@@ -34,8 +36,14 @@ def trained_model(config: Configuration, model: str) -> str:
 
 def all_trainings(config: Configuration) -> list[tuple[str, str, int]]:
     """Return every (data set, model, seed) that is trained for the runs, once."""
-    runs = all_runs(config)
-    return list(dict.fromkeys((dataset, trained_model(config, model), seed) for dataset, model, seed in runs))
+    runs = [(dataset, trained_model(config, model), seed) for dataset, model, seed in all_runs(config)]
+    return list(dict.fromkeys(run for run in runs if config.models[run[1]].weights is None))
+
+
+def given_weights(config: Configuration, dataset: str, model: str, seed: int) -> Path | None:
+    """Return the file or folder of weights that a model's are given by, or None: they are trained here."""
+    written = config.models[trained_model(config, model)].weights
+    return Path(written.replace("{dataset}", dataset).replace("{seed}", str(seed))).expanduser() if written else None
 
 
 def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
@@ -66,6 +74,8 @@ def has_unseen_scales(dataset: Dataset) -> bool:
 def network_options(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
     """Return the options of a network on a data set: those shared there that it takes, its own, those of a variant."""
     entry = config.models[trained_model(config, model)]
+    if entry.weights is not None:  # of a network that was made elsewhere, to which nothing is added
+        return entry.options | config.models[model].options
     shared = accepted_options(find_architecture(entry.architecture), config.datasets[dataset].network, strict=False)
     return shared | entry.options | config.models[model].options
 
@@ -77,9 +87,25 @@ def training(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
     return shared.given() | {"epochs": epochs} | own.given("scale_jitter")
 
 
-def variant(model: Model) -> dict[str, Any]:
-    """Return how the weights of a model are asked, where that is not as they were trained: see `inference.Variant`."""
-    return model.given("ensemble", "fusion", "rescale", *["options"] * bool(model.weights_of))
+def variant(config: Configuration, dataset: str, model: str, seed: int) -> dict[str, Any]:
+    """Return how the weights of a model are asked, where that is not as they were trained: see `inference.Variant`.
+
+    Of given weights: what their network is, and a checksum of their file, whose time says nothing.
+    """
+    own, network = config.models[model], config.models[trained_model(config, model)]
+    asked = own.given("ensemble", "fusion", "rescale", *["options"] * bool(own.weights_of))
+    if path := given_weights(config, dataset, model, seed):
+        files = weight_files(path)
+        given = network.given("architecture", "options", *GivenWeights.model_fields)
+        asked["given"] = given | {"contents": contents(map(str, files.values()), path.parent)}
+    return asked
+
+
+def weight_files(path: Path) -> dict[str, Path]:
+    """Return the files of given weights: the weights, and of a network that was trained here its description."""
+    if path.is_dir():
+        return {"weights": path / "model.safetensors", "description": path / "model.json"}
+    return {"weights": path}
 
 
 def scales_of(config: Configuration, dataset: str, model: str) -> int:

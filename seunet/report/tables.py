@@ -123,7 +123,9 @@ def collect_history(history_files: Iterable[Path | str], labels: Mapping[str, st
             raise UserError(f"{path}: expected …/dataset/model/seedN/history.csv; move the file there")
         run = {"dataset": dataset, "model": model, "seed": int(seed.removeprefix("seed"))}
         histories.append(read_table(path, HISTORY).assign(**run))
-    write_table(add_labels(concatenate(histories, "histories"), labels)[HISTORY_COLUMNS], history_path)
+    if not histories:  # all weights are given, and nothing is trained
+        return write_table(pd.DataFrame(columns=HISTORY_COLUMNS), history_path)
+    return write_table(add_labels(concatenate(histories, "histories"), labels)[HISTORY_COLUMNS], history_path)
 
 
 def collect_equivariance(files: Iterable[Path | str], labels: Mapping[str, str], path: Path | str) -> None:

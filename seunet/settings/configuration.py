@@ -6,6 +6,7 @@ from pydantic import Field
 
 from seunet.settings.base import Label, Maybe, Named, OneLine, Options, Seed, Settings, Unique, matching, schema
 from seunet.settings.dataset import Dataset
+from seunet.settings.given import GivenWeights
 from seunet.settings.training import TrainingChanges
 
 ARCHITECTURE = r"[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?"
@@ -16,14 +17,14 @@ Architecture = Annotated[
 ]
 
 
-class Model(TrainingChanges):
-    """A network with an architecture, or the weights of another model, asked in another way."""
+class Model(GivenWeights, TrainingChanges):
+    """A network with an architecture, given weights, or the weights of another model, asked in another way."""
 
     label: Label
     """What figures and tables call it."""
     architecture: Maybe[Architecture] = None
-    """Required without `weights_of`: `unet`, `seunet`, `sresnet`, or `package.module:factory` of your own, called
-    with `in_channels`, `num_classes` and `options`."""
+    """Required without `weights_of` and `weights`: `unet`, `seunet`, `sresnet`, or `package.module:factory` of your
+    own, called with `in_channels`, `num_classes` (`classes`, `out_channels`, if it calls them so) and `options`."""
     options: Options = {}
     """Arguments of the network, over those of the data set's `network`."""
     weights_of: Maybe[str] = None

@@ -116,9 +116,16 @@ def measuring(wildcards):
 
 
 def weights_of(wildcards):
-    """Return the trained network that an evaluation loads."""
+    """Return the trained, or given, network that an evaluation loads."""
+    if given := plan.given_weights(CONFIG, wildcards.dataset, wildcards.model, wildcards.seed):
+        return {key: str(path) for key, path in plan.weight_files(given).items()}
     folder = f"results/models/{wildcards.dataset}/{TRAINED[wildcards.model]}/seed{wildcards.seed}"
     return {"weights": f"{folder}/model.safetensors", "description": f"{folder}/model.json"}
+
+
+def variant(wildcards):
+    """Return how the weights of a model are asked, where that is not as they were trained."""
+    return plan.variant(CONFIG, wildcards.dataset, wildcards.model, wildcards.seed)
 
 
 def threads_of(wildcards):
@@ -164,7 +171,7 @@ def network_code(wildcards):
 
     What lies neither in the working folder nor in this workflow's is installed, and counts as its packages do: not.
     """
-    name, colon, _ = MODELS[TRAINED[wildcards.model]].architecture.partition(":")
+    name, colon, _ = (MODELS[TRAINED[wildcards.model]].architecture or "").partition(":")
     folders = (ROOT, Path.cwd())  # in the order in which they are searched
     return sources.code(name, folders) if colon and sources.find(name, folders) else None
 
@@ -183,7 +190,7 @@ def figures_of(dataset):
 def figure_files():
     """Return all figures, as PNG and SVG."""
     names = [f"{dataset}_{kind}" for dataset in RUN_DATASETS for kind in figures_of(dataset)]
-    names += ["training_curves", "equivariance"] + ["claims"] * bool(CLAIMS)
+    names += ["equivariance"] + ["training_curves"] * bool(TRAININGS) + ["claims"] * bool(CLAIMS)
     return [f"results/figures/{name}.{suffix}" for name in names for suffix in FORMATS]
 
 

@@ -28,7 +28,7 @@ rule evaluate:
         network=network_code,
         testing=testing,
         threads=threads_of,
-        variant=lambda wildcards: plan.variant(MODELS[wildcards.model]),
+        variant=variant,
     script:
         "../scripts/evaluate.py"
 
@@ -58,7 +58,7 @@ rule equivariance:
         network=network_code,
         measuring=measuring,
         threads=threads_of,
-        variant=lambda wildcards: plan.variant(MODELS[wildcards.model]),
+        variant=variant,
     script:
         "../scripts/equivariance.py"
 

@@ -13,11 +13,11 @@ with job(snakemake, keep=True) as missing:
 
         run = snakemake.wildcards
         measure(
-            weights=Path(snakemake.input.weights).parent,
+            weights=Path(snakemake.input.weights),
             dataset=Path(snakemake.input[0]).parent,
             testing=Testing.of(snakemake.params.measuring, snakemake.params.threads),
             run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
             path=Path(snakemake.output[0]),
             device=best_device(),
-            variant=Variant(**snakemake.params.variant),
+            variant=Variant.read(snakemake.params.variant),
         )

@@ -12,7 +12,7 @@ with job(snakemake, keep=True) as missing:
 
         run = snakemake.wildcards
         evaluate(
-            weights=Path(snakemake.input.weights).parent,
+            weights=Path(snakemake.input.weights),
             dataset=Path(snakemake.input[0]).parent,
             testing=Testing.of(snakemake.params.testing, snakemake.params.threads),
             run={"dataset": run.dataset, "model": run.model, "seed": int(run.seed)},
@@ -22,5 +22,5 @@ with job(snakemake, keep=True) as missing:
             crops=Path(snakemake.output.crops),
             windows=Path(snakemake.output.windows),
             device=best_device(),
-            variant=Variant(**snakemake.params.variant),
+            variant=Variant.read(snakemake.params.variant),
         )
