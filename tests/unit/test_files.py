@@ -22,8 +22,9 @@ from image_files import (
 )
 
 from seunet.data.formats.picture import UPRIGHT
-from seunet.data.images import Window, open_image, to_array
+from seunet.data.images import Window, open_image, read_file, to_array
 from seunet.data.labels import colours, values
+from seunet.data.prepared import Prepared, prepare
 from seunet.runtime.errors import UserError
 
 # Files of every kind, by the writer of image_files
@@ -186,3 +187,208 @@ def test_stored_values_or_refusal(file):
 @given(FILES)
 def test_stored_values_or_refusal_of_3000_files(file):
     check_file(file)
+
+
+# Folders
+
+PLAIN = {"source": "folder", "image_size": 32, "classes": {"background": 0, "leaf": 255}, "test_scales": [1]}
+QUARTER = np.zeros((32, 32, 1), np.uint8)
+QUARTER[:16, :16] = 255
+RANDOM = np.random.default_rng
+
+
+def grey(seed, top=255, dtype=np.uint8):
+    return RANDOM(seed).integers(0, top, (32, 32, 1), endpoint=True, dtype=dtype)
+
+
+def a_folder(root, image=lambda i: png(grey(i), 8, GREY, RANDOM(0)), mask=lambda i: tiff(QUARTER, 8, 1), count=10):
+    for i in range(count):
+        for part, make in (("images", image), ("masks", mask)):
+            (root / part).mkdir(parents=True, exist_ok=True)
+            (root / part / f"a{i}.png").write_bytes(make(i))
+    return root
+
+
+def prepared(root, **change):
+    prepare("mine", PLAIN | {"path": str(root)} | change, {}, root / "out")
+    data = Prepared(root / "out")
+    names = {name: i for i, name in enumerate(data.names["train"])}
+    return data, {name: (data.train[0][i], data.train[1][i]) for name, i in names.items()}
+
+
+def test_white_is_zero_masks_are_their_stored_values(tmp_path):
+    data, _ = prepared(a_folder(tmp_path, mask=lambda i: tiff(QUARTER, 8, 0)))
+    assert (data.train[1] == 1).mean() == 0.25
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int16, np.float32, np.float64])
+def test_masks_of_any_type_that_holds_whole_numbers(tmp_path, dtype):
+    mask = tiff(QUARTER.astype(dtype), np.dtype(dtype).itemsize * 8, 1)
+    assert (prepared(a_folder(tmp_path, mask=lambda i: mask))[0].train[1] == 1).mean() == 0.25
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (tiff(np.where(QUARTER, 0.98, 0.02).astype(np.float32), 32, 1), "mask value 0.98 is no whole number"),
+        (
+            png(np.concatenate([QUARTER * 0 + 255] * 3 + [QUARTER], 2), 8, RGB_ALPHA, RANDOM(0)),
+            "768 transparent pixels",
+        ),
+        (png(np.concatenate([QUARTER * 0 + 255, QUARTER], 2), 8, GREY_ALPHA, RANDOM(0)), "768 transparent pixels"),
+        (
+            tiff(np.concatenate([QUARTER] * 2, 2), 8, 1, extras=[0]),
+            "a mask of one channel was expected, this one has 2",
+        ),
+    ],
+)
+def test_masks_of_which_nobody_can_say_the_classes(tmp_path, mask, said):
+    with pytest.raises(UserError, match=f"a0.png: {said}"):
+        prepared(a_folder(tmp_path, mask=lambda i: mask))
+
+
+def test_two_bit_grey_masks(tmp_path):
+    mask = png(QUARTER // 85, 2, GREY, RANDOM(0))
+    assert (
+        prepared(a_folder(tmp_path, mask=lambda i: mask), classes={"no": 0, "leaf": 3})[0].train[1] == 1
+    ).mean() == 0.25
+
+
+def test_colours_are_those_of_a_palette(tmp_path):
+    mask = png(QUARTER // 255, 1, PALETTE, RANDOM(0), palette=np.array([[9, 8, 7], [1, 2, 3]], np.uint8))
+    classes = {"no": [9, 8, 7], "leaf": [1, 2, 3]}
+    assert (prepared(a_folder(tmp_path, mask=lambda i: mask), classes=classes)[0].train[1] == 1).mean() == 0.25
+
+
+def test_a_declared_window_reads_deep_images(tmp_path, capfd):
+    root = a_folder(tmp_path, image=lambda i: png(grey(i, 4200, np.uint16), 16, GREY, RANDOM(0)))
+    with pytest.raises(
+        UserError, match=r"10 problems:\n.*a0.png: pixels of more than 8 bits .*value_range: \[low, high\]"
+    ):
+        prepared(root)
+    _, samples = prepared(root, value_range=[0, 4095])
+    for name, (image, _) in samples.items():
+        assert np.array_equal(image, np.rint(grey(int(name[1]), 4200, np.uint16).clip(0, 4095) * (255 / 4095)))
+    assert "lie outside value_range [0, 4095]: clipped" in capfd.readouterr().err
+
+
+def test_a_window_is_meant_for_one_depth(tmp_path):
+    root = a_folder(tmp_path, image=lambda i: png(grey(i, 200, np.uint16), 16 if i else 8, GREY, RANDOM(0)))
+    with pytest.raises(UserError, match="one value_range is meant for all"):
+        prepared(root, value_range=[0, 4095])
+
+
+def test_sixteen_bits_of_three_channels_keep_their_values(tmp_path):
+    colour = RANDOM(0).integers(0, 4096, (32, 32, 3), dtype=np.uint16)
+    root = a_folder(tmp_path, image=lambda i: png(colour, 16, RGB, RANDOM(0)))
+    image, _ = next(iter(prepared(root, value_range=[0, 255])[1].values()))
+    assert np.array_equal(image, colour.clip(0, 255))
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 16])
+def test_channels_are_kept(tmp_path, channels):
+    many = RANDOM(1).integers(0, 256, (32, 32, channels), dtype=np.uint8)
+    root = a_folder(
+        tmp_path, image=lambda i: tiff(many, 8, 1, planar=i % 2, tile=(16, 16), extras=[0] * (channels - 1))
+    )
+    data, samples = prepared(root)
+    assert data.channels == channels and all(np.array_equal(image, many) for image, _ in samples.values())
+
+
+def test_a_folder_has_one_number_of_channels(tmp_path):
+    many = RANDOM(1).integers(0, 256, (32, 32, 5), dtype=np.uint8)
+    root = a_folder(tmp_path)
+    (root / "images" / "a3.png").write_bytes(tiff(many, 8, 1, extras=[0] * 4))
+    with pytest.raises(UserError, match="a3.png: 5 channels, but .*a4.png has 1 channel|a3.png: 5 channels"):
+        prepared(root)
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+def test_image_and_mask_are_turned_alike(tmp_path, turn):
+    root = a_folder(
+        tmp_path,
+        image=lambda i: png(np.stack([QUARTER[..., 0]] * 3, 2), 8, RGB, RANDOM(0), orientation=turn),
+        mask=lambda i: tiff(QUARTER, 8, 1, orientation=turn),
+    )
+    for image, mask in prepared(root)[1].values():
+        assert np.array_equal(mask, UPRIGHT[turn](QUARTER)[..., 0] // 255) and np.array_equal(image[..., 0], mask * 255)
+
+
+def test_another_orientation_of_the_mask_is_refused_where_it_is_not_clear(tmp_path):
+    root = a_folder(tmp_path, image=lambda i: png(grey(i), 8, GREY, RANDOM(0), orientation=3))
+    with pytest.raises(UserError, match="a0.png: orientation 1 .* its image has 3"):
+        prepared(root)
+
+
+def test_an_untagged_mask_of_the_upright_size_fits(tmp_path):
+    """As annotation tools write it, that turn the image by its tag."""
+    stored = np.zeros((16, 32, 1), np.uint8)
+    stored[:, :8] = 255
+    root = a_folder(
+        tmp_path,
+        image=lambda i: png(stored, 8, GREY, RANDOM(0), orientation=6),
+        mask=lambda i: tiff(UPRIGHT[6](stored), 8, 1),
+    )
+    for image, mask in prepared(root)[1].values():
+        assert np.array_equal(mask[:, 0], np.arange(32) < 8) and (np.abs(image[..., 0] - 255.0 * mask) < 200).all()
+
+
+def test_all_problems_of_a_folder_are_listed_at_once(tmp_path):
+    root = a_folder(tmp_path, count=30)
+    for i in range(3, 17):
+        (root / "images" / f"a{i}.png").write_bytes(b"")
+    (root / "masks" / "a20.png").write_bytes(tiff(QUARTER[:20], 8, 1))
+    with pytest.raises(UserError) as caught:
+        prepared(root)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{root}: 15 problems:" and lines[-1] == "  and 5 more" and len(lines) == 12
+    assert sum("the file is empty" in line for line in lines) == 9  # a20 comes before a3
+
+
+def test_problems_that_only_the_pixels_show_are_listed_at_once(tmp_path):
+    root = a_folder(tmp_path, count=12)
+    for i in (2, 5, 9):
+        (root / "masks" / f"a{i}.png").write_bytes(tiff(QUARTER // 2, 8, 1))
+    with pytest.raises(UserError) as caught:
+        prepared(root)
+    text = str(caught.value)
+    assert "3 problems:" in text and all(f"a{i}.png: mask value 127 is in no class" in text for i in (2, 5, 9))
+
+
+def test_names_of_files_are_explained(tmp_path):
+    root = a_folder(tmp_path)
+    (root / "images" / "a0.png").unlink()
+    (root / "images" / "a0.png").symlink_to(tmp_path / "nowhere")
+    composed, apart = "caf\u00e9.png", "cafe\u0301.png"
+    (root / "images" / composed).write_bytes(png(grey(0), 8, GREY, RANDOM(0)))
+    (root / "masks" / apart).write_bytes(tiff(QUARTER, 8, 1))
+    with pytest.raises(UserError) as caught:
+        prepared(root)
+    text = str(caught.value)
+    assert "a0.png: a link to nothing" in text and f"{composed}: same name in another Unicode form as" in text
+    assert "2 problems:" in text
+
+
+def test_files_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(UserError, match="x.png: no permission to read it"):
+        read_file(tmp_path / "x.png")
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(UserError, match="a folder; name an image file"):
+        read_file(tmp_path)
+
+
+@pytest.mark.parametrize("make", [a_png, a_tiff])
+def test_files_cut_short_are_refused(make):
+    """TIFF has no checksum: a cut may leave the pixels whole, never change them."""
+    for seed in range(40):
+        file = random_file(make, seed, (9, 11), 1, 1)
+        for cut in (1, 9, 40, len(file.data) // 2):
+            picture = result(open_image, file.data[:-cut], "a.file")
+            got = picture and result(picture.stored)
+            assert got is None or np.array_equal(got, file.stored[..., : got.shape[2]])

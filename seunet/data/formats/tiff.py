@@ -22,16 +22,20 @@ JPEG = 7
 COMPRESSIONS = (1, 2, 3, 4, 5, JPEG, 8, 32946, 32773, 34925, 50000)
 ASSOCIATED, UNASSOCIATED = 1, 2  # alpha, in tag 338
 
+LOGGER = logging.getLogger("tifffile")
+LOGGER.propagate = False
+LOGGER.addHandler(logging.NullHandler())  # else Python prints what it warns of
+
 
 def read(data: bytes, name: str) -> Picture:
     """Return the picture of a TIFF file; UserError for what would not be read exactly."""
     import tifffile  # slow to import
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
-        file = tifffile.TiffFile(BytesIO(data))
-        page = file.pages[0]
-        frames = _frames(file)
+        with _Strict():
+            file = tifffile.TiffFile(BytesIO(data))
+            page = file.pages[0]
+            frames = _frames(file)
         samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
         photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
         extras = tuple(map(int, page.extrasamples))
@@ -77,6 +81,25 @@ def read(data: bytes, name: str) -> Picture:
         frames=frames,
         lossy=compression == JPEG,
     )
+
+
+class _Strict(logging.Handler):
+    """Raises what tifffile would only log, such as a tag that cannot be read, when the block ends."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.errors.append(record.getMessage())
+
+    def __enter__(self) -> None:
+        LOGGER.addHandler(self)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        LOGGER.removeHandler(self)
+        if self.errors and error is None:
+            raise ValueError(self.errors[0])
 
 
 def _frames(file) -> int:
