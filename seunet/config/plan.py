@@ -108,6 +108,11 @@ def weight_files(path: Path) -> dict[str, Path]:
     return {"weights": path}
 
 
+def has_windows(config: Configuration, dataset: str, model: str) -> bool:
+    """Tell whether a model has more scales at test than in training."""
+    return bool(network_options(config, dataset, model).get("scales_at_test"))
+
+
 def scales_of(config: Configuration, dataset: str, model: str) -> int:
     """Return how many scales a network computes, 1 where it has no such option: a guess at what its training costs."""
     factory = find_architecture(config.models[trained_model(config, model)].architecture)

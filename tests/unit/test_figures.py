@@ -397,3 +397,26 @@ def test_equivariance_where_nothing_could_be_measured(tmp_path):
         figures.draw_equivariance(tmp_path / "empty.csv", MODELS, [tmp_path / "empty.png"])
     table.assign(error=0.0).to_csv(tmp_path / "zero.csv", index=False)
     figures.draw_equivariance(tmp_path / "zero.csv", MODELS, [tmp_path / "zero.png"])
+
+
+def test_winners_are_drawn_of_networks_that_have_them(tmp_path):
+    arrays = {"scales": np.array([0.5, 1.0]), "classes": np.array(["background", "leaf"])}
+    for i, side in enumerate((16, 32)):
+        truth = np.zeros((2, side, side), np.uint8)
+        truth[:, : side // 2] = 1
+        arrays |= {f"image_{i}": np.zeros((2, side, side, 3), np.uint8), f"mask_{i}": truth, f"prediction_{i}": truth}
+    np.savez(tmp_path / "plain.npz", **arrays)
+    np.savez(tmp_path / "lifted.npz", **arrays, **{f"winner_{i}": arrays[f"mask_{i}"] for i in range(2)})
+    models = {"unet": {"label": "U-Net"}, "seunet": {"label": "SEU-Net"}}
+    both = {"unet": tmp_path / "plain.npz", "seunet": tmp_path / "lifted.npz"}
+    figures.draw_winners(both, "reef", models, [tmp_path / "winners.svg"])
+    drawn = (tmp_path / "winners.svg").read_text()
+    assert drawn.count("<image") == 4  # the image, and the winners of one network, at two sizes
+    with pytest.raises(UserError, match="winning scales"):
+        figures.draw_winners({"unet": tmp_path / "plain.npz"}, "reef", models, [tmp_path / "none.png"])
+
+
+def test_crops_of_small_images_are_said_to_be_none(tmp_path):
+    pd.DataFrame(columns=CROPS_COLUMNS).to_csv(tmp_path / "crops.csv", index=False)
+    figures.draw_crops(tmp_path / "crops.csv", "reef", {"unet": {"label": "U-Net"}}, [tmp_path / "crops.png"])
+    assert (tmp_path / "crops.png").stat().st_size > 0

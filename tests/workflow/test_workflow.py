@@ -336,7 +336,7 @@ def test_both_real_data_sets_to_all_figures(clone, mirror, tmp_path):
     assert (done["download"], done["prepare"], done["train"], done["evaluate"]) == (3, 2, 4, 4)
     figures = {file.name for file in (tmp_path / "results" / "figures").iterdir()}
     for dataset in ("pet", "hela"):
-        for kind in ("iou", "consistency", "predictions", "augmentation"):
+        for kind in ("iou", "consistency", "predictions", "augmentation", "crops"):
             assert {f"{dataset}_{kind}.png", f"{dataset}_{kind}.svg"} <= figures
     scores = pd.read_csv(tmp_path / "results" / "tables" / "scores.csv")
     assert len(scores) == 2 * 2 * 3 and scores["consistency"].between(0, 1).all()

@@ -42,6 +42,9 @@ TABLES = [
 ]
 TABLES += ["results/tables/claims.csv"] * bool(CLAIMS)
 FORMATS = ("png", "svg")
+# The kinds of figures of a data set, and the table that each is drawn from; None: samples.
+KINDS = {"iou": "scores", "consistency": "scores", "augmentation": "scores", "crops": "crops", "scales": "windows"}
+KINDS |= {"predictions": None, "winners": None}
 
 
 wildcard_constraints:
@@ -146,6 +149,7 @@ def looks():
             "label": model.label,
             "architecture": model.architecture,
             "scale_jitter": MODELS[TRAINED[name]].jitter.strength,
+            "rescale": model.rescale,
         }
         for name, model in MODELS.items()
     }
@@ -182,9 +186,15 @@ def models_on(dataset):
 
 
 def figures_of(dataset):
-    """Return the kinds of figures of a data set; the comparison with augmentation needs a jittered network."""
-    jittered = any(looks()[model]["scale_jitter"] > 1 for model in models_on(dataset))
-    return ["iou", "consistency", "predictions"] + ["augmentation"] * jittered
+    """Return the kinds of figures of a data set.
+
+    The comparison with augmentation needs a jittered network; two figures need one with windows of scales.
+    """
+    models = models_on(dataset)
+    jittered = any(looks()[model]["scale_jitter"] > 1 for model in models)
+    windowed = any(plan.has_windows(CONFIG, dataset, model) for model in models)
+    optional = ["augmentation"] * jittered + ["scales", "winners"] * windowed
+    return ["iou", "consistency", "crops", "predictions", *optional]
 
 
 def figure_files():
@@ -222,9 +232,9 @@ def claim_files():
 
 
 def figure_inputs(wildcards):
-    """Return what a figure is drawn from: the table of scores, or each model's samples of its first seed."""
-    if wildcards.kind != "predictions":
-        return {"scores": "results/tables/scores.csv"}
+    """Return what a figure is drawn from: a table, or each model's samples of its first seed."""
+    if KINDS[wildcards.kind]:
+        return {"table": f"results/tables/{KINDS[wildcards.kind]}.csv"}
     first = {model: seed for dataset, model, seed in reversed(RUNS) if dataset == wildcards.dataset}
     return {
         "samples": [

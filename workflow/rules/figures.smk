@@ -17,7 +17,7 @@ rule figure:
     benchmark:
         "logs/figure/{dataset}_{kind}.tsv"
     wildcard_constraints:
-        kind="iou|consistency|augmentation|predictions",
+        kind="|".join(KINDS),
     conda:
         "../../envs/figures.yaml"
     resources:

@@ -6,14 +6,7 @@ with job(snakemake):
     from seunet.report import figures
     from seunet.runtime.provenance import commit
 
-    dataset, kind, params = snakemake.wildcards.dataset, snakemake.wildcards.kind, snakemake.params
-    paths, models, metric = list(snakemake.output), params.models, params.metric
-    if kind == "predictions":
-        samples = dict(zip(params.shown, snakemake.input.samples, strict=True))
-        figures.draw_predictions(samples, dataset, models, paths, commit())
-    elif kind == "consistency":
-        figures.draw_consistency(snakemake.input.scores, dataset, models, paths, commit())
-    elif kind == "iou":
-        figures.draw_iou(snakemake.input.scores, dataset, models, metric, paths, commit())
-    else:
-        figures.draw_augmentation(snakemake.input.scores, dataset, models, metric, paths, commit())
+    draw = getattr(figures, f"draw_{snakemake.wildcards.kind}")
+    source = snakemake.input.get("table") or dict(zip(snakemake.params.shown, snakemake.input.samples, strict=True))
+    metric = [snakemake.params.metric] if snakemake.wildcards.kind in ("iou", "augmentation", "scales") else []
+    draw(source, snakemake.wildcards.dataset, snakemake.params.models, *metric, list(snakemake.output), commit())

@@ -1,9 +1,9 @@
 """Figures for a paper, drawn from tables and samples alone.
 
 `style` has what they share, `curves` metric and consistency against scale, `gallery` predictions side by side,
-`windows` the windows of scales of lifted networks, `crops` how answers hold when images are cut, `training` the
-training curves, `claims` differences with their intervals, `equivariance` the errors of trained
-networks. Every function writes its figure under all paths it is given (.png, .svg).
+`windows` the windows of scales of lifted networks, `winners` the scale that won at each pixel, `crops` how answers
+hold when images are cut, `training` the training curves, `claims` differences with their intervals, `equivariance`
+the errors of trained networks. Every function writes its figure under all paths it is given (.png, .svg).
 """
 
 from seunet.report.figures.claims import draw_claims
@@ -13,6 +13,7 @@ from seunet.report.figures.equivariance import draw_equivariance
 from seunet.report.figures.gallery import draw_predictions
 from seunet.report.figures.training import draw_training_curves
 from seunet.report.figures.windows import draw_scales
+from seunet.report.figures.winners import draw_winners
 
 __all__ = [
     "draw_augmentation",
@@ -24,4 +25,5 @@ __all__ = [
     "draw_predictions",
     "draw_scales",
     "draw_training_curves",
+    "draw_winners",
 ]

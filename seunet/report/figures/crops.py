@@ -34,8 +34,11 @@ def draw_crops(
     Raises:
         UserError: the table is missing, or has nothing of this data set and these models.
     """
-    table = read_table(crops, CROPS_COLUMNS)
+    table = read_table(crops, CROPS_COLUMNS, empty=True)
     table = table[table["dataset"] == dataset]
+    if table.empty:
+        draw_nothing(dataset, paths, commit)
+        return
     styles = style.model_styles(models)
     shown = style.shown_models(models, table["model"], f"{crops}, data set '{dataset}'")
     table = table.assign(side=table["height"] % modulo if modulo else table["height"])
@@ -56,4 +59,12 @@ def draw_crops(
         axes.xaxis.set_major_locator(MultipleLocator(2 ** math.ceil(math.log2(max(span / TICKS, 1)))))
         unit_limits(axes)
         style.legend_below(figure, axes.get_lines()[: len(shown)], band_note(table, shown))
+        style.save(figure, paths, f"{dataset}: consistency of crops", commit)
+
+
+def draw_nothing(dataset: str, paths: Paths, commit: str | None) -> None:
+    """Say that the images of a data set are too small to be cut."""
+    with matplotlib.rc_context(style.RC):
+        figure = style.new_figure(style.COLUMN, 1)
+        figure.text(0.5, 0.5, "The images are too small to be cut to another size.", ha="center", va="center")
         style.save(figure, paths, f"{dataset}: consistency of crops", commit)
