@@ -1,9 +1,11 @@
 # Two commands on a fresh machine: make demo, make test. Each sets up .venv first if needed.
 PYTHON ?= python3.11
 CORES ?= 2
+CONFIG ?= config/config.yaml
 BIN = .venv/bin
+TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo laptop test lint format bench faults reference
+.PHONY: setup demo laptop report test test-all lint format bench faults reference
 
 setup: .venv/ready
 
@@ -21,8 +23,19 @@ demo: setup
 laptop: setup
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --configfile config/laptop.yaml
 
+# One page of everything that CONFIG asks for; what is not computed yet is computed before.
+report: setup
+	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile $(CONFIG) -- results/report.html
+	@echo "The report is results/report.html."
+
+# What to run after a change: golden values, laws, every unit, one workflow from end to end. tests/README.md says more.
 test: setup
-	$(BIN)/python -m pytest
+	$(TEST) -m "not slow and not slurm and not root"
+
+# Everything, as continuous integration does; Slurm by itself, since its jobs want the cores.
+test-all: setup
+	$(TEST) -m "not slurm"
+	$(BIN)/python -m pytest -m slurm
 
 lint: setup
 	$(BIN)/ruff check .

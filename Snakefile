@@ -25,6 +25,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/page.smk"
 
 
 localrules:
@@ -33,6 +34,7 @@ localrules:
     tables,
     claims,
     equivariance_table,
+    page,
 
 
 onstart:
@@ -41,7 +43,8 @@ onstart:
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
         os.environ[kept.ANEW] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
-        RECORD.update(provenance.begin(CONFIG.model_dump(mode="json"), Path("results")))
+        record = provenance.begin(CONFIG.model_dump(mode="json"), Path("results"), rules_of(workflow.dag))
+        RECORD.update(record)
     except UserError as error:
         raise WorkflowError(str(error))
 

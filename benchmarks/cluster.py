@@ -121,7 +121,8 @@ class Estimate:
         settings, images = self.config["datasets"][dataset], self.times["images"][dataset]["test"]
         side = settings["image_size"]
         if rule == "equivariance":
-            scales = settings.get("equivariance_scales", (0.25, 0.5, 2, 4))
+            low, high = min(settings["test_scales"]), max(settings["test_scales"])
+            scales = settings.get("equivariance_scales", [s for s in (0.25, 0.5, 2, 4) if low <= s <= high])
             return min(images, 32) * sum(side**2 * (1 + scale**2) for scale in scales)
         sizes = {rescaled_size(side, scale, settings["size_multiple"]) for scale in settings["test_scales"]}
         tile = None if banded else settings.get("tile")

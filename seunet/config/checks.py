@@ -95,7 +95,7 @@ def check_dataset(path: str, dataset: Dataset) -> None:
     crop = dataset.training.crop
     if crop is not None and crop > size:
         raise UserError(f"{path}.training.crop: {crop} is larger than image_size {size}; use at most {size}")
-    if 1 in dataset.equivariance_scales:
+    if 1 in dataset.compared_scales:
         raise UserError(f"{path}.equivariance_scales: 1 is what the others are compared with; remove it")
     for key, pixels in dataset.tile or ():
         if pixels % multiple:

@@ -22,10 +22,11 @@ MEASURED = ["seconds", "images_per_second", "peak_memory_mb"]  # columns that no
 ROOT = Path(__file__).parents[2]
 
 
-def begin(config: dict[str, Any], results: Path) -> dict[str, Any]:
+def begin(config: dict[str, Any], results: Path, rules: dict[str, Any] | None = None) -> dict[str, Any]:
     """Write the record of a run that begins, with status `running`, and return it.
 
-    It stays as it is if the run is killed. `config` is the configuration as resolved, defaults included.
+    It stays as it is if the run is killed. `config` is the configuration as resolved, defaults included; `rules` says
+    of each rule how many jobs it has (`jobs`), and what rules they need (`after`).
     """
     record = {
         "status": "running",
@@ -36,6 +37,7 @@ def begin(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "hardware": hardware(),
         "seeds": sorted({seed for run in config["runs"] for seed in run["seeds"]}),
         "config": config,
+        "rules": rules or {},
     }
     write(record, results)
     return record

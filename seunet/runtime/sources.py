@@ -14,7 +14,7 @@ from typing import Any
 
 from seunet.runtime.errors import UserError
 
-NATIVE = (".cpp", ".h")
+BESIDE = (".cpp", ".h", ".html")  # what is no Python and counts with the package that it lies in
 # No result depends on the names that the package offers to users, nor on what every script does around its call. The
 # settings reach a rule as parameters, so a new key with a default runs nothing again (and a default must never change).
 APART = ("seunet", "job", "seunet.settings.dataset", "seunet.settings.training", "seunet.settings.configuration")
@@ -36,8 +36,8 @@ def code(module: str, folders: tuple[Path, ...]) -> str:
 def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
     """Return {name: file} of the sources that importing a module reads: its own, its packages', and what they import.
 
-    C++ files count with the package that they lie in. Only what lies in `folders` is followed, and only imports that
-    are written out. Raises UserError for a module that is in none of the folders.
+    C++ and HTML files count with the package that they lie in. Only what lies in `folders` is followed, and only
+    imports that are written out. Raises UserError for a module that is in none of the folders.
     """
     found: dict[str, Path] = {}
     waiting = [module]
@@ -48,7 +48,7 @@ def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
             continue
         found[name] = file
         if file.name == "__init__.py":
-            found |= {f"{name}/{path.name}": path for path in file.parent.iterdir() if path.suffix in NATIVE}
+            found |= {f"{name}/{path.name}": path for path in file.parent.iterdir() if path.suffix in BESIDE}
         waiting += [name.rpartition(".")[0], *imported(file, name)]
     if module not in found:
         raise UserError(f"{module}: no such module in {' or '.join(map(str, folders))}; mend its name")
@@ -84,8 +84,8 @@ def imported(file: Path, module: str) -> list[str]:
 
 @cache
 def digest(file: Path) -> str:
-    """Return a digest of what a source file does: of C++ without comments, of Python without docstrings either."""
-    if file.suffix in NATIVE:
+    """Return a digest of what a source file does: without comments, of Python without docstrings either."""
+    if file.suffix in BESIDE:
         text = COMMENT_OR_TEXT.sub(lambda match: match[1] or " ", file.read_text(encoding="utf-8"))
         return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
     parts: list[str] = []

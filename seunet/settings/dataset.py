@@ -8,6 +8,7 @@ from seunet.runtime.errors import UserError
 from seunet.settings.base import (
     ONE_LINE,
     WHAT_ONE_LINE,
+    Distinct,
     Maybe,
     OneLine,
     Options,
@@ -160,6 +161,16 @@ class Dataset(Testing, Preparation):
     ignores it."""
     training: DatasetTraining
     """How networks are trained, see below."""
-    equivariance_scales: Unique[Scale] = [0.25, 0.5, 2, 4]
-    """Scales at which the maps of the trained networks are compared with those at scale 1. Images are cut to a size
-    that is a multiple of `size_multiple` at both scales; where there is none, the table has empty cells."""
+    equivariance_scales: Maybe[Distinct[Scale]] = None
+    """Scales at which the maps of the trained networks are compared with those at scale 1: by default 0.25, 0.5, 2 and
+    4, as far as they lie within `test_scales`; `[]` compares nothing, which for ensembles spares more time than their
+    training takes. Images are cut to a size that is a multiple of `size_multiple` at both scales; where there is none,
+    the table has empty cells."""
+
+    @property
+    def compared_scales(self) -> list[float]:
+        """The scales of `equivariance_scales`, or those that are taken where none are given."""
+        if self.equivariance_scales is not None:
+            return self.equivariance_scales
+        low, high = min(self.test_scales), max(self.test_scales)
+        return [scale for scale in (0.25, 0.5, 2, 4) if low <= scale <= high]

@@ -423,3 +423,11 @@ def put(config, path, junk, key, add):
     except (KeyError, IndexError, TypeError):
         pass  # an earlier change has removed the place
     return config
+
+
+def test_equivariance_is_measured_within_the_test_scales_and_may_be_left_out():
+    config = change("datasets.reef.test_scales", [0.5, 1, 3])
+    config["datasets"]["reef"].pop("equivariance_scales", None)
+    assert configuration.check(config).datasets["reef"].compared_scales == [0.5, 2]
+    config = change("datasets.reef.equivariance_scales", [])
+    assert configuration.check(config).datasets["reef"].compared_scales == []

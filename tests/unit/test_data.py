@@ -543,6 +543,7 @@ def test_preparing_again_gives_the_same_bytes(folder):
 # The real archives, reduced
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (MIRROR / "mirror.yaml").exists(), reason="no local copy of the archives in ../shared/data")
 @pytest.mark.parametrize(("name", "size", "channels", "dropped"), [("pet", 64, 3, 41), ("hela", 512, 1, 0)])
 def test_local_copy(tmp_path, name, size, channels, dropped):

@@ -38,6 +38,7 @@ def job(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_each_job_has_its_own_gpu_and_one_too_many_waits(job):
     first = job()
     assert first.stdout.readline() == "0\n"

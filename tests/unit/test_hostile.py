@@ -74,6 +74,7 @@ def one_line(error: UserError) -> None:
     assert len(text.splitlines()) == 1 and text.isprintable() and len(text) < 700, text
 
 
+@pytest.mark.slow
 @settings(max_examples=900, **QUICK)
 @given(dataset=NAMES, model=NAMES, label=NAMES)
 def test_names_stay_below_the_results_or_are_refused(dataset: str, model: str, label: str) -> None:

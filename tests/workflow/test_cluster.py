@@ -1,5 +1,7 @@
 """The simulated cluster: schedules known by hand, and the plan as Snakemake prints it."""
 
+import pytest
+
 from benchmarks.cluster import CONFIG, Job, longest_chains, makespan, planned, read_along
 
 
@@ -37,6 +39,7 @@ def test_tiles_read_their_margins_too():
     assert read_along(1024, tile) == (448 + 224) + (224 + 448 + 128) + (224 + 128)
 
 
+@pytest.mark.slow
 def test_the_plan_is_what_snakemake_prints():
     assert CONFIG.exists()
     jobs = planned()

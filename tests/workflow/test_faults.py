@@ -28,6 +28,8 @@ def campaign(tmp_path_factory) -> Campaign:
     return Campaign(tmp_path_factory.mktemp("campaign"))
 
 
+@pytest.mark.root
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "fault"), SAMPLE)
 def test_a_sample_of_the_campaign(campaign, stage, fault):
     assert campaign.combination(stage, fault, seed=7)["wrong"] == []

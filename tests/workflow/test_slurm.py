@@ -37,6 +37,9 @@ def cluster():
     subprocess.run([CLUSTER, "stop"], check=True, timeout=60)
 
 
+@pytest.mark.slurm
+@pytest.mark.root
+@pytest.mark.slow
 def test_trainings_survive_the_cluster(cluster, tmp_path):
     """Two trainings at once, ended by a signal, a requeue and a time limit, end with the weights of calm ones."""
     disturbed, calm = clone(tmp_path / "disturbed"), clone(tmp_path / "calm")

@@ -121,9 +121,9 @@ def test_everything_is_there(finished):
     assert len(pd.read_csv(results / "tables" / "class_iou.csv")) == 6 * len(reef.CLASSES)
     assert len(pd.read_csv(results / "tables" / "history.csv")) == 2 * 2
     errors = pd.read_csv(results / "tables" / "equivariance.csv").set_index(["model", "scale"])
-    assert set(errors.index) == {(model, scale) for model in MODELS for scale in (0.25, 0.5, 2, 4)}
+    assert set(errors.index) == {(model, scale) for model in MODELS for scale in (0.5, 2)}
     assert list(errors.loc[("seunet", 2), "stage"]) == ["stem", "encoder 1", "decoder 1", "head", "logits"]
-    assert (errors["error"] > 0).sum() == errors["error"].notna().sum() > 30
+    assert (errors["error"] > 0).sum() == errors["error"].notna().sum() > 15
     (claim,) = pd.read_csv(results / "tables" / "claims.csv").itertuples()
     assert (claim.better, claim.worse, claim.seeds) == ("seunet", "unet-jitter2", 1)
     assert claim.low <= claim.estimate <= claim.high
@@ -140,6 +140,19 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.run()
 
 
+@pytest.mark.slow
+def test_the_report_is_one_page_of_everything(finished):
+    finished.run({}, "results/report.html")
+    page = (finished.folder / "results" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 7 and "At the scale of training" in page and "One training per network" in page
+    assert "<rect" in page and ">2 jobs<" in page  # the graph of the rules
+    for rule in ("prepare", "train", "evaluate"):
+        assert f"<td>{rule}</td>" in page  # the times
+    assert '"scale_jitter": 2' in page.replace("&#34;", '"')
+    assert "Nothing to be done" in finished.run({}, "results/report.html")
+
+
+@pytest.mark.slow
 def test_a_new_seed_trains_one_model(finished):
     more = [*TINY["runs"], {"datasets": ["reef"], "models": ["seunet"], "seeds": [1]}]
     planned = finished.planned({"runs": more})
@@ -147,6 +160,7 @@ def test_a_new_seed_trains_one_model(finished):
     assert not {"prepare", "render", "download"} & planned.keys()
 
 
+@pytest.mark.slow
 def test_a_new_model_trains_one_model(finished):
     new = {"models": {"wide": {"label": "Wide", "architecture": "unet", "options": {"width": 3}}}}
     runs = [{"datasets": ["reef"], "models": [*MODELS, "wide"], "seeds": [0]}]
@@ -154,17 +168,20 @@ def test_a_new_model_trains_one_model(finished):
     assert planned["train"] == planned["evaluate"] == 1 and "prepare" not in planned
 
 
+@pytest.mark.slow
 def test_a_new_scale_prepares_and_trains_nothing(finished):
     planned = finished.planned({"datasets": {"reef": {"test_scales": [0.5, 1, 1.5, 2]}}})
     assert planned["evaluate"] == 2 and planned["render"] == 1
     assert not {"prepare", "train"} & planned.keys()
 
 
+@pytest.mark.slow
 def test_another_learning_rate_trains_again_and_prepares_nothing(finished):
     planned = finished.planned({"datasets": {"reef": {"training": {"learning_rate": 0.01}}}})
     assert planned["train"] == planned["evaluate"] == 2 and not {"prepare", "render"} & planned.keys()
 
 
+@pytest.mark.slow
 def test_another_label_draws_figures_alone(finished):
     planned = finished.planned({"models": {"seunet": {"label": "Ours"}}})
     assert planned["figure"] == 4 and not {"prepare", "render", "train", "evaluate"} & planned.keys()
@@ -186,11 +203,13 @@ def edited(clone):
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@pytest.mark.slow
 def test_a_changed_caption_computes_nothing(finished, edited):
     edited("workflow/report/figure.rst", "\nOne more sentence.\n")
     assert not {"prepare", "render", "train", "evaluate", "tables"} & finished.planned().keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "again", "spared"),
     [
@@ -217,6 +236,7 @@ def test_a_mistake_in_the_configuration_is_one_line(finished):
     assert "Traceback" not in text and len(text.splitlines()) < 8
 
 
+@pytest.mark.slow
 def test_a_mistake_that_a_job_finds_reaches_the_terminal(finished):
     mine = {
         "source": "folder",
@@ -235,6 +255,7 @@ def test_a_mistake_that_a_job_finds_reaches_the_terminal(finished):
     assert "/nowhere/at/all" in (finished.folder / "logs" / "prepare" / "mine.log").read_text()
 
 
+@pytest.mark.slow
 def test_names_that_a_shell_or_a_figure_could_read_run_to_the_end(clone, tmp_path):
     name = "da ta's $(touch hacked) é;`touch hacked`"
     around = tmp_path / "around"
@@ -266,6 +287,7 @@ def files_below(folder):
     return {path for path in files if not {"__pycache__", ".snakemake"} & set(path.parts)}
 
 
+@pytest.mark.slow
 def test_the_paper_is_planned_in_seconds_without_a_network(clone, tmp_path):
     workflow = Workflow(clone, tmp_path)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -276,10 +298,12 @@ def test_the_paper_is_planned_in_seconds_without_a_network(clone, tmp_path):
     assert planned["train"] == len(plan.all_trainings(config)) and planned["download"] == 3 and planned["prepare"] == 2
 
 
+@pytest.mark.slow
 def test_snakemake_finds_nothing_to_complain(clone, tmp_path):
     assert "good condition" in Workflow(clone, tmp_path).run({}, "--lint", base=False)
 
 
+@pytest.mark.slow
 def test_killed_workflow_goes_on_to_the_same_weights(finished, tmp_path):
     """SIGKILL to every process in the middle of a training; then the command that users type."""
     shutil.copytree(finished.folder / "results" / "datasets", tmp_path / "results" / "datasets")
@@ -323,6 +347,7 @@ def trained_by_hand(overlay: dict, folder: Path) -> Path:
     return folder / "by_hand"
 
 
+@pytest.mark.slow
 def test_both_real_data_sets_to_all_figures(clone, mirror, tmp_path):
     """Archives in, figures out, on the real images: the whole of config/laptop.yaml with fewer of everything."""
     overlay = yaml.safe_load((mirror / "mirror.yaml").read_text())

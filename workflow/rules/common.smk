@@ -36,10 +36,9 @@ TRAININGS = plan.all_trainings(CONFIG)  # an ensemble has none of its own, but n
 TRAINED = {model: plan.trained_model(CONFIG, model) for model in MODELS}
 METRICS = {dataset: DATASETS[dataset].metric.written() for dataset in RUN_DATASETS}
 CLAIMS = plan.claims_to_test(CONFIG)
-TABLES = [
-    f"results/tables/{name}.csv"
-    for name in ["scores", "class_iou", "warnings", "history", "equivariance", "crops", "windows"]
-]
+MEASURED = [run for run in RUNS if DATASETS[run[0]].compared_scales]
+TABLES = [f"results/tables/{name}.csv" for name in ["scores", "class_iou", "warnings", "history", "crops", "windows"]]
+TABLES += ["results/tables/equivariance.csv"] * bool(MEASURED)
 TABLES += ["results/tables/claims.csv"] * bool(CLAIMS)
 FORMATS = ("png", "svg")
 # The kinds of figures of a data set, and the table that each is drawn from; None: samples.
@@ -115,7 +114,7 @@ def testing(wildcards):
 
 def measuring(wildcards):
     """Return what the errors of equivariance depend on: as `testing`, at scales of their own."""
-    return testing(wildcards) | {"test_scales": DATASETS[wildcards.dataset].equivariance_scales}
+    return testing(wildcards) | {"test_scales": DATASETS[wildcards.dataset].compared_scales}
 
 
 def weights_of(wildcards):
@@ -197,10 +196,16 @@ def figures_of(dataset):
     return ["iou", "consistency", "crops", "predictions", *optional]
 
 
+def figure_names():
+    """Return all figures, as (data set, kind); those over all data sets have no data set."""
+    names = [(dataset, kind) for dataset in RUN_DATASETS for kind in figures_of(dataset)]
+    over_all = {"training_curves": TRAININGS, "equivariance": MEASURED, "claims": CLAIMS}
+    return names + [("", kind) for kind, drawn in over_all.items() if drawn]
+
+
 def figure_files():
-    """Return all figures, as PNG and SVG."""
-    names = [f"{dataset}_{kind}" for dataset in RUN_DATASETS for kind in figures_of(dataset)]
-    names += ["equivariance"] + ["training_curves"] * bool(TRAININGS) + ["claims"] * bool(CLAIMS)
+    """Return the files of all figures, as PNG and SVG."""
+    names = ["_".join(filter(None, name)) for name in figure_names()]
     return [f"results/figures/{name}.{suffix}" for name in names for suffix in FORMATS]
 
 
@@ -218,6 +223,21 @@ def say_left_over():
         logger.info(
             f"Not of this configuration, but of earlier runs: {named} ({len(files)}). Delete what you do not need."
         )
+
+
+def captions():
+    """Return the templates of the captions: one of the data sets' figures, one of each figure over all of them."""
+    kinds = ["figure"] + [kind for dataset, kind in figure_names() if not dataset]
+    return [str(ROOT / "workflow" / "report" / f"{kind}.rst") for kind in kinds]
+
+
+def rules_of(dag):
+    """Return how many jobs each rule of a run has, and the rules whose files they read, for the record."""
+    jobs, needed = {}, {}
+    for job in dag.jobs:
+        jobs[job.rule.name] = jobs.get(job.rule.name, 0) + 1
+        needed.setdefault(job.rule.name, set()).update(other.rule.name for other in dag.job_dependencies(job))
+    return {name: {"jobs": count, "after": sorted(needed[name])} for name, count in sorted(jobs.items())}
 
 
 def claim_files():

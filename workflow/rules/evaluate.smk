@@ -65,7 +65,7 @@ rule equivariance:
 
 rule equivariance_table:
     input:
-        errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
+        errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in MEASURED],
     output:
         "results/tables/equivariance.csv",
     log:
