@@ -85,12 +85,22 @@ def read_description(path: Path) -> dict[str, Any]:
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the resume state of a training: whole, or not at all, and with its checksum.
 
-    The checksum lies inside, since torch reads damaged values without a word, and a file beside it could be older.
+    A line with the sha256 of the rest comes first, since torch reads damaged values without a word, and a file beside
+    it could be older.
     """
     buffer = io.BytesIO()
-    torch.save(state | {"checksum": checksum(state)}, buffer)
-    with atomic(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    torch.save(state, buffer)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.write(hashlib.sha256(buffer.getbuffer()).hexdigest().encode() + b"\n")
+        file.write(buffer.getbuffer())
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the resume state in a file; raise ValueError when its bytes are not those that were written."""
+    checksum, _, content = path.read_bytes().partition(b"\n")
+    if checksum != hashlib.sha256(content).hexdigest().encode():
+        raise ValueError("its checksum is wrong")
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
 
 
 def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -98,10 +108,8 @@ def load_state(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = read_state(path)
         stored_hash, stored = state["hash"], json.loads(state["settings"])
-        if state.pop("checksum") != checksum(state):
-            raise ValueError("its checksum is wrong")
     except Exception as error:  # torch.load raises many kinds; all mean the same to a user
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole resume state ({reason}); delete it to train anew") from error
@@ -120,7 +128,7 @@ def exchange_state(folder: Path, settings: dict[str, Any]) -> None:
     """
     last, own = folder / "last.pt", waiting_state(folder, settings_hash(settings))
     with suppress(Exception):  # `load_state` says what is wrong with a file that cannot be read
-        other = torch.load(last, weights_only=True, map_location="cpu")["hash"]
+        other = read_state(last)["hash"]
         if other != settings_hash(settings):
             last.replace(waiting_state(folder, other))
     if own.exists() and not last.exists():
@@ -130,24 +138,6 @@ def exchange_state(folder: Path, settings: dict[str, Any]) -> None:
 def waiting_state(folder: Path, settings: str) -> Path:
     """Return where a resume state waits while other settings are trained."""
     return folder / f"last-{settings[:12]}.pt"
-
-
-def checksum(state: dict[str, Any]) -> str:
-    """Return the sha256 of a nested state: of its keys, numbers and strings, and of the bytes of its tensors."""
-    digest = hashlib.sha256()
-    waiting: list[Any] = [state]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [part for pair in value.items() for part in pair]
-        elif isinstance(value, list | tuple):
-            waiting += value
-        elif isinstance(value, torch.Tensor):
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        else:
-            digest.update(repr(value).encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def settings_hash(settings: dict[str, Any]) -> str:

@@ -1,18 +1,18 @@
 """The device of a job: a GPU that no other job on this machine holds, or the CPU."""
 
-import fcntl
 import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 import torch
+from filelock import FileLock, Timeout
 
 POLL_SECONDS = 5.0
-_held: list[TextIO] = []  # an open lock file keeps its GPU for as long as this process lives, however it ends
+_held: list[FileLock] = []  # a lock keeps its GPU for as long as this process lives, however it ends
 
 
 @cache  # a process claims one GPU, however often it asks
@@ -47,14 +47,11 @@ def claim(cards: list[str], folder: Path | None = None) -> int:
     waited = False
     while True:
         for index, card in enumerate(cards):
-            file = (folder / f"{card}.lock").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            _held.append(file)
-            return index
+            lock = FileLock(folder / f"{card}.lock", blocking=False)
+            with suppress(Timeout):
+                lock.acquire()
+                _held.append(lock)
+                return index
         if not waited:
             print(f"waiting: other jobs hold all {len(cards)} visible GPUs", file=sys.stderr, flush=True)
         waited = True
