@@ -17,7 +17,7 @@ from pathlib import Path
 from seunet.runtime import device
 device.POLL_SECONDS = 0.1
 print(device.claim(["GPU-a", "GPU-b"], Path(sys.argv[1])), flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 
 
