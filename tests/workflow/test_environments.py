@@ -152,9 +152,12 @@ def imported(file):
 
 
 def is_lazy(node):
-    """Tell whether the imports of a node do not run with its module: of `__getattr__`, and for type checkers alone."""
+    """Tell whether a module does without the imports of a node: of `__getattr__`, for type checkers, or if present."""
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    if isinstance(node, ast.Try):  # where it is missing, a UserError names the extra
+        caught = {handler.type.id for handler in node.handlers if isinstance(handler.type, ast.Name)}
+        return bool(caught & {"ImportError", "ModuleNotFoundError"})
     return isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
 
 
