@@ -14,6 +14,7 @@ from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
 
 FOLDER = Path("results", "checksums")
+PLACE = FOLDER / "place"
 STAMP = ".snakemake_timestamp"  # Snakemake keeps the time of an output that is a folder in a file of this name
 NOTE = re.compile(r"([0-9a-f]{64})  .*\n# (\d+) bytes, written at (\d+)\n", re.DOTALL)
 TOLERANCE = 2_000_000_000  # ns; archives and some file systems keep whole seconds
@@ -29,14 +30,23 @@ def record(made: Iterable[str]) -> None:
 
 
 def restore_times() -> None:
-    """Give each recorded file the time at which it was written, where it has another one and is the same still.
+    """In a copy of a project, give each recorded file the time at which it was written, if it is the same still.
 
-    Snakemake goes by times, and a project that was copied (`cp -r`, `rsync -r`, a clone with its results) has those of
-    the copy. Only files with another time are read, so it costs something once. What cannot be set stays as it is.
+    Snakemake goes by times, and a copy (`cp -r`, `rsync -r`, a clone with its results) has those of the copying. Times that
+    somebody set on purpose (`snakemake --touch`) stay. What cannot be set stays as it is.
     """
     with suppress(OSError):
+        if not FOLDER.is_dir() or (PLACE.exists() and PLACE.read_text(encoding="utf-8") == place()):
+            return
         for note in FOLDER.rglob("*.sha256"):
             restore_time(note, Path(str(note.relative_to(FOLDER)).removesuffix(".sha256")))
+        PLACE.touch()
+        PLACE.write_text(place(), encoding="utf-8")
+
+
+def place() -> str:
+    """Return what the file PLACE holds in the project that wrote it, and not in a copy: its own number on the disk."""
+    return str(PLACE.stat().st_ino)
 
 
 def restore_time(note: Path, file: Path) -> None:

@@ -63,6 +63,7 @@ def test_a_copy_gets_its_times_back_and_what_was_changed_does_not(folder, monkey
         os.utime(folder / "results" / name, (1_000_000_000, 1_000_000_000))
     integrity.record(["results/a.npy", "results/b.npy", "results/drawn"])
     integrity.verify(["results/a.npy"])
+    integrity.restore_times()
     shutil.copytree("results", "copy/results", copy_function=shutil.copy)
     monkeypatch.chdir(folder / "copy")
     copy = folder / "copy" / "results"
@@ -72,6 +73,9 @@ def test_a_copy_gets_its_times_back_and_what_was_changed_does_not(folder, monkey
     assert (copy / "a.npy").stat().st_mtime == made.stat().st_mtime == 1_000_000_000
     assert (copy / "drawn" / integrity.STAMP).stat().st_mtime == 1_000_000_000
     assert (copy / "b.npy").stat().st_mtime > 1_000_000_000
+    (copy / "a.npy").touch()  # on purpose, since this is no new copy
+    integrity.restore_times()
+    assert (copy / "a.npy").stat().st_mtime > 1_000_000_000
 
 
 def test_notes_of_older_runs_and_damaged_ones_are_left_alone(folder):
