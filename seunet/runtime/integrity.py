@@ -32,8 +32,8 @@ def record(made: Iterable[str]) -> None:
 def restore_times() -> None:
     """In a copy of a project, give each recorded file the time at which it was written, if it is the same still.
 
-    Snakemake goes by times, and a copy (`cp -r`, `rsync -r`, a clone with its results) has those of the copying. Times that
-    somebody set on purpose (`snakemake --touch`) stay. What cannot be set stays as it is.
+    Snakemake goes by times, and a copy (`cp -r`, `rsync -r`, a clone with its results) has those of the copying. Times
+    that somebody set on purpose (`snakemake --touch`) stay. What cannot be set stays as it is.
     """
     with suppress(OSError):
         if not FOLDER.is_dir() or (PLACE.exists() and PLACE.read_text(encoding="utf-8") == place()):
