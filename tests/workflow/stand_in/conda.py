@@ -2,7 +2,8 @@
 
 `env create` makes a virtual environment with the packages of the file's pip section and what they require, and nothing
 else. They are links to what is installed beside this Python, so no download is needed; versions must be those of the
-file. Snakemake offers its own packages to scripts as a fallback: the environment refuses them.
+file. Snakemake puts the folder of its own packages behind them: there the environment finds Snakemake alone,
+and what Snakemake imports.
 """
 
 import importlib.metadata
@@ -16,26 +17,33 @@ from packaging.requirements import Requirement
 
 VERSION = "24.9.2"
 ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
-REFUSE = """
+ALONE = """
+import importlib.machinery as machinery
 import sys
-from importlib.machinery import PathFinder
 
 OTHERS = {others!r}
+KINDS = (
+    (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+    (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+)
 
-class Alone:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        spec = None if "." in name or name == "snakemake" else PathFinder.find_spec(name)
-        if spec is None or not (spec.origin or "").startswith(OTHERS):
-            return None
+
+class Shut(machinery.FileFinder):
+    def find_spec(self, name, target=None):
         frame = sys._getframe(1)
         while "importlib" in frame.f_code.co_filename:
             frame = frame.f_back
-        if frame.f_code.co_filename.startswith(OTHERS):  # Snakemake may have what it wants
-            return None
-        raise ModuleNotFoundError(f"{{name}} is not in this environment", name=name)
+        snakemakes = name == "snakemake" or frame.f_code.co_filename.startswith(OTHERS)
+        return super().find_spec(name, target) if snakemakes else None
 
-sys.meta_path.insert(0, Alone)
+
+def shut(path):
+    if path != OTHERS:
+        raise ImportError
+    return Shut(path, *KINDS)
+
+
+sys.path_hooks.insert(0, shut)
 """
 
 
@@ -68,7 +76,7 @@ def create(file: Path, prefix: Path) -> None:
             if top != "__pycache__" and not (site / top).exists():
                 (site / top).symlink_to(distribution.locate_file(top))
     others = importlib.metadata.distribution("snakemake").locate_file("")
-    (site / "sitecustomize.py").write_text(REFUSE.format(others=str(others)))
+    (site / "sitecustomize.py").write_text(ALONE.format(others=str(others).rstrip("/")))
 
 
 def closure(pins: list[str]) -> list[importlib.metadata.Distribution]:
