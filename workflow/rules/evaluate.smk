@@ -26,6 +26,7 @@ rule evaluate:
     params:
         code=code("evaluate", "train"),
         network=network_code,
+        given=given_contents,
         testing=testing,
         threads=threads_of,
         variant=variant,
@@ -56,6 +57,7 @@ rule equivariance:
     params:
         code=code("equivariance", "train"),
         network=network_code,
+        given=given_contents,
         measuring=measuring,
         threads=threads_of,
         variant=variant,
