@@ -125,7 +125,8 @@ class Bootstrap:
 def load_counts(path: Path) -> dict[str, np.ndarray]:
     """Read counts per image: scale, height (K,), classes (C,), tp, fp, fn (K, N, C)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here: numpy leaves a damaged file open
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in ("scale", "height", "classes", "tp", "fp", "fn")}
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run the evaluation") from error

@@ -106,7 +106,8 @@ def load_samples(path: Path | str) -> dict[str, np.ndarray]:
     All uint8; sizes differ by scale. Raises UserError when the file is missing or lacks one of them.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here: numpy leaves a damaged file open
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             samples = dict(file)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: missing or no sample file; run the evaluation that writes it") from error
