@@ -134,7 +134,7 @@ def test_a_model_may_train_longer():
         ({"ensemble": None, "rescale": "training", "fusion": "mean"}, ["models.both.fusion: there is no ensemble"]),
         ({"fusion": "best"}, ['models.both.fusion: "best" is not known']),
         ({"rescale": "test"}, ['models.both.rescale: "test" is not known']),
-        ({"weights_of": None, "ensemble": None}, ["models.both.architecture: missing", "weights_of and ensemble"]),
+        ({"weights_of": None, "ensemble": None}, ["models.both.architecture: missing", "or weights_of"]),
         ({"architecture": "unet"}, ["models.both.architecture:", "models.unet", "remove it"]),
         ({"options": {"width": 8}}, ["models.both.options.width: the weights depend on it", "scales_at_test, windows"]),
         ({"scale_jitter": 2}, ["models.both.scale_jitter:", "remove it"]),

@@ -340,6 +340,9 @@ def test_errors_say_what_to_do(tmp_path):
     np.savez(tmp_path / "c.npz", scales=[1.0], classes=["a"])
     with pytest.raises(UserError, match="'image_0' is missing"):
         figures.draw_predictions({"unet": tmp_path / "c.npz"}, "toy", MODELS, out)
+    (tmp_path / "cut.npz").write_bytes(a.read_bytes()[:-30])
+    with pytest.raises(UserError, match="run the evaluation"):
+        figures.draw_predictions({"unet": tmp_path / "cut.npz"}, "toy", MODELS, out)
     assert not out[0].exists()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -109,7 +110,7 @@ def load_samples(path: Path | str) -> dict[str, np.ndarray]:
         # opened here: numpy leaves a damaged file open
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             samples = dict(file)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{path}: missing or no sample file; run the evaluation that writes it") from error
     needed = ["scales", "classes"]
     needed += [f"{n}_{i}" for i in range(len(samples.get("scales", []))) for n in ("image", "mask", "prediction")]
