@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -55,7 +56,16 @@ class Answers:
         return self.output / image.name.with_name(image.name.stem + end)
 
 
-def refuse_losses(images: Iterable[Input], answers: Answers, overwrite: bool) -> None:
+class Written(Protocol):
+    """The files that a command writes for an image."""
+
+    output: Path
+
+    def files(self, image: Input) -> list[Path]:
+        """Return them."""
+
+
+def refuse_losses(images: Iterable[Input], answers: Written, overwrite: bool) -> None:
     """Raise UserError where two answers have one name, or one has that of an input or of a file that is there.
 
     Names that differ in case or in the form of their accents are equal here, as they are on many disks. With

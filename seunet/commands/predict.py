@@ -141,7 +141,7 @@ def write(
 
 
 def report(answers: "Answers", asked: int, mistakes: list[str], words: str) -> None:
-    """Say what was written and how, then what could not be read; status 1 if there was any."""
+    """Say what was written and how, then what could not be read."""
     from seunet.commands.answers import palette
 
     written = asked - len(mistakes)
@@ -149,6 +149,11 @@ def report(answers: "Answers", asked: int, mistakes: list[str], words: str) -> N
         typer.echo(f"{counted(written, 'class map')} in {answers.output}/, on the images' own pixels; {words}")
         names = zip(answers.classes, palette().tolist(), strict=False)
         typer.echo(", ".join(f"{typer.style('■', fg=tuple(rgb))} {i} {name}" for i, (name, rgb) in enumerate(names)))
+    report_mistakes(mistakes, asked)
+
+
+def report_mistakes(mistakes: list[str], asked: int) -> None:
+    """List what went wrong, on standard error; status 1 if there is anything."""
     for mistake in mistakes:
         typer.echo(f"error: {mistake}", err=True)
     if mistakes and asked > 1:

@@ -60,7 +60,7 @@ class Shown:
             "squash": f"at {height} × {width} pixels",
             "pad": f"reduced to fit {height} × {width} pixels",
         }.get(self.fit, "at their own pixels")
-        return place if self.factor == 1 else f"{place} × {self.factor:g}"
+        return place if self.factor == 1 else f"{place}, times {self.factor:g}"
 
 
 class TrainedNetwork:

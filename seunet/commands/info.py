@@ -1,0 +1,162 @@
+"""`seunet info`: what a trained network is."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from seunet.commands.weights import Weights, check_folder
+from seunet.runtime.errors import UserError
+
+
+def info(weights: Weights) -> None:
+    """Say what a trained network is: architecture, classes, trained on what, how and when, with which scores.
+
+    Examples:
+
+    seunet info results/models/pet/unet/seed0
+    """
+    from seunet.models.checkpoint import read_description
+
+    check_folder(weights)
+    description = read_description(weights / "model.json")
+    for name, text in facts(weights, description).items():
+        typer.echo(f"{name:<13} {text}")
+
+
+def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
+    """Return what is known of a network, in words; what nobody wrote down is left out."""
+    classes = description.get("classes") or []
+    told = {
+        "network": description["architecture"] + options(description["options"]),
+        "weights": weights_facts(folder / "model.safetensors"),
+        "classes": f"{description['num_classes']}: {', '.join(f'{i} {c}' for i, c in enumerate(classes))}".rstrip(": "),
+        "images": images(description),
+        "trained on": trained_on(description.get("preparation")),
+        "trained how": training(description),
+        "when, where": when(folder / "model.safetensors", description),
+        "validation": validation(folder / "history.csv", description.get("preparation")),
+        "test": test(folder, description.get("preparation")),
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def options(values: dict[str, Any]) -> str:
+    """Return " (width 16, depth 4)"."""
+    return f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
+
+
+def weights_facts(file: Path) -> str:
+    """Return how many numbers the weights have, and the beginning of their checksum."""
+    from safetensors import SafetensorError, safe_open
+
+    from seunet.runtime.files import sha256
+
+    try:
+        with safe_open(file, "numpy") as tensors:
+            shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118  no mapping
+    except FileNotFoundError as error:
+        raise UserError(f"{file}: no such file; train the model first") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file}: not a whole safetensors file ({error}); delete it and train again") from error
+    count = 0
+    for shape in shapes:
+        product = 1
+        for side in shape:
+            product *= side
+        count += product
+    return f"{count:,} numbers in {len(shapes)} tensors, sha256 {sha256(file)[:12]}…"
+
+
+def images(description: dict[str, Any]) -> str:
+    """Return what images the network takes, and how large those of its training were."""
+    told = description.get("preparation") or {}
+    parts = [f"{description['in_channels']} channel{'s' * (description['in_channels'] != 1)}"]
+    if size := told.get("image_size"):
+        parts.append(f"trained at {size[0]} × {size[1]} pixels (fit: {told.get('fit', 'squash')})")
+    if told.get("value_range"):
+        parts.append(f"values {told['value_range'][0]} to {told['value_range'][1]}")
+    return ", ".join(parts)
+
+
+def trained_on(told: dict[str, Any] | None) -> str:
+    """Return the data set and how many images it had."""
+    if not told:
+        return ""
+    counts = told.get("images") or {}
+    return f"{told['dataset']}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+
+
+def training(description: dict[str, Any]) -> str:
+    """Return the settings of the training that differ from nothing."""
+    told = dict(description.get("training") or {})
+    drawn = told.pop("augmentation", None) or {}
+    if not drawn.get("elastic"):
+        drawn = {name: value for name, value in drawn.items() if not name.startswith("elastic")}
+    if jitter := drawn.pop("scale_jitter", None):
+        drawn |= {"scale_jitter": jitter} if jitter not in (1, {"low": 1.0, "high": 1.0, "law": "linear"}) else {}
+    parts = [f"{name} {value}" for name, value in told.items() if value not in (None, 0, False)]
+    parts += [f"{name} {plain(value)}" for name, value in drawn.items() if value not in (None, 0, False, [], 1)]
+    return ", ".join([f"seed {description.get('seed')}"] * ("seed" in description) + parts)
+
+
+def plain(value: Any) -> str:
+    """Return a value for a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {part}" for key, part in value.items()) + "}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def when(file: Path, description: dict[str, Any]) -> str:
+    """Return the time of the file, and what the network was trained with."""
+    from datetime import datetime
+
+    time = datetime.fromtimestamp(file.stat().st_mtime).astimezone().isoformat(" ", "minutes")
+    versions = [f"{name} {description[name]}" for name in ("seunet", "torch") if name in description]
+    return ", ".join([f"file of {time}", *versions, *[f"on {description.get('device')}"] * ("device" in description)])
+
+
+def validation(history: Path, told: dict[str, Any] | None) -> str:
+    """Return the last and the best validation of the training, from history.csv."""
+    rows = read_rows(history)
+    if not rows or "val_metric" not in rows[0]:
+        return ""
+    last, best = rows[-1], max(rows, key=lambda row: float(row["val_metric"] or "nan"))
+    return (
+        f"{metric(told)} {float(last['val_metric']):.3f} after epoch {last['epoch']}"
+        f" (best {float(best['val_metric']):.3f}, epoch {best['epoch']})"
+    )
+
+
+def test(folder: Path, told: dict[str, Any] | None) -> str:
+    """Return the scores at all scales, from results/tables/scores.csv, where the folder lies in such results."""
+    try:
+        models, dataset, model, seed = folder.resolve().parts[-4:]
+    except ValueError:
+        return ""
+    if models != "models":
+        return ""
+    rows = [
+        row
+        for row in read_rows(folder.resolve().parents[3] / "tables" / "scores.csv")
+        if (row["dataset"], row["model"], f"seed{row['seed']}") == (dataset, model, seed)
+    ]
+    scores = ", ".join(f"×{float(row['scale']):.3g} {float(row['iou']):.3f}" for row in rows if row["iou"])
+    return f"{metric(told)} at {scores}" if scores else ""
+
+
+def metric(told: dict[str, Any] | None) -> str:
+    """Return the name of the data set's metric."""
+    from seunet.settings.metric import Metric
+
+    return Metric.parse(told["metric"]).name if told and "metric" in told else "metric"
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """Return the rows of a table, none where it is not there."""
+    import csv
+
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))

@@ -1,0 +1,98 @@
+"""`seunet scales`: whether a trained network survives a change of scale on images without masks."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seunet.commands.weights import Weights, open_weights
+from seunet.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seunet.commands.inputs import Input
+    from seunet.experiment.survival import Answer
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The file that each image gets."""
+
+    output: Path
+
+    def files(self, image: "Input") -> list[Path]:
+        """Return it, in a list."""
+        return [self.output / image.name.with_name(f"{image.name.stem}_scales.png")]
+
+
+def scales(
+    weights: Weights,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Images, or folders with all images below.")],
+    output: Annotated[Path, typer.Option(help="Folder for the pictures, made where it is not there.")] = Path("scales"),
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="training|native|FACTOR",
+            help="What ×1 is: the scale of training, the image's own pixels, or a factor of them.",
+        ),
+    ] = "training",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures of an earlier call.")] = False,
+) -> None:
+    """Show images to a network at ×¼, ×½, ×1, ×2 and ×4, and say whether its answer survives: no mask is needed.
+
+    For each image one picture: what was shown, what was answered, how many pixels keep the class that they have at ×1,
+    how far the classes overlap with those at ×1 (mean IoU), and for lifted networks which scale decided how many
+    pixels. An answer that survives may still be wrong: only masks tell that.
+
+    Examples:
+
+    seunet scales results/models/pet/seunet/seed0 photos/dog.jpg photos/cat.jpg --output scales
+    """
+    from tqdm import tqdm
+
+    from seunet.commands.answers import refuse_losses
+    from seunet.commands.inputs import find_images
+    from seunet.commands.predict import how_shown, report_mistakes
+    from seunet.experiment import survival
+    from seunet.experiment.application import open_picture
+    from seunet.report.figures.scales import draw_scales  # noqa: F401  says at once where matplotlib is missing
+
+    network = open_weights(weights)
+    found = find_images(images, output)
+    shown, words = how_shown(at, network)
+    pictures = Pictures(output)
+    refuse_losses(found, pictures, overwrite)
+    mistakes, told = [], []
+    for image in tqdm(found, unit="image", disable=None):
+        try:
+            picture = open_picture(image.path)
+            answers = survival.answers(network, picture, shown)
+            colours = network.colours(picture)
+        except UserError as error:
+            mistakes.append(str(error))
+            continue
+        write(pictures.files(image)[0], image, colours, answers, network.classes)
+        told.append(answers)
+        tqdm.write(f"{image.path}: {line(answers)}")
+    if told:
+        typer.echo(f"{len(told)} picture{'s' * (len(told) != 1)} in {output}/; ×1: {words}")
+        typer.echo(survival.verdict(told))
+    report_mistakes(mistakes, len(found))
+
+
+def write(file: Path, image: "Input", colours: "np.ndarray", answers: "list[Answer]", classes: list[str]) -> None:
+    """Write the picture of an image."""
+    from seunet.commands.answers import palette, write_png
+    from seunet.report.figures.scales import draw_scales
+
+    write_png(file, draw_scales(image.path.name, colours, [asdict(answer) for answer in answers], classes, palette()))
+
+
+def line(answers: "list[Answer]") -> str:
+    """Return the agreement at every scale, and the scales that decided most at ×1."""
+    told = ", ".join(f"×{a.scale:g} {a.agreement:.0%}" for a in answers if a.scale != 1)
+    winners = next(a.winners for a in answers if a.scale == 1)
+    won = ", ".join(f"{scale:.3g} {share:.0%}" for scale, share in winners.items() if share >= 0.005)
+    return f"agreement with ×1: {told}" + (f"; scales that won at ×1: {won}" if won else "")
