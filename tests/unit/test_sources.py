@@ -1,5 +1,6 @@
 """What code a rule depends on: which files, and what of a file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,12 @@ def test_a_training_depends_on_layers_and_their_compiled_twins():
         files
     )
     assert not [name for name in files if name.startswith(("seunet.report", "seunet.config", "seunet.cli"))]
+
+
+def test_every_rule_depends_on_the_code_of_its_script_and_on_its_environment():
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+    rules = [part for part in re.split(r"^(?=rule \w+:)", text, flags=re.MULTILINE) if part.startswith("rule ")]
+    for rule in rules:
+        script, environment = re.search(r"scripts/(\w+)\.py", rule)[1], re.search(r"envs/(\w+)\.yaml", rule)[1]
+        assert f'code=code("{script}", "{environment}"),' in rule or script == "download", rule[:40]
+    assert len(rules) > 10

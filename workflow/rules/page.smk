@@ -14,7 +14,7 @@ rule page:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("page"),
+        code=code("page", "figures"),
         figures=figure_names(),
         times="logs",
     script:
