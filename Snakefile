@@ -1,5 +1,7 @@
 # The benchmark: archive → prepared arrays → weights → scores → tables → figures.
+import atexit
 import os
+import shutil
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -38,6 +40,7 @@ localrules:
 
 
 onstart:
+    shutil.rmtree(LEFT, ignore_errors=True)
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
@@ -56,6 +59,7 @@ onsuccess:
 
 onerror:
     finish_record(RECORD, "failed")
+    atexit.register(say_errors)
 
 
 rule all:

@@ -1,7 +1,12 @@
 """The one exception that users are meant to read, and how to tell that memory ran out."""
 
+from pathlib import Path
+
 # What the system, torch and the loader of libraries say
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")
+
+# Where jobs leave their errors, which the process that started them prints last
+LEFT = Path(".snakemake", "seunet", "errors")
 
 
 class UserError(Exception):

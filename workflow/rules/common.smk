@@ -1,4 +1,5 @@
 # What the rules share: the checked configuration, the runs, and the slice of the configuration that each rule depends on.
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,7 +10,7 @@ from seunet.config import plan
 from seunet.runtime import integrity, provenance, sources
 from seunet.runtime.contents import contents
 from seunet.data.prepared import GENERATED
-from seunet.runtime.errors import UserError
+from seunet.runtime.errors import LEFT, UserError
 from seunet.settings.dataset import Testing
 from seunet.runtime.files import sha256
 
@@ -50,6 +51,12 @@ wildcard_constraints:
     dataset="|".join(map(re.escape, DATASETS)),
     model="|".join(map(re.escape, MODELS)),
     seed=r"\d+",
+
+
+def say_errors():
+    """Print what jobs left in .snakemake/seunet/errors: the last thing on the terminal, after lists of file names."""
+    for file in sorted(LEFT.glob("*")):
+        print("\n" + file.read_text(encoding="utf-8"), end="", file=sys.stderr, flush=True)
 
 
 def finish_record(record, status):

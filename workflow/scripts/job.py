@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be installed, whatever the working folder
 
-from seunet.runtime.errors import UserError, is_out_of_memory
+from seunet.runtime.errors import LEFT, UserError, is_out_of_memory
 from seunet.runtime.files import write_error
 from seunet.runtime.integrity import record, verify
 from seunet.runtime.kept import Kept
@@ -39,10 +39,19 @@ def job(snakemake, keep=False):
             raise
         with suppress(OSError):  # where the disk is full, the log cannot say so
             log.write_text(f"{log.read_text()}error: {message}\n")
-        print(f"\nerror in rule {snakemake.rule}: {message}\n", file=terminal, flush=True)
+        said = f"error in rule {snakemake.rule}: {message}\n"
+        print(f"\n{said}", file=terminal, flush=True)
+        with suppress(OSError):  # the Snakefile says it again, after Snakemake's own last word
+            leave(said, log)
         sys.exit(1)
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, terminal
+
+
+def leave(said, log):
+    """Leave an error where the process that started the job finds it."""
+    LEFT.mkdir(parents=True, exist_ok=True)
+    (LEFT / "_".join(log.parts[-3:])).write_text(said, encoding="utf-8")
 
 
 def kept_results(snakemake, inputs):
