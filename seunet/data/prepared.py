@@ -12,7 +12,7 @@ import numpy as np
 from seunet.data import folder as folder_source
 from seunet.data import hela, pet, shapes
 from seunet.data.rescaling import rescaled_size
-from seunet.data.source import IGNORED, SPLITS, Sample, Source
+from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
 from seunet.settings.metric import Metric
@@ -31,16 +31,17 @@ SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, .
 GENERATED = ("shapes",)  # sources whose test images can be drawn at any size
 
 
-def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path | str) -> None:
+def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path | str, only_test: bool = False) -> None:
     """Write the data set `name` to `folder`: arrays of every split, then dataset.json.
 
     `settings` is the data set's mapping of the configuration, `archives` maps its keys to downloaded files.
+    With `only_test` every image is one of the test split.
     One image is in memory at a time. Raises UserError on bad input; dataset.json is there only when all else
     is whole.
     """
     folder = Path(folder)
     checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
-    source = _open(name, settings, archives)
+    source = _open(name, settings, archives, only_test)
     metric = _metric(name, settings, source.classes)
     (folder / "dataset.json").unlink(missing_ok=True)
     for split in SPLITS:
@@ -86,7 +87,7 @@ def render(name: str, settings: dict, folder: Path | str) -> None:
         _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
 
 
-def _open(name: str, settings: dict, archives: dict[str, Path]) -> Source:
+def _open(name: str, settings: dict, archives: dict[str, Path], only_test: bool = False) -> Source:
     """Return the source of a data set; raise UserError when it is not known, lacks an archive or is empty."""
     kind = settings["source"]
     if kind not in SOURCES:
@@ -95,7 +96,9 @@ def _open(name: str, settings: dict, archives: dict[str, Path]) -> Source:
     if set(archives) != set(needed):
         raise UserError(f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them")
     source = generate(settings, archives)
-    for split in SPLITS:
+    if only_test:
+        source = all_tested(source)
+    for split in ("test",) if only_test else SPLITS:
         if not source.splits[split]:
             raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
     return source

@@ -56,8 +56,8 @@ def evaluate(
     scores: Path,
     per_image: Path,
     samples: Path,
-    crops: Path,
-    windows: Path,
+    crops: Path | None = None,
+    windows: Path | None = None,
     device: torch.device | str = "cpu",
     variant: Variant = Variant(),
 ) -> None:
@@ -79,8 +79,10 @@ def evaluate(
         for size in dict.fromkeys([evaluator.own_size, *sizes]):
             counts[size], kept[size] = evaluator.test(size, counter)
     say_warnings(data, counts[evaluator.own_size].sum(1))
-    write_crops(crops, run, evaluator.crop_counts())
-    write_windows(windows, run, testing.scales, sizes, data.classes, counter)
+    if crops:
+        write_crops(crops, run, evaluator.crop_counts())
+    if windows:
+        write_windows(windows, run, testing.scales, sizes, data.classes, counter)
     write_scores(scores, run, testing.scales, sizes, data.classes, counts)
     write_per_image(per_image, testing.scales, sizes, data.classes, counts)
     write_samples(samples, testing.scales, sizes, data.classes, kept)

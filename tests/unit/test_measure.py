@@ -1,0 +1,154 @@
+"""`seunet measure`: table, figures and one sentence about any trained network, without training."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from typer.testing import CliRunner
+
+from seunet.cli import app
+from seunet.commands.texts import normalisation, options_of, parsed_classes
+from seunet.data.looking import guess_classes
+from seunet.models import build_model
+from seunet.models.checkpoint import save_model
+from seunet.report.tables import SCORES_COLUMNS
+from seunet.report.verdict import verdict
+from seunet.runtime.errors import UserError
+
+
+class Green(nn.Conv2d):
+    """Says the second class where green is bright; `swap` where blue is, as a network of BGR images sees red."""
+
+    def __init__(self, in_channels: int, classes: int, channel: int = 1):
+        super().__init__(in_channels, 1, 1)
+        with torch.no_grad():
+            self.weight.zero_()
+            self.weight[0, channel] = 20
+            self.bias.fill_(-10)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Return images whose upper left quarter is of one colour, and their masks, 0 and 255."""
+    root = tmp_path_factory.mktemp("mine")
+    inside = np.zeros((32, 32), bool)
+    inside[:16, :16] = True
+    for part in ("images", "masks"):
+        (root / part).mkdir()
+    for i in range(3):
+        pixels = np.where(inside[..., None], [60, 230 - i, 60], 60).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"a{i}.png")
+        Image.fromarray((inside * 255).astype(np.uint8)).save(root / "masks" / f"a{i}.png")
+    return root
+
+
+def measure(*arguments: str | Path):
+    return CliRunner().invoke(app, ["measure", *map(str, arguments), "--scales", "0.5,2"])
+
+
+def test_a_foreign_network(folder, tmp_path):
+    torch.jit.trace(Green(3, 2), torch.rand(1, 3, 8, 8)).save(tmp_path / "green.pt")
+    out = tmp_path / "out"
+    result = measure(tmp_path / "green.pt", folder, "--output-kind", "sigmoid", "--output", out)
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(out / "scores.csv")
+    assert list(scores.columns) == SCORES_COLUMNS
+    assert scores["scale"].tolist() == [0.5, 1, 2] and scores["iou"].min() > 0.9
+    assert (out / "verdict.txt").read_text().startswith("Mean IoU is 1.000 at ×1, keeps at least 90% of that from ×0.5")
+    assert {path.name for path in out.iterdir()} == {
+        *("scores.csv", "class_iou.csv", "verdict.txt"),
+        *(f"{name}.{kind}" for name in ("iou", "consistency") for kind in ("png", "svg")),
+    }
+    assert "0 is class0, 255 is class255" in result.output
+
+
+def test_weights_with_an_architecture_classes_and_a_metric(folder, tmp_path):
+    save_file(Green(3, 2, 1).state_dict(), tmp_path / "w.safetensors")
+    call = [folder, "--weights", tmp_path / "w.safetensors", "--architecture", "test_measure:Green"]
+    call += ["--option", "channel=0", "--output-kind", "sigmoid", "--output", tmp_path / "out"]
+    result = measure(*call, "--classes", "rest=0,leaf=255", "--metric", "leaf", "--channels", "bgr")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "verdict.txt").read_text().startswith("IoU of leaf is 1.000 at ×1")
+
+
+def test_a_network_that_was_trained_here_and_says_one_class(folder, tmp_path):
+    network = build_model("unet", 3, 2, width=2, depth=2)
+    with torch.no_grad():
+        network.classifier.bias[0] = 1000
+    about = {"architecture": "unet", "in_channels": 3, "num_classes": 2, "options": {"width": 2, "depth": 2}}
+    save_model(tmp_path / "unet" / "seed0", network, about | {"classes": ["rest", "leaf"]})
+    result = measure(tmp_path / "unet" / "seed0", folder, "--metric", "leaf", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "0 is rest, 255 is leaf" in result.output
+    said = (tmp_path / "out" / "verdict.txt").read_text()
+    assert said.startswith("Its scores say nothing: on these images this network predicts rest at every pixel")
+    assert set(pd.read_csv(tmp_path / "out" / "scores.csv")["label"]) == {"unet"}
+
+
+def test_mistakes_are_one_line(folder, tmp_path):
+    torch.jit.trace(nn.Conv2d(3, 3, 1), torch.rand(1, 3, 8, 8)).save(tmp_path / "three.pt")
+    network = tmp_path / "three.pt"
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "scores.csv").write_text("of something else")
+    for arguments, part in [
+        ([network, folder], "3 channel(s) for 2 classes"),
+        ([network], "1 paths given: name the weights, then a folder"),
+        ([network, tmp_path / "none"], "none: no such folder"),
+        ([tmp_path / "none.pt", folder], "none.pt: no such file"),
+        ([network, tmp_path], "images: no image in it, or no such folder"),
+        ([network, folder, "--normalise", "0.5"], "--normalise: '0.5' is not of the form mean/std"),
+        ([network, folder, "--normalise", "123,116,103/1"], "divide what is meant for 0 to 255 by 255"),
+        ([network, folder, "--classes", "leaf"], "--classes: 'leaf' is not of the form background=0,leaf=255"),
+        ([network, folder, "--output", tmp_path / "table"], "holds tables of something else"),
+        ([network, folder, "--output", network], "three.pt: is a file"),
+    ]:
+        result = measure(*arguments, *([] if "--output" in arguments else ["--output", tmp_path / "out"]))
+        assert result.exit_code == 1 and part in result.output, (arguments, result.output)
+        assert sum(line.startswith("error:") for line in result.output.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_options_hold_more_than_one_value():
+    assert parsed_classes("rest=0, leaf=255") == {"rest": 0, "leaf": 255}
+    assert parsed_classes('{"leaf": [0, 255, 0]}') == {"leaf": [0, 255, 0]}
+    assert options_of(["width=7", "name=resnet", "channels=[1,2]"]) == {
+        "width": 7,
+        "name": "resnet",
+        "channels": [1, 2],
+    }
+    assert normalisation("0.5,0.4/1") == {"mean": [0.5, 0.4], "std": [1]}
+
+
+def test_classes_are_guessed_from_the_values_of_the_masks(folder):
+    masks = sorted((folder / "masks").iterdir())
+    assert guess_classes(masks, None) == {"class0": 0, "class255": 255}
+    assert guess_classes(masks, ["rest", "leaf"]) == {"rest": 0, "leaf": 255}
+    with pytest.raises(UserError, match="values 0, 255, but the network knows the classes a, b, c; .*--classes"):
+        guess_classes(masks, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            [0.2, 0.8, 0.79, 0.75, 0.1],
+            "keeps at least 90% of that from ×1 to ×2, and falls to 0.100 at ×4",
+        ),
+        ([0.8] * 5, "0.800 at ×1, keeps at least 90% of that from ×0.5 to ×4; at least 60% of the pixels"),
+        ([0.1, 0.8, 0.2, 0.8, 0.8], "keeps 90% of that at no other scale, and falls to 0.100 at ×0.5"),
+        ([np.nan, 0.8, 0.8, 0.8, 0.8], "from ×1 to ×4; at least"),
+        ([0.8, np.nan, 0.8, 0.8, 0.8], "no pixel decides the metric"),
+    ],
+)
+def test_the_verdict_by_hand(values, said):
+    scales = [0.5, 1, 1.41, 2, 4]
+    heights = [32, 64, 90, 128, 256]
+    run = {"dataset": "d", "model": "m", "label": "M", "seed": 0}
+    rows = [run | {"scale": s, "height": h, "width": h} for s, h in zip(scales, heights, strict=True)]
+    table = pd.DataFrame(rows).assign(iou=values, consistency=[0.6, 1, 0.9, 0.9, 0.9])
+    assert said in verdict(table, "Mean IoU")
