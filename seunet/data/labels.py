@@ -39,7 +39,7 @@ def values(picture: Picture) -> np.ndarray:
             raise UserError(
                 f"{picture.name}: mask value {broken[0]:g} is no whole number; save classes as whole numbers"
             )
-    if stored.max() > LARGEST or stored.min() < -LARGEST:
+    if stored.max().item() > LARGEST or stored.min().item() < -LARGEST:
         raise UserError(f"{picture.name}: mask value {stored.max()} is too large; number the classes from 0")
     return stored.astype(np.int64)
 
