@@ -91,7 +91,7 @@ class Picture:
             return stored if factor == 1 else stored.astype(np.uint8) * np.uint8(factor)
         if stored.max() >= len(self.palette):
             raise UserError(f"{self.name}: index {stored.max()} is not in its palette; save it anew")
-        colours = self.palette[stored[..., 0]]
+        colours = self.palette[stored[..., 0].astype(np.intp)]  # indices of one bit are booleans
         if colours.shape[2] == 4:
             self._refuse_transparent(colours[..., 3] != 255)
         return colours[..., :3]
