@@ -6,14 +6,19 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from seunet.runtime import kept, provenance
+from seunet.runtime import kept, provenance, surroundings
 from seunet.runtime.device import visible_cards
 
 min_version("9.0")
 RECORD = {}  # of this run, for results/run.json
+surroundings.settle()
+# that of the working folder; from any other folder (-s, --directory), the one beside this file
+BASE = Path("config", "config.yaml")
+if not BASE.is_file():
+    BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / BASE
 
 
-configfile: "config/config.yaml"
+configfile: str(BASE)
 
 
 report: "workflow/report/workflow.rst"

@@ -25,7 +25,7 @@ def main() -> None:
         for row in subject.rows():
             rows.append(row.as_json())
             print(row.as_text(), flush=True)
-    RECORD.write_text(json.dumps(facts | {"rows": rows}, indent=2, ensure_ascii=False) + "\n")
+    RECORD.write_text(json.dumps(facts | {"rows": rows}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\nwritten to {RECORD}", file=sys.stderr)
 
 

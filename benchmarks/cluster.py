@@ -45,7 +45,9 @@ class Job:
 def main() -> None:
     """Print the table and draw the figure."""
     jobs = planned()
-    estimate = Estimate(yaml.safe_load(CONFIG.read_text()), yaml.safe_load(TIMES.read_text()))
+    estimate = Estimate(
+        yaml.safe_load(CONFIG.read_text(encoding="utf-8")), yaml.safe_load(TIMES.read_text(encoding="utf-8"))
+    )
     for job in jobs:
         job.seconds = estimate.start + estimate.work(job)
     chain = longest_chains(jobs)

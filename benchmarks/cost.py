@@ -144,7 +144,7 @@ def main() -> None:
     draw(seconds, predicted)
     facts = {"commit": commit(), "processor": processor(), "threads": torch.get_num_threads()}
     cases = [{**vars(c), **vars(n), "seconds": t} for c, n, t in zip(CASES, costs, seconds, strict=True)]
-    RECORD.write_text(json.dumps(facts | {"rates": list(rates), "cases": cases}, indent=1) + "\n")
+    RECORD.write_text(json.dumps(facts | {"rates": list(rates), "cases": cases}, indent=1) + "\n", encoding="utf-8")
 
 
 def time_of(case: Case) -> float:

@@ -28,7 +28,7 @@ REPETITIONS = 3  # of half a minute and more
 def rows() -> list[Row]:
     """Time the evaluation, from weights on disk to files of scores, and the forward passes that it needs."""
     check_counts()
-    settings = yaml.safe_load(CONFIG.read_text())["datasets"]["pet"]
+    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["datasets"]["pet"]
     testing = Testing(tuple(settings["test_scales"]), settings["size_multiple"], None, torch.get_num_threads())
     return [
         Row(
@@ -109,4 +109,4 @@ def write_dataset(folder: Path, images: int) -> None:
         **{"channels": 3, "height": SIDE, "width": SIDE},
         "names": {split: [str(i) for i in range(count)] for split, count in counts.items()},
     }
-    (folder / "dataset.json").write_text(json.dumps(description))
+    (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")

@@ -21,7 +21,7 @@ def rows() -> list[Row]:
 
     HeLa's own step takes about forty times as long as Pet's, so its share is the ratio printed here over forty.
     """
-    settings = yaml.safe_load(CONFIG.read_text())["datasets"]
+    settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["datasets"]
     pet, hela = settings["pet"]["training"], settings["hela"]["training"]
     with tempfile.TemporaryDirectory() as folder:
         batches = {

@@ -79,6 +79,6 @@ def without_slurm() -> Iterator[dict[str, str]]:
     """
     with tempfile.TemporaryDirectory() as folder:
         scontrol = Path(folder, "scontrol")
-        scontrol.write_text("#!/bin/sh\nexit 1\n")
+        scontrol.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
         scontrol.chmod(0o755)
         yield os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}

@@ -54,7 +54,7 @@ def report(name: str) -> None:
     saved = saved_bytes(model, x)
     step(model, x, y)  # to warm up
     before = resident("VmRSS")
-    CLEAR_PEAK.write_text("5")
+    CLEAR_PEAK.write_text("5", encoding="utf-8")
     step(model, x, y)
     print(json.dumps({"peak": resident("VmHWM") - before, "saved": saved}))
 
@@ -83,7 +83,7 @@ def saved_bytes(model: nn.Module, x: torch.Tensor) -> int:
 
 def resident(field: str) -> int:
     """Return a field of /proc/self/status in bytes."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field))
+    line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
 
 

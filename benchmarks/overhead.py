@@ -35,7 +35,7 @@ def rows() -> list[Row]:
     """Time each rule through Snakemake, less the planning, which a run pays once, and less the work itself."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
         snakemake(folder, FILES["tables"])
         work = {"tables": lambda: tables(folder), "evaluate": lambda: test(folder)}
         return [

@@ -57,7 +57,7 @@ def finish(record: dict[str, Any], results: Path, status: str) -> None:
 def write(record: dict[str, Any], results: Path) -> None:
     """Write results/run.json."""
     with atomic(results / RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def checksums_of(files: Iterator[Path] | list[Path], results: Path) -> dict[str, str]:
@@ -106,7 +106,11 @@ def hardware() -> dict[str, Any]:
 def processor() -> str:
     """Return the name of the processor."""
     try:
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
     except OSError:
         names = []
     return names[0].partition(":")[2].strip() if names else platform.processor()
@@ -139,7 +143,7 @@ def read(path: Path) -> dict[str, Any]:
     """Return the record of a run; raise UserError when there is none, or none of a run that ended."""
     file = path / RECORD if path.is_dir() else path
     try:
-        record = json.loads(file.read_text())
+        record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{file}: not there; name a folder of results, or the run.json in it") from error
     except (OSError, ValueError) as error:

@@ -366,3 +366,28 @@ def test_both_real_data_sets_to_all_figures(clone, mirror, tmp_path):
     scores = pd.read_csv(tmp_path / "results" / "tables" / "scores.csv")
     assert len(scores) == 2 * 2 * 3 and scores["consistency"].between(0, 1).all()
     assert set(scores["dataset"]) == {"pet", "hela"}
+
+
+def test_it_runs_from_any_folder_in_any_locale_and_refuses_a_key_that_stands_twice(clone, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", clone / "Snakefile", "--dry-run"]
+    target = ["--", "results/datasets/reef/dataset.json"]
+    config = clone / "config" / "demo.yaml"
+    surroundings = environment() | {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "here").mkdir()
+
+    def run(*arguments):
+        return subprocess.run(
+            [*map(str, [*command, *arguments])],
+            cwd=tmp_path / "here",
+            env=surroundings,
+            capture_output=True,
+            timeout=300,
+        )
+
+    done = run("--configfile", config, *target)
+    assert done.returncode == 0 and b"prepare" in done.stdout + done.stderr, done.stderr[-2000:].decode()
+    (tmp_path / "here" / "mine.yaml").write_text("models: {}\nclaims: []\nmodels: {é: 1}\n", encoding="utf-8")
+    refused = run("--directory", tmp_path / "there", "--configfile", config, "mine.yaml", *target)
+    text = refused.stderr.decode()
+    assert refused.returncode and "mine.yaml, line 3: models stands there twice, first in line 1; remove one" in text
+    assert "Traceback" not in text

@@ -7,6 +7,7 @@ from snakemake.settings.types import DeploymentMethod, RerunTrigger
 
 from seunet.config import checks as configuration
 from seunet.config import plan
+from seunet.config.files import check_files
 from seunet.runtime import integrity, provenance, sources
 from seunet.runtime.contents import contents
 from seunet.data.prepared import GENERATED
@@ -16,6 +17,8 @@ from seunet.runtime.files import sha256
 
 try:
     # Every job reads this file again: all is checked, and networks are built, in the process that started it.
+    if workflow.is_main_process:
+        check_files(workflow.configfiles)
     CONFIG = configuration.check(config) if workflow.is_main_process else configuration.read(config)
 except UserError as error:
     raise WorkflowError(str(error))

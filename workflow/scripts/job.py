@@ -38,12 +38,16 @@ def job(snakemake, keep=False):
         if message is None:
             raise
         with suppress(OSError):  # where the disk is full, the log cannot say so
-            log.write_text(f"{log.read_text()}error: {message}\n")
+            say(log, f"error: {message}")
         said = f"error in rule {snakemake.rule}: {message}\n"
         print(f"\n{said}", file=terminal, flush=True)
         with suppress(OSError):  # the Snakefile says it again, after Snakemake's own last word
             leave(said, log)
         sys.exit(1)
+    except KeyboardInterrupt:  # Snakemake says so, too: no traceback
+        with suppress(OSError):
+            say(log, "interrupted")
+        sys.exit(130)
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, terminal
 
@@ -65,7 +69,13 @@ def kept_results(snakemake, inputs):
 def open_log(path):
     """Open the log for writing, a line at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("w", buffering=1)
+    return path.open("w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def say(log, line):
+    """Add a line to the log."""
+    with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"{line}\n")
 
 
 def plain(error, log):

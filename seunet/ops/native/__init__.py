@@ -87,7 +87,7 @@ def compiled() -> Path:
     """Return the library, compiled for these sources, compiler and processor if no process did that before."""
     command = [*shlex.split(os.environ.get("CXX") or "g++"), *FLAGS]
     version = subprocess.run([command[0], "--version"], check=True, capture_output=True, text=True).stdout
-    content = [file.read_text() for file in SOURCES + HEADERS]
+    content = [file.read_text(encoding="utf-8") for file in SOURCES + HEADERS]
     key = hashlib.sha256("\n".join([*content, *command, version, processor()]).encode()).hexdigest()
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seunet"
     path = folder / f"layers-{key[:16]}.so"
@@ -117,7 +117,7 @@ def run(command: list[str], *arguments: str) -> None:
 def processor() -> str:
     """Return what -march=native depends on."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
