@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from seunet.data.formats import open_image, read_file
-from seunet.data.formats.picture import Picture
+from seunet.data.formats.picture import Picture, damaged
 from seunet.runtime.errors import UserError
 
 __all__ = ["Window", "channels_of", "counted", "nearest", "open_image", "read_file", "to_array"]
@@ -68,6 +68,8 @@ def to_array(
     has = channels_of(picture, window is not None)
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
+    if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
+        return _resampled(_loaded(picture), channels, size)
     pixels = window(picture.stored(), picture.name) if window else picture.bytes()
     return _resized(pixels, channels, size or pixels.shape[:2])
 
@@ -77,15 +79,26 @@ def counted(channels: int) -> str:
     return f"{channels} channel" + "s" * (channels != 1)
 
 
+def _loaded(picture: Picture) -> Image.Image:
+    """Return Pillow's image of a picture, decoded."""
+    try:
+        picture.pillow.load()
+    except Exception as error:  # Pillow raises nearly anything on damaged files
+        raise damaged(picture.name, error) from error
+    return picture.pillow
+
+
+def _resampled(image: Image.Image, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+    """Return an image of Pillow as grey or RGB (H, W, channels) of `size`."""
+    image = image.convert("L" if channels == 1 else "RGB")
+    height, width = size or (image.height, image.width)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, channels)
+
+
 def _resized(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
     """Resample uint8 (H, W, C) to `size` = (height, width); C is 1, 3 or `channels`."""
-    height, width = size
     if channels in (1, 3):
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert(
-            "L" if channels == 1 else "RGB"
-        )
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(height, width, channels)
+        return _resampled(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), channels, size)
     return np.concatenate([_resized(pixels[..., c : c + 1], 1, size) for c in range(channels)], axis=2)
 
 

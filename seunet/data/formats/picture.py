@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from seunet.runtime.errors import UserError
 
@@ -39,6 +40,7 @@ class Picture:
         orientation: 1 (upright) to 8, as in EXIF.
         frames: images in the file.
         lossy: True for compression that changes values.
+        pillow: Pillow's image of a grey or RGB JPEG, whose pixels are `bytes`: resampled without a copy in between.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Picture:
     orientation: int = 1
     frames: int = 1
     lossy: bool = False
+    pillow: Image.Image | None = None
 
     @property
     def size(self) -> tuple[int, int]:

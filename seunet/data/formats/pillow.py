@@ -44,6 +44,7 @@ def read(data: bytes, name: str) -> Picture:
         orientation=upright_if_unknown(orientation),
         frames=frames,
         lossy=form == "JPEG",
+        pillow=image if form == "JPEG" and image.mode in ("L", "RGB") else None,
     )
 
 
