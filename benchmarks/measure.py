@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seunet.ops import native
-
 REPETITIONS = 11
 
 
@@ -62,12 +60,13 @@ def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int =
 @contextmanager
 def uncompiled() -> Iterator[None]:
     """Let the layers run in torch alone."""
-    usable = native.usable
-    native.usable = lambda x: False
+    before = os.environ.get("SEUNET_COMPILED")
+    os.environ["SEUNET_COMPILED"] = "0"
     try:
         yield
     finally:
-        native.usable = usable
+        del os.environ["SEUNET_COMPILED"]
+        os.environ |= {} if before is None else {"SEUNET_COMPILED": before}
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from benchmarks.measure import Row, medians
 from seunet.layers import QuadraticDilation
-from seunet.ops import maxplus, native
+from seunet.ops import maxplus
+from seunet.ops.acceleration import is_compiled
 
 SCALES, SHAPE = 4, (8, 16, 112, 112)
 
@@ -39,7 +40,7 @@ def both_ways(layer: Callable[[list[Tensor]], list[Tensor]], maps: list[Tensor])
 
 def check(x: Tensor) -> None:
     """Stop unless the compiled code gives the bits of the plain code; without a compiler there is none to compare."""
-    if native.usable(x):
+    if is_compiled(x):
         arguments = (x, torch.linspace(0.1, 1, x.shape[1]), 2, 1, 24)
-        pairs = zip(maxplus.compiled_dilation(*arguments), maxplus.plain_dilation(*arguments), strict=True)
+        pairs = zip(maxplus.compiled_dilation(*arguments), maxplus.dilation.reference(*arguments), strict=True)
         assert all(torch.equal(*pair) for pair in pairs), "the compiled pooling is not the plain one"

@@ -93,6 +93,7 @@ def train(
         "seed": seed,
         "training": asdict(training),
         "dataset": dataset_fingerprint(dataset),
+        "compiled_layers": device.type == "cpu" and native.is_available(),  # which round otherwise than torch does
     }
     model = build_model(architecture, data.channels, len(data.classes), **options)
     model = model.to(device)
@@ -114,7 +115,6 @@ def train(
         report(run.history[-1], training.epochs, warnings)
     write_history(folder / "history.csv", run.history)
     versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
-    versions["compiled_layers"] = device.type == "cpu" and native.library() is not None
     shown = {"classes": data.classes, "preparation": data.preparation}
     save_model(folder, model, description | shown | (about or {}) | versions)
     (folder / "last.pt").unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Scale-cross-correlation: one kernel for all scales, its taps spread by γ^s at scale s."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,14 @@ class ScaleCrossCorrelation(ScaleLayer):
         # each kernel lies channels-last, as convolutions of channels-last maps take it
         self.weight = nn.Parameter(weight.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ScaleCrossCorrelation":
+        """Let torch see the kernels as (C_out, C_in, K k, k), which have a channels-last format, unlike 5-D weights."""
+
+        def convert(x: Tensor) -> Tensor:
+            return fn(x.flatten(2, 3)).unflatten(2, x.shape[2:4]) if x.dim() == 5 else fn(x)
+
+        return super()._apply(convert, recurse)
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C_in, H, W) → S batches (N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +60,6 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise UserError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
 
 
-@cache
 def lattice(base: float, scale: int) -> tuple[int, float]:
     """Return the step d between the taps at a scale, in pixels, and the size γ^s / d of the layer's unit in taps.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
+from seunet.ops.acceleration import is_traced
 
 BLOCK = 64  # outputs of a row that one product of matrices makes
 
@@ -54,7 +56,8 @@ class GaussianLifting(nn.Module):
         """
         strides = strides or [1] * self.num_scales
         # in float32 under autocast too: bfloat16 is too coarse for a Gaussian, and hangs in oneDNN on some CPUs
-        with torch.autocast(image.device.type, enabled=False):
+        # (traced code has no autocast of its own, and ONNX none at all)
+        with nullcontext() if is_traced() else torch.autocast(image.device.type, enabled=False):
             blurred = (blur(image, self.kernel(s, image), strides[s]) for s in range(1, self.num_scales))
             return [x.contiguous(memory_format=torch.channels_last) for x in (image, *blurred)]
 
@@ -89,9 +92,16 @@ def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
 
     Kept are the pixels 0, stride, 2 stride, … Borders are replicated.
     """
+    correlate = traced_rows if is_traced() else correlate_rows
     for _ in range(2):
-        image = correlate_rows(image, kernel.to(image.dtype), stride).transpose(2, 3)
+        image = correlate(image, kernel.to(image.dtype), stride).transpose(2, 3)
     return image
+
+
+def traced_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
+    """Return what `correlate_rows` does, by one convolution, which a trace takes for rows of any length."""
+    padded = F.pad(x, (kernel.shape[1] // 2,) * 2 + (0, 0), mode="replicate")
+    return F.conv2d(padded, kernel[:, None, None], stride=(1, stride), groups=len(kernel))
 
 
 def correlate_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:

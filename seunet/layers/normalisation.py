@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.layers.lifted import stack_scales, unstack_scales
-from seunet.ops import native
+from seunet.ops.acceleration import is_compiled
 from seunet.ops.batchnorm import CompiledNormalisation, Normalisation, normalise, scale_and_shift
 
 
@@ -36,7 +36,7 @@ class ScaleBatchNorm(nn.BatchNorm2d):
 
     def maps(self, maps: list[Tensor]) -> Sequence[Tensor]:
         """S batches (N, C, H, W) → the same shapes."""
-        compiled = all(map(native.usable, maps))
+        compiled = is_compiled(*maps)
         if self.training:
             return self.with_statistics_of(maps, compiled)
         if compiled and not torch.is_grad_enabled():

@@ -1,5 +1,6 @@
 """Checks of what networks are built from and what they are given, with errors of one line."""
 
+import torch
 from torch import Tensor
 
 from seunet.runtime.errors import UserError
@@ -8,6 +9,8 @@ from seunet.runtime.errors import UserError
 def check_size(image: Tensor, multiple: int) -> None:
     """Raise UserError, naming the nearest good sizes, unless both sides are positive multiples of `multiple`."""
     height, width = image.shape[-2:]
+    if torch.jit.is_tracing():  # where sizes are no numbers
+        return
     if height % multiple == 0 and width % multiple == 0 and height * width > 0:
         return
     raise UserError(

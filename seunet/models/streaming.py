@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seunet.layers import ScaleCrossCorrelation
 from seunet.layers.lifted import ScaleLayer
+from seunet.models.seunet import SEUNet
 from seunet.models.ushape import UShape
 from seunet.ops import native
 from seunet.ops.interpolation import upsample
@@ -25,10 +26,20 @@ HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at 
 
 
 def is_streamable(model: nn.Module) -> bool:
-    """Tell whether a network can be predicted in bands: a U-shape whose scales do not read each other."""
+    """Tell whether a network can be predicted in bands: a U-shape whose scales do not read each other.
+
+    Not a subclass with a forward of its own, which bands would not follow.
+    """
+    if not isinstance(model, UShape) or not computes_as_ushape(type(model)):
+        return False
     layers = (layer for layer in model.modules() if isinstance(layer, ScaleCrossCorrelation))
     whole = getattr(getattr(model, "windows", None), "rule", "max") == "max"  # windows are compared as whole maps
-    return isinstance(model, UShape) and whole and all(layer.weight.shape[2] == 1 for layer in layers)
+    return whole and all(layer.weight.shape[2] == 1 for layer in layers)
+
+
+def computes_as_ushape(kind: type[UShape]) -> bool:
+    """Tell whether a class computes its logits as UShape or SEUNet, not in a way of its own."""
+    return kind.forward is UShape.forward and kind.read in (UShape.read, SEUNet.read)
 
 
 def is_large(model: UShape, images: Tensor) -> bool:
@@ -194,8 +205,11 @@ class OneScale:
             return sum(self.reach(layer) for layer in layers)
         if isinstance(layers, ScaleLayer):
             return layers.reach(self.scale)
-        kernel = getattr(layers, "kernel_size", 1)  # of a convolution or pooling on ordinary maps
-        return (kernel[0] if isinstance(kernel, tuple) else kernel) // 2
+        kernel, dilation = (
+            value[0] if isinstance(value, tuple) else value  # of a convolution or pooling on ordinary maps
+            for value in (getattr(layers, name, 1) for name in ("kernel_size", "dilation"))
+        )
+        return dilation * (kernel - 1) // 2 + (kernel + 1) % 2
 
 
 def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[[slice], Tensor]:

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
+from seunet.ops.acceleration import is_compiled, is_traced
 from seunet.ops.lattice import Folded, Gathered, continued, lattices, margins
 from seunet.ops.pointwise import pointwise
 
@@ -39,6 +40,8 @@ def dilated_correlation(
     border: what a tap beyond the map reads: 0 (`zeros`), or the map's last pixel on the lattice of its taps,
     p + step · Z² (`replicate`): each such lattice is continued by its border pixels, as a map of its own.
     """
+    if is_traced():
+        return [traced_correlation(x, kernel, bias, stride, step, border) for x, step in zip(maps, steps, strict=True)]
     strides = [1 if step % stride == 0 else stride for step in steps]
     maps = [subsample(x, stride // own) for x, own in zip(maps, strides, strict=True)]
     places = [(own, step * own // stride) for own, step in zip(strides, steps, strict=True)]
@@ -52,6 +55,14 @@ def dilated_correlation(
         pointwise(subsample(x, own), kernel.sum((2, 3), keepdim=True), bias) if one else next(others)
         for x, (own, _), one in zip(maps, places, single, strict=True)
     ]
+
+
+def traced_correlation(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int, border: str) -> Tensor:
+    """Correlate one map in few operators of torch, for a map of any size."""
+    margin = kernel.shape[-1] // 2
+    if border == "replicate":
+        return F.conv2d(continued(x, step, margin), kernel, bias, stride, dilation=step)
+    return F.conv2d(x, kernel, bias, stride, padding=step * margin, dilation=step)
 
 
 Arranged = tuple[Tensor, Taps, Callable[[Tensor], Tensor]]
@@ -73,7 +84,7 @@ def arrange(x: Tensor, stride: int, step: int, kernel: Tensor, border: str) -> A
     radius = kernel.shape[-1] // 2
     margin = radius if border == "replicate" else 0
     zeros = radius - margin
-    compiled = native.usable(x)
+    compiled = is_compiled(x)
     if compiled and use_lattices(x, stride, step, kernel):
         blocks = lattices(*x.shape[-2:], step, margin)
         shape = (len(x), len(kernel), *x.shape[-2:])
@@ -111,7 +122,9 @@ def taps_within(x: Tensor, kernel: Tensor, taps: Taps) -> tuple[int, Tensor]:
 
 def subsample(x: Tensor, stride: int) -> Tensor:
     """Return every r-th pixel of (N, C, H, W): (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
-    return Subsampled.apply(x, stride) if stride > 1 else x
+    if stride == 1:
+        return x
+    return x[..., ::stride, ::stride] if is_traced() else Subsampled.apply(x, stride)
 
 
 class Subsampled(torch.autograd.Function):
@@ -134,7 +147,7 @@ class Subsampled(torch.autograd.Function):
 def use_compiled_gradient(x: Tensor, kernel: Tensor) -> bool:
     """True if the compiled gradient is faster than oneDNN's: float32, CPU, map ≤ CACHE, channels divide by OUT, IN."""
     whole = kernel.shape[0] % OUT == 0 and kernel.shape[1] % IN == 0
-    plain = x.dtype == torch.float32 and native.usable(x) and not torch.is_autocast_enabled("cpu")
+    plain = x.dtype == torch.float32 and is_compiled(x) and not torch.is_autocast_enabled("cpu")
     return whole and plain and x.numel() * x.element_size() <= CACHE
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
+from seunet.ops.acceleration import Operator
 
 MODES = ("nearest", "half_pixel", "aligned")
 
@@ -33,26 +34,36 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
     return y[..., :height, :width]
 
 
+@Operator
 def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
     """Return y + upsample(x), cut to the size of y, (N, C, H, W); without gradients, y may be overwritten."""
-    if native.usable(y) and native.usable(x):
-        if not torch.is_grad_enabled():
-            return add_compiled(y, x.to(y.dtype), factor, mode, y)
-        return AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
     return y + upsample(x, factor, mode, tuple(y.shape[-2:]))
 
 
+@add_upsampled.compiled
+def add_upsampled_compiled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
+    """Interpolate and add in one pass."""
+    if not torch.is_grad_enabled():
+        return add_compiled(y, x.to(y.dtype), factor, mode, y)
+    return AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
+
+
+@Operator
 def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
     """Return the maximum over scales of keep[s] · upsample(maps[s], factors[s], aligned), cut to the size of maps[0].
 
     keep (S, N, C). The first scale that has the maximum receives the gradient.
     """
-    if all(map(native.usable, maps)):
-        return Largest.apply(tuple(factors), keep, *maps)
     size = tuple(maps[0].shape[-2:])
     pairs = zip(maps, factors, strict=True)
     values = torch.stack([upsample(x, factor, "aligned", size) for x, factor in pairs])
     return (values * keep[..., None, None].to(values)).max(0).values  # amax would split the gradient of a tie
+
+
+@largest.compiled
+def largest_compiled(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
+    """Compare all scales in one pass."""
+    return Largest.apply(tuple(factors), keep, *maps)
 
 
 def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> Tensor:

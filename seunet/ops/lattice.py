@@ -1,6 +1,5 @@
 """Maps continued by their border pixels, and maps taken apart into the lattices that dilated kernels read.
 
-
 A kernel whose taps lie d pixels apart reads, for an output at p, pixels of the lattice p + d Z² alone. There are d² of
 these, each a map of ⌈H/d⌉ × ⌈W/d⌉ pixels. Continued by border pixels means: each lattice is, as a map of its own.
 """

@@ -5,6 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
+from seunet.ops.acceleration import Operator, is_traced
 
 
 def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
@@ -12,7 +13,23 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
 
     c (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
     """
+    if is_traced():
+        return traced_maximum(x, coefficient / width**2, stride, step, radius)
     return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
+
+
+def traced_maximum(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:
+    """Return the same in few operators of torch, for a map of any size; a tie splits the gradient."""
+    penalty = penalty.to(x.dtype)[:, None, None]
+    for axis in (2, 3):
+        length = x.shape[axis]
+        padded = F.pad(x, [step * radius if a == axis else 0 for a in (3, 3, 2, 2)], value=float("-inf"))
+        taps = [along(axis, slice(k * step, k * step + length, stride)) for k in range(2 * radius + 1)]
+        x = padded[taps[radius]]
+        for k, tap in enumerate(taps):
+            if k != radius:
+                x = torch.maximum(x, padded[tap] - penalty * (k - radius) ** 2)
+    return x
 
 
 class QuadraticMaximum(torch.autograd.Function):
@@ -27,8 +44,7 @@ class QuadraticMaximum(torch.autograd.Function):
     def forward(ctx, x, coefficient, stride, step, radius, width):
         """Keep the best value and the taps that gave it."""
         penalty = coefficient.float() / width**2
-        implementation = compiled_dilation if native.usable(x) else plain_dilation
-        best, rows, columns = implementation(x, penalty, stride, step, radius)
+        best, rows, columns = dilation(x, penalty, stride, step, radius)
         ctx.save_for_backward(rows, columns, coefficient)
         ctx.geometry = (x.shape, stride, step, width)
         return best
@@ -38,12 +54,12 @@ class QuadraticMaximum(torch.autograd.Function):
         """Send each gradient to the place of its maximum; c receives −‖k‖²/t² of it."""
         rows, columns, coefficient = ctx.saved_tensors
         shape, stride, step, width = ctx.geometry
-        implementation = compiled_scatter if native.usable(grad) else plain_scatter
-        grad_x, grad_squares = implementation(grad, rows, columns, shape, stride, step)
+        grad_x, grad_squares = scatter(grad, rows, columns, shape, stride, step)
         return grad_x, (-grad_squares / width**2).to(coefficient.dtype), None, None, None, None
 
 
-def plain_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+@Operator
+def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
     penalty = penalty.to(x.dtype)
     best, rows = maximum(x, penalty, 2, stride, step, radius)
@@ -74,7 +90,8 @@ def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radiu
     return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
 
 
-def plain_scatter(
+@Operator
+def scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients for x, of the given shape, and for −penalty, (C,)."""
@@ -88,8 +105,9 @@ def plain_scatter(
     return grad_x.unflatten(1, shape[2:]).permute(0, 3, 1, 2), (grad * squares).sum((0, 2, 3))
 
 
+@dilation.compiled
 def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what `plain_dilation` does."""
+    """Return what `dilation` does."""
     x = native.channels_last(x)
     images, channels, height, width = x.shape
     shape = (images, channels, -(-height // stride), -(-width // stride))
@@ -100,10 +118,11 @@ def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius
     return best, rows, columns
 
 
+@scatter.compiled
 def compiled_scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what `plain_scatter` does."""
+    """Return what `scatter` does."""
     grad = native.channels_last(grad)
     images, channels, height, width = shape
     grad_x = native.empty(shape, torch.float32).zero_()

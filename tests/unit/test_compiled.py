@@ -11,6 +11,7 @@ from seunet.layers import ScaleProjection
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.ops import correlation as dilated
 from seunet.ops import native
+from seunet.ops.acceleration import OPERATORS, is_compiled
 from seunet.ops.correlation import dilated_correlation
 from seunet.ops.interpolation import MODES, add_upsampled, largest, upsample
 from seunet.ops.pointwise import UpsampledFusion
@@ -21,6 +22,47 @@ pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ comp
 
 def test_it_compiles() -> None:
     assert native.library() is not None
+
+
+def test_wrong_arguments_never_reach_the_compiled_code() -> None:
+    x, shape = native.channels_last(torch.rand(1, 2, 3, 4)), [1, 3, 4, 1, 1, 3, 4, 2]
+    tables = [torch.arange(n, dtype=torch.int32) for n in (3, 4)]
+    name = native.name_of("lattice_gather", x)
+    native.call(name, x, torch.empty_like(x), *tables, shape)
+    for wrong, message in [
+        ((x, x, *tables), "takes 5 arguments, got 4"),
+        ((x.double(), x, *tables, shape), "argument 0: expected float., got a tensor of torch.float64"),
+        ((x[..., ::2], x, *tables, shape), "argument 0: expected float."),
+        ((x, x, tables[0].long(), tables[1], shape), "argument 2: expected int32_t."),
+        ((x, x, *tables, 3.0), "argument 4: expected int64_t., got 3.0"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            native.call(name, *wrong)
+
+
+def test_every_compiled_function_has_a_signature() -> None:
+    assert all(hasattr(native.library(), name) for name in native.signatures())
+    assert native.signatures()["dilate_float32_int8"][:5] == ["float*", "float*", "float*", "int8_t*", "int8_t*"]
+
+
+def test_operators_have_a_twin_and_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert OPERATORS and all(operator.twin for operator in OPERATORS.values())
+    assert is_compiled(torch.ones(1)) and not is_compiled(torch.ones(1).double())
+    monkeypatch.setenv("SEUNET_COMPILED", "0")
+    assert not is_compiled(torch.ones(1))
+
+
+def test_a_compiler_may_be_several_words(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CXX="ccache g++": the version is that of the compiler, not of the first word."""
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text('#!/bin/sh\ncase "$1" in -*) exit 1;; esac\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    for source in native.SOURCES:
+        (tmp_path / source.name).write_text('extern "C" int f() { return 1; }\n' if source is native.SOURCES[0] else "")
+    monkeypatch.setenv("CXX", f"{wrapper} g++")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(native, "SOURCES", [tmp_path / source.name for source in native.SOURCES])
+    assert native.compiled().exists()
 
 
 def maps_of(sizes: list[tuple[int, int]], channels: int = 21, seed: int = 0) -> list[Tensor]:
@@ -40,7 +82,7 @@ def both(monkeypatch: pytest.MonkeyPatch, function, inputs: list[Tensor]) -> Non
     """Compare the compiled and the plain way through a function."""
     compiled = results(function, inputs)
     with monkeypatch.context() as patch:
-        patch.setattr(native, "usable", lambda x: False)
+        patch.setenv("SEUNET_COMPILED", "0")
         plain = results(function, inputs)
     for ours, expected in zip(compiled, plain, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)

@@ -44,23 +44,22 @@ def test_compiled_is_plain_to_the_bit(geometry: tuple[int, ...], shape: tuple[in
         for x in (torch.randn(shape, generator=torch.Generator().manual_seed(1)), ties(*shape)):
             penalty = torch.linspace(0.01, 1, shape[1])
             found = maxplus.compiled_dilation(x, penalty, stride, step, radius)
-            for ours, plain in zip(found, maxplus.plain_dilation(x, penalty, stride, step, radius), strict=True):
+            for ours, plain in zip(found, maxplus.dilation.reference(x, penalty, stride, step, radius), strict=True):
                 assert torch.equal(ours, plain)
             best, *taps = found
             grad = torch.randn(best.shape, generator=torch.Generator().manual_seed(2))
             found = maxplus.compiled_scatter(grad, *taps, x.shape, stride, step)
-            plain = maxplus.plain_scatter(grad, *taps, x.shape, stride, step)
+            plain = maxplus.scatter.reference(grad, *taps, x.shape, stride, step)
             torch.testing.assert_close(found[0], plain[0], rtol=1e-6, atol=1e-6)
             torch.testing.assert_close(found[1], plain[1], rtol=1e-5, atol=1e-2)
     finally:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("usable", [True, False])
-def test_gradients(monkeypatch: pytest.MonkeyPatch, usable: bool) -> None:
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_gradients(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
     """Against differences, in both ways of computing: the maximum is piecewise linear, and its kinks are rare."""
-    if not usable:
-        monkeypatch.setattr(native, "usable", lambda x: False)
+    monkeypatch.setenv("SEUNET_COMPILED", switch)
     torch.manual_seed(0)
     x = torch.randn(2, 3, 9, 11, requires_grad=True)
     c = torch.tensor([0.2, 0.5, 0.9], requires_grad=True)
@@ -82,7 +81,7 @@ def test_bfloat16_is_the_rounded_maximum() -> None:
     x = torch.randn(2, 5, 12, 12).bfloat16()
     penalty = torch.full((5,), 0.25)
     best = maxplus.compiled_dilation(x, penalty, 2, 1, 3)[0]
-    assert torch.equal(best, maxplus.plain_dilation(x.float(), penalty, 2, 1, 3)[0].bfloat16())
+    assert torch.equal(best, maxplus.dilation.reference(x.float(), penalty, 2, 1, 3)[0].bfloat16())
 
 
 def test_without_a_compiler_it_says_so_once_and_runs(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seunet.experiment.inference import predict
-from seunet.models import build_model, streaming
+from seunet.models import UNet, build_model, streaming
 
 NETWORKS = {
     "unet": ("unet", {}),
@@ -74,3 +74,19 @@ def test_a_band_sees_as_far_as_the_network(name: str, monkeypatch: pytest.Monkey
     images = torch.rand(1, 3, 96, 32, generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr(streaming.OneScale, "reach", lambda self, layers: 0)
     assert (streaming.stream(model, images, 8) - model(images)).abs().max() > 1e-3
+
+
+def test_a_forward_of_its_own_is_predicted_whole() -> None:
+    class Own(UNet):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return -super().forward(image)
+
+    assert streaming.is_streamable(UNet(1, 2, width=1, depth=1)) and not streaming.is_streamable(
+        Own(1, 2, width=1, depth=1)
+    )
+
+
+def test_reach_respects_dilation() -> None:
+    one = streaming.OneScale(UNet(1, 2, width=1, depth=1), 0, 0, None)
+    layers = [nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, dilation=4), nn.MaxPool2d(2), nn.Conv2d(1, 1, (5, 1)), nn.ReLU()]
+    assert [one.reach(layer) for layer in layers] == [1, 4, 1, 2, 0]

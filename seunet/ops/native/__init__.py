@@ -1,7 +1,7 @@
 """Compiled operators on a CPU: the C++ files of this folder, built at first use and kept for later processes.
 
-They need a C++ compiler ($CXX, or g++). Without one, or on another device, the modules that call them do the same in
-torch, slower. Maps are channels-last; threads are those of torch, through the OpenMP that torch has loaded.
+They need a C++ compiler ($CXX, or g++). acceleration.py says when they are called. Maps are channels-last; threads are
+those of torch, through the OpenMP that torch has loaded.
 """
 
 import ctypes
@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import shlex
 import subprocess
 import tempfile
@@ -24,11 +25,24 @@ HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 # no fused multiply-add: products are rounded as torch rounds them
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-std=c++17", "-fPIC")
 DTYPES = (torch.float32, torch.bfloat16)
+C_TYPES = {
+    torch.float32: "float",
+    torch.bfloat16: "bfloat16",
+    torch.int8: "int8_t",
+    torch.int16: "int16_t",
+    torch.int32: "int32_t",
+}
 
 
-def usable(x: Tensor) -> bool:
-    """Tell whether the compiled code takes this tensor; the first call compiles."""
-    return x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0 and library() is not None
+def takes(x: Tensor) -> bool:
+    """Tell whether the compiled code takes this tensor: numbers in the memory of the CPU, at least one."""
+    plain = type(x) in (Tensor, torch.nn.Parameter)
+    return plain and x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0
+
+
+def is_available() -> bool:
+    """Tell whether there is compiled code: not with SEUNET_COMPILED=0, nor without a compiler."""
+    return os.environ.get("SEUNET_COMPILED") != "0" and library() is not None
 
 
 Argument = Tensor | int | float | None
@@ -38,21 +52,73 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
     """Call a compiled function; torch's threads come last.
 
     Tensors go as pointers to their memory, None as a null pointer, sequences as arrays of these or of int64. The name
-    ends with the types of the numbers, such as float32: see `name_of`.
+    ends with the types of the numbers, such as float32: see `name_of`. Raises TypeError, before anything is called, if
+    the arguments are not those of the function in the C++ source.
     """
-    getattr(library(), name)(*map(converted, arguments), ctypes.c_int64(torch.get_num_threads()))
+    kinds = signatures()[name]
+    if len(arguments) != len(kinds):
+        raise TypeError(f"{name}: takes {len(kinds)} arguments, got {len(arguments)}")
+    values = [converted(f"{name}, argument {i}", *pair) for i, pair in enumerate(zip(kinds, arguments, strict=True))]
+    getattr(library(), name)(*values, ctypes.c_int64(torch.get_num_threads()))
 
 
-def converted(value: Argument | Sequence[Argument]) -> object:
-    """Return an argument as C takes it; what it points to must live until the call returns."""
-    if isinstance(value, list | tuple):
-        elements = [converted(element) for element in value]
+def converted(what: str, kind: str, value: Argument | Sequence[Argument]) -> object:
+    """Return an argument as C takes it; what it points to must live until the call returns.
+
+    kind: its type in C++, such as `int64_t`, `float*` or `float**`, which is a sequence of tensors.
+    """
+    if kind.endswith("*") and isinstance(value, list | tuple):
+        elements = [converted(what, kind.removesuffix("*"), element) for element in value]
         return (type(elements[0]) * len(elements))(*elements)
-    if isinstance(value, int):
+    if kind == "int64_t" and isinstance(value, int):
         return ctypes.c_int64(value)
-    if isinstance(value, float):
+    if kind == "double" and isinstance(value, int | float):
         return ctypes.c_double(value)
-    return ctypes.c_void_p(None if value is None else value.data_ptr())
+    if kind.endswith("*") and value is None:
+        return ctypes.c_void_p(None)
+    if not isinstance(value, Tensor) or kind != f"{C_TYPES.get(value.dtype)}*" or not is_dense(value):
+        raise TypeError(f"{what}: expected {kind}, got {describe(value)}")
+    return ctypes.c_void_p(value.data_ptr())
+
+
+def is_dense(x: Tensor) -> bool:
+    """Tell whether the numbers of a CPU tensor lie one behind another, as (N, C, H, W) or channels-last."""
+    dense = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
+    return x.device.type == "cpu" and dense
+
+
+def describe(value: object) -> str:
+    """Return what an error says of an argument."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype} on {value.device}, shape {tuple(value.shape)}, strides {value.stride()}"
+    return repr(value)
+
+
+@functools.cache
+def signatures() -> dict[str, list[str]]:
+    """Return the types of the arguments, without `const` and the number of threads, of every function of the sources.
+
+    A source exports by macros: EXPORT(float32, float) defines what ends with _##NAME, for T = float.
+    """
+    found = {}
+    for source in SOURCES:
+        text = source.read_text(encoding="utf-8").replace("\\\n", " ")
+        macro = re.search(r"#define EXPORT\(([^)]*)\)", text)
+        parameters = macro[1].replace(" ", "").split(",") if macro else []
+        uses = re.findall(r"^EXPORT\(([^)]*)\)", text, re.M) if macro else [""]
+        for use in uses:
+            meaning = dict(zip(parameters, use.replace(" ", "").split(","), strict=bool(macro)))
+            for name, arguments in re.findall(r'extern "C" void (\w+(?:##\w+)?)\(([^)]*)\)', text):
+                own = "_".join(meaning.get(part, part) for part in name.replace("##", "").split("_"))
+                kinds = [kind_of(argument, meaning) for argument in arguments.split(",")]
+                found[own] = kinds[:-1]
+    return found
+
+
+def kind_of(argument: str, meaning: dict[str, str]) -> str:
+    """Return the type of an argument such as `const T* const* maps`: `float**`."""
+    name, *rest = re.sub(r"\bconst\b", " ", argument).replace("*", " * ").split()
+    return meaning.get(name, name) + "*" * rest.count("*")
 
 
 def name_of(function: str, *tensors: Tensor) -> str:
@@ -72,7 +138,7 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the compiled code, or None, said once, where it cannot be compiled."""
+    """Return the compiled code, or None, with one warning, where it cannot be compiled."""
     try:
         return ctypes.CDLL(str(compiled()))
     except (OSError, subprocess.SubprocessError) as error:
@@ -85,8 +151,9 @@ def library() -> ctypes.CDLL | None:
 
 def compiled() -> Path:
     """Return the library, compiled for these sources, compiler and processor if no process did that before."""
-    command = [*shlex.split(os.environ.get("CXX") or "g++"), *FLAGS]
-    version = subprocess.run([command[0], "--version"], check=True, capture_output=True, text=True).stdout
+    compiler = shlex.split(os.environ.get("CXX") or "g++")
+    command = [*compiler, *FLAGS]
+    version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, text=True).stdout
     content = [file.read_text(encoding="utf-8") for file in SOURCES + HEADERS]
     key = hashlib.sha256("\n".join([*content, *command, version, processor()]).encode()).hexdigest()
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seunet"
@@ -96,17 +163,17 @@ def compiled() -> Path:
         # processes may compile at once; each renames its own
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             new = Path(temporary) / path.name
-            build(command, Path(temporary), new)
+            build(compiler, Path(temporary), new)
             new.replace(path)
     return path
 
 
-def build(command: list[str], folder: Path, library: Path) -> None:
+def build(compiler: list[str], folder: Path, library: Path) -> None:
     """Compile and link. Not linked to OpenMP, so that at load time the one of torch is found, not a second one."""
     objects = [str(folder / f"{source.stem}.o") for source in SOURCES]
     for source, target in zip(SOURCES, objects, strict=True):
-        run(command, "-c", str(source), "-o", target)
-    run([command[0]], "-shared", "-o", str(library), *objects)
+        run([*compiler, *FLAGS], "-c", str(source), "-o", target)
+    run(compiler, "-shared", "-o", str(library), *objects)
 
 
 def run(command: list[str], *arguments: str) -> None:

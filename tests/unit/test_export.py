@@ -1,0 +1,88 @@
+"""Ways out of eager torch: traced, compiled and exported networks answer as the network itself."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from seunet.models import build_model
+from seunet.models.export import export
+from seunet.ops.acceleration import is_traced
+from seunet.runtime.errors import UserError
+
+U_SHAPE, LIFTED = {"width": 2, "depth": 1}, {"num_scales": 2}
+NETWORKS = {
+    "unet": ("unet", U_SHAPE),
+    "released": ("seunet", U_SHAPE | LIFTED),
+    "exact": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact"}),
+    "pyramid": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact", "layout": "pyramid"}),
+    "sresnet": ("sresnet", {"width": 1} | LIFTED),
+}
+
+
+def network(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    architecture, options = NETWORKS[name]
+    return build_model(architecture, 1, 2, **options).eval()
+
+
+WAYS = {
+    "channels_last": lambda model, x: model.to(memory_format=torch.channels_last),
+    "trace": lambda model, x: torch.jit.trace(model, x, check_trace=False),
+    "compile": lambda model, x: torch.compile(model, fullgraph=True, backend="eager"),
+    "export": lambda model, x: torch.export.export(model, (x,)).module(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_ways_out_of_eager(name: str, way: str) -> None:
+    model, x = network(name), torch.rand(2, 1, 16, 24)
+    expected = model(x)
+    torch.testing.assert_close(WAYS[way](model, x)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_files(name: str, suffix: str, tmp_path: Path) -> None:
+    """`export` compares the file with torch at two sizes where they are free, as they are for every network."""
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime")
+    path = tmp_path / f"network{suffix}"
+    model = network(name)
+    free = export(model, path, (1, 1, 32, 48))
+    assert free.batch and free.multiple >= model.size_multiple, str(free)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    model = network("unet")
+    with pytest.raises(UserError, match="expected a name that ends with .onnx or .pt2"):
+        export(model, tmp_path / "network.pth", (1, 1, 8, 8))
+    with pytest.raises(UserError, match="in training mode"):
+        export(model.train(), tmp_path / "network.pt2", (1, 1, 8, 8))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_that_cannot_be_exported_leaves_no_file(tmp_path: Path) -> None:
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x * len(str(float(x.sum())))
+
+    with pytest.raises(UserError, match="cannot be exported"):
+        export(Odd().eval(), tmp_path / "odd.pt2", (1, 1, 8, 8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_traced_code_is_recognised() -> None:
+    seen = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(lambda x: (seen.append(is_traced()), x + 1)[1], torch.ones(1), check_trace=False)
+    torch.func.grad(lambda x: (seen.append(is_traced()), x.sum())[1])(torch.ones(2))
+    assert seen == [True, True] and not is_traced()
