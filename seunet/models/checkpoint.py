@@ -90,9 +90,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        file.write(hashlib.sha256(buffer.getbuffer()).hexdigest().encode() + b"\n")
-        file.write(buffer.getbuffer())
+    checksum = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    with atomic(path) as temporary:
+        temporary.write_bytes(b"\n".join([checksum.encode(), buffer.getbuffer()]))
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -266,8 +266,8 @@ def test_history_has_one_whole_row_per_epoch(tiny, tmp_path, capsys):
 def test_coefficients_stay_within_their_bounds_after_every_step(tiny, tmp_path, monkeypatch):
     steps, original = [], training.training_step
 
-    def checked(run, x, y):
-        loss = original(run, x, y)
+    def checked(run, *arguments):
+        loss = original(run, *arguments)
         found = [module for module in run.model.modules() if isinstance(module, BoundedCoefficient)]
         assert found and all(((m.value >= m.low) & (m.value <= m.high)).all() for m in found)
         at_a_bound = [((m.value == m.low) | (m.value == m.high)).any() for m in found]
