@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import Row, medians
 from seunet import build_model
-from seunet.data.prepared import Prepared
+from seunet.data.arrays import Prepared
 from seunet.data.source import IGNORED
 from seunet.experiment import crops
 from seunet.experiment.evaluation import Evaluator, Testing, evaluate

@@ -18,9 +18,10 @@ from seunet.config.plan import (
 )
 from seunet.config.reading import read
 from seunet.data import hela, pet, reef
-from seunet.data.masks import ClassMap
-from seunet.data.prepared import SOURCES
-from seunet.data.splits import random_split
+from seunet.data.fit import image_sides
+from seunet.data.masks import ClassMap, class_names
+from seunet.data.prepared import GENERATED, SOURCES
+from seunet.data.splits import check_split
 from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
 from seunet.models.weights import Given, folder_of, kind_of
 from seunet.runtime.errors import UserError
@@ -31,7 +32,10 @@ from seunet.settings.training import JitterRange, TrainingChanges
 from seunet.settings.words import one_line, show, suggestion
 
 # Keys that only one source reads, those of them that it needs, and the classes where the source fixes them.
-OWN_KEYS = {"folder": ("path", "classes", "ignore", "value_range", "split"), "shapes": ("count",)}
+OWN_KEYS = {
+    "folder": ("path", "images", "masks", "valid", "classes", "ignore", "value_range", "split"),
+    "shapes": ("count",),
+}
 NEEDED_KEYS = {"folder": ("path", "classes"), "shapes": ("count",)}
 CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
 
@@ -87,12 +91,13 @@ def check_dataset(path: str, dataset: Dataset) -> None:
     check_source(path, dataset)
     if 1 not in dataset.test_scales:
         raise UserError(f"{path}.test_scales: 1 is missing, and consistency compares with scale 1; add it")
-    multiple, size = dataset.size_multiple, dataset.image_size
-    if size % multiple:
-        below, above = size // multiple * multiple, (size // multiple + 1) * multiple
-        near = f"{below} or {above}" if below else str(above)
-        raise UserError(f"{path}.image_size: {size} is no multiple of size_multiple {multiple}; use {near}")
-    crop = dataset.training.crop
+    multiple, sides = dataset.size_multiple, image_sides(dataset.image_size)
+    for size in sides:
+        if size % multiple:
+            below, above = size // multiple * multiple, (size // multiple + 1) * multiple
+            near = f"{below} or {above}" if below else str(above)
+            raise UserError(f"{path}.image_size: {size} is no multiple of size_multiple {multiple}; use {near}")
+    crop, size = dataset.training.crop, min(sides)
     if crop is not None and crop > size:
         raise UserError(f"{path}.training.crop: {crop} is larger than image_size {size}; use at most {size}")
     if 1 in dataset.compared_scales:
@@ -120,8 +125,21 @@ def check_source(path: str, dataset: Dataset) -> None:
             raise UserError(f"{path}.{key}: missing; source {source} needs it")
     if source == "folder":
         check_folder(path, dataset)
+    elif dataset.duplicates == "group":
+        raise UserError(f"{path}.duplicates: source {source} has splits of its own; use warn or error")
+    if dataset.test_pixels == "original" and source in GENERATED:
+        raise UserError(f"{path}.test_pixels: source {source} draws its test images at each size; remove it")
+    if dataset.test_pixels == "original" and dataset.fit == "tiles":
+        raise UserError(f"{path}.test_pixels: tiles have the original's pixels already; remove it")
+    classes = CLASSES.get(source) or class_names(dataset.classes)
+    weights = dataset.training.class_weights
+    if isinstance(weights, list) and len(weights) != len(classes):
+        raise UserError(
+            f"{path}.training.class_weights: {len(weights)} weights, but {len(classes)} classes "
+            f"({', '.join(classes)}); give one for each"
+        )
     try:
-        dataset.metric.check(CLASSES.get(source) or dataset.classes)
+        dataset.metric.check(classes)
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
 
@@ -138,7 +156,7 @@ def check_folder(path: str, dataset: Dataset) -> None:
     """Check the class map, the shares and the names of the files of a data set of source folder."""
     try:
         ClassMap(dataset.classes, dataset.ignore)
-        random_split([], dict(dataset.split), 0)
+        check_split(dataset.split.given())
         braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
     except UserError as error:
         raise UserError(f"{path}.{error}") from error

@@ -1,13 +1,15 @@
 """What follows from a configuration: runs, trainings, claims to test, and the options of every network."""
 
 import inspect
+import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from seunet.data import folder
+from seunet.data import partners
+from seunet.data.fit import image_sides
 from seunet.data.rescaling import rescaled_size
 from seunet.models import accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
@@ -66,8 +68,11 @@ def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
 
 def has_unseen_scales(dataset: Dataset) -> bool:
     """Tell whether a data set is tested at scales that are not as good as seen in training."""
-    size, multiple = dataset.image_size, dataset.size_multiple
-    true_scales = [rescaled_size(size, scale, multiple) / size for scale in dataset.test_scales]
+    height, width = image_sides(dataset.image_size)
+    sizes = [
+        [rescaled_size(side, scale, dataset.size_multiple) for side in (height, width)] for scale in dataset.test_scales
+    ]
+    true_scales = [math.sqrt(h / height * (w / width)) for h, w in sizes]
     return len(unseen_scales(np.array(true_scales))[0]) > 0
 
 
@@ -134,9 +139,5 @@ def archive_suffix(url: str) -> str:
 
 
 def folder_files(dataset: Dataset) -> list[str]:
-    """Return the images and masks of a data set of source folder; nothing for the others."""
-    if dataset.source != "folder":
-        return []
-    root = Path(dataset.path).expanduser()
-    files = [file for part in ("images", "masks") for file in (root / part).glob("[!.]*") if file.is_file()]
-    return sorted(str(file) for file in files if file.suffix.lower() in folder.SUFFIXES)
+    """Return what a data set of source folder reads: images, masks and lists of names; nothing for the others."""
+    return partners.folder_files(dataset.given(*Preparation.model_fields))

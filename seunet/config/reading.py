@@ -8,6 +8,7 @@ from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from seunet.config.folds import expand_folds
 from seunet.runtime.errors import UserError
 from seunet.settings.base import ABSENT, Settings
 from seunet.settings.configuration import Configuration
@@ -32,13 +33,13 @@ BOUNDS = {
 
 
 def read(config: Any) -> Configuration:
-    """Return the configuration of a merged mapping; nothing is built or opened.
+    """Return the configuration of a merged mapping, folds as data sets; nothing is built or opened.
 
     Raises UserError in one line that names the first bad key by its path, what it is, what was expected, and for a
     misspelt key the nearest allowed one.
     """
     try:
-        return Configuration.model_validate(config)
+        return expand_folds(Configuration.model_validate(config))
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=order)
         raise UserError(one_line(f"configuration: {explain(first)}")) from None
@@ -92,11 +93,12 @@ def place(location: Sequence[str | int]) -> tuple[list[str | int], Any]:
 
 
 def branches(annotation: Any) -> list[Any]:
-    """Return what a union offers, but for the None of a key that may be absent; else the annotation alone."""
+    """Return what a union offers, and unions in it, but for the None of a key that may be absent; or itself alone."""
     inner = plain(annotation)
     if get_origin(inner) not in (Union, types.UnionType):
         return [annotation]
-    return [branch for branch in get_args(inner) if branch is not type(None) or ABSENT not in metadata(annotation)]
+    offered = [branch for branch in get_args(inner) if branch is not type(None) or ABSENT not in metadata(annotation)]
+    return [branch for offer in offered for branch in branches(offer)]
 
 
 def annotation_of(field: FieldInfo) -> Any:

@@ -78,8 +78,13 @@ def rows(settings: type[Settings], prefix: str = "") -> Iterator[str]:
 
 def value(annotation: Any, entry: dict[str, Any]) -> str:
     """Return in words what a key takes, with bounds and the keys of a mapping."""
-    entries = entry.get("anyOf") or entry.get("oneOf") or [entry]
-    return " or ".join(kind(*pair) for pair in zip(branches(annotation), entries, strict=False))
+    return " or ".join(kind(*pair) for pair in zip(branches(annotation), alternatives(entry), strict=False))
+
+
+def alternatives(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a JSON schema offers, and unions in it, in the order of `branches`."""
+    offered = entry.get("anyOf") or entry.get("oneOf")
+    return [inner for offer in offered for inner in alternatives(offer)] if offered else [entry]
 
 
 def kind(annotation: Any, entry: dict[str, Any]) -> str:

@@ -1,114 +1,85 @@
-"""Your own data: a folder with `images/` and `masks/`, where files of the same stem belong together.
+"""Your own data: files of a folder, where an image and its mask are found by patterns (see `partners`).
 
-Images are PNG, TIFF or JPEG; masks are PNG or TIFF, since JPEG changes pixel values. What could be read in
+Images are PNG, TIFF, GIF or JPEG; masks are no JPEG, since that changes pixel values. What could be read in
 two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
 """
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from unicodedata import normalize
 
+import numpy as np
+
+from seunet.data.duplicates import fingerprint
 from seunet.data.formats.picture import Picture
-from seunet.data.images import Window, channels_of, counted, nearest, open_image, read_file, to_array
-from seunet.data.labels import check_mask
-from seunet.data.masks import ClassMap
-from seunet.data.source import SPLITS, Sample, Source
-from seunet.data.splits import apply_limits, random_split
+from seunet.data.images import Window, channels_of, counted, open_image, read_file, to_array
+from seunet.data.labels import check_mask, values
+from seunet.data.masks import ClassMap, class_names
+from seunet.data.partners import Files, data_root, partners
+from seunet.data.source import IGNORED, SPLITS, Sample, Source
+from seunet.data.splits import SHARES, apply_limits, divide
 from seunet.runtime.errors import UserError
-from seunet.runtime.problems import Problems, all_or_problems
-
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-SPLIT = {"train": 0.7, "val": 0.1, "test": 0.2}
+from seunet.runtime.problems import all_or_problems
 
 
 def generate(settings: dict) -> Source:
-    """Return the images of `settings["path"]`, `image_size` pixels square, split by `split` and `seed`.
+    """Return the images of `settings["path"]`, split by `split` and `seed`.
 
-    `classes` is {name: values}: a pixel value or a list of them, or a colour [r, g, b] or a list of colours;
-    `ignore` lists values (colours) that count neither in the loss nor in a score. Images are grey only if all
-    are. Every image is opened (not decoded) to check it against its mask.
+    `images`, `masks`, `valid` are patterns of the files, `classes` and `ignore` say what the masks hold (`ClassMap`).
+    Images are grey only if all are. Every image is opened (not decoded) to check it against its mask; with
+    `duplicates: group`, it is decoded to find its copies.
     """
     for key in ("path", "classes"):
         if not settings.get(key):
             raise UserError(f"{key}: missing; a data set of source `folder` needs path and classes")
-    root = Path(settings["path"]).expanduser()
-    images, masks = _pairs(root)
+    files, left = partners(settings)
+    root, images, masks, valid = data_root(settings), files["images"], files["masks"], files.get("valid", {})
     window = Window(settings["value_range"]) if settings.get("value_range") else None
     channels = _check_pairs(root, images, masks, window is not None)
+    all_or_problems(lambda name: _check_pair(images[name], valid[name], window is not None), valid, root)
     to_class = ClassMap(settings["classes"], settings.get("ignore") or [])
-    size = settings["image_size"]
-    splits = apply_limits(random_split(images, settings.get("split") or SPLIT, settings.get("seed", 0)), settings)
+
+    def pixels(name: str) -> np.ndarray:
+        return to_array(_open(images[name]), channels, window=window)
+
+    same = {name: fingerprint(pixels(name)) for name in images} if settings.get("duplicates") == "group" else None
+    whole = divide(images, settings.get("split") or SHARES, settings.get("seed", 0), root, same)
+    _report(images, left, whole)
+    splits = apply_limits(whole, settings)
 
     def sample(name: str) -> Sample:
-        image = to_array(_open(images[name]), channels, (size, size), window)
-        return name, image, nearest(to_class(_open(masks[name])), (size, size))
+        mask = to_class(_open(masks[name]))
+        if valid:
+            mask = np.where(values(_open(valid[name])) != 0, mask, np.uint8(IGNORED))
+        return name, pixels(name), mask
 
     def read(split: str) -> Iterator[Sample]:
-        left = [name for other in SPLITS[SPLITS.index(split) :] for name in splits[other]]
+        waiting = [name for other in SPLITS[SPLITS.index(split) :] for name in splits[other]]
         for i, name in enumerate(splits[split]):
             try:
                 yield sample(name)
             except UserError:
-                all_or_problems(sample, left[i:], root)  # the others that are wrong are said with it
+                all_or_problems(sample, waiting[i:], root)  # the others that are wrong are said with it
                 raise
         if window and (clipped := window.report()):
             print(f"{split}: {clipped}", file=sys.stderr)
 
-    return Source(list(settings["classes"]), channels, size, size, splits, read)
+    return Source(class_names(settings["classes"]), channels, splits, read)
+
+
+def _report(images: Files, left: list[Path], splits: dict[str, list[str]]) -> None:
+    """Say how many files and images are not used."""
+    if left:
+        print(f"{len(left)} files match no pattern and are left out, such as {left[0]}", file=sys.stderr)
+    if unused := sorted(set(images) - {name for split in SPLITS for name in splits[split]}):
+        print(f"{len(unused)} images are in no split and are left out, such as {unused[0]}", file=sys.stderr)
 
 
 def _open(path: Path) -> Picture:
     return open_image(read_file(path), str(path))
 
 
-def _pairs(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Return {stem: file} of the images and of the masks; UserError with all that is wrong with their names."""
-    problems = Problems(root)
-    images, masks = _files(root / "images", problems), _files(root / "masks", problems)
-    if not images and not problems.lines:
-        raise UserError(f"{root / 'images'}: no image in it; put PNG, TIFF or JPEG files there")
-    _check_partners(root, images, masks, problems)
-    problems.refuse()
-    return images, masks
-
-
-def _files(folder: Path, problems: Problems) -> dict[str, Path]:
-    """Return {stem: file} of a folder, hidden files left out."""
-    try:
-        paths = sorted(folder.iterdir())
-    except PermissionError as error:
-        raise UserError(f"{folder}: no permission to read it; change its permissions") from error
-    except OSError as error:
-        raise UserError(
-            f"{folder}: no such folder; a data set of source `folder` has images/ and masks/ in its path"
-        ) from error
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.name.startswith(".") or path.name in ("Thumbs.db", "desktop.ini"):
-            continue
-        if path.is_symlink() and not path.exists():
-            problems.add(f"{path}: a link to nothing; remove it or put the file there")
-        elif path.suffix.lower() not in SUFFIXES or not path.is_file():
-            problems.add(f"{path}: not a PNG, TIFF or JPEG file; move it elsewhere or convert it")
-        elif path.stem in found:
-            problems.add(f"{path}: has the same name as {found[path.stem].name}; rename or remove one")
-        found.setdefault(path.stem, path)
-    return found
-
-
-def _check_partners(root: Path, images: dict[str, Path], masks: dict[str, Path], problems: Problems) -> None:
-    for these, others, kind, folder in ((images, masks, "mask", "masks"), (masks, images, "image", "images")):
-        forms = {normalize("NFC", name): path for name, path in others.items()}
-        for name in sorted(these.keys() - others.keys()):
-            if twin := forms.get(normalize("NFC", name)):
-                if kind == "mask":  # once for the pair
-                    problems.add(f"{these[name]}: same name in another Unicode form as {twin}; rename one of them")
-            else:
-                problems.add(f"{these[name]}: no {kind} {name}.* in {root / folder}; add it or remove this file")
-
-
-def _check_pairs(root: Path, images: dict[str, Path], masks: dict[str, Path], windowed: bool) -> int:
+def _check_pairs(root: Path, images: Files, masks: Files, windowed: bool) -> int:
     """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
     pairs = [(path, masks[name]) for name, path in images.items()]
     found = all_or_problems(lambda pair: _check_pair(*pair, windowed), pairs, root)

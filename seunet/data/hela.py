@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seunet.data.images import nearest, open_image, to_array
+from seunet.data.images import open_image, to_array
 from seunet.data.labels import values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
@@ -24,12 +24,12 @@ _TRUTH = re.compile(r"(?:^|/)(0[12])_ST/SEG/man_seg(\d+)\.tif$")
 
 
 def generate(settings: dict, archives: dict[str, Path]) -> Source:
-    """Return HeLa from its archive `sequences`, `image_size` pixels square (the frames are 512).
+    """Return HeLa from its archive `sequences`, frames of 512 pixels.
 
     The last 10 frames of sequence 01 validate, the earlier ones train, sequence 02 tests. Frames without a
     silver truth are dropped, and named in the prepared data set.
     """
-    archive, size = archives["sequences"], settings["image_size"]
+    archive = archives["sequences"]
     frames, truths = _index(archive)
     usable = sorted(frames.keys() & truths.keys())
     first, second = ([name for name in usable if name.startswith(sequence)] for sequence in ("01", "02"))
@@ -40,13 +40,11 @@ def generate(settings: dict, archives: dict[str, Path]) -> Source:
         images = {frames[name]: name for name in splits[split]}
         masks = {truths[name]: name for name in splits[split]}
         for name, image, mask in pairs(archive, images, archive, masks):
-            yield name, _image(image, frames[name], size), _mask(mask, truths[name], size)
+            yield name, _image(image, frames[name]), _mask(mask, truths[name])
 
     return Source(
         classes=CLASSES,
         channels=1,
-        height=size,
-        width=size,
         splits=splits,
         read=read,
         dropped=[{"name": name, "reason": "no silver truth"} for name in sorted(frames.keys() - truths.keys())],
@@ -70,10 +68,10 @@ def _index(archive: Path) -> tuple[dict[str, str], dict[str, str]]:
     return frames, truths
 
 
-def _image(data: bytes, name: str, size: int) -> np.ndarray:
-    return to_array(open_image(data, name), 1, (size, size))
+def _image(data: bytes, name: str) -> np.ndarray:
+    return to_array(open_image(data, name), 1)
 
 
-def _mask(data: bytes, name: str, size: int) -> np.ndarray:
+def _mask(data: bytes, name: str) -> np.ndarray:
     labels = values(open_image(data, name))
-    return nearest((labels > 0).astype(np.uint8), (size, size))
+    return (labels > 0).astype(np.uint8)

@@ -17,12 +17,14 @@ def check_mask(picture: Picture) -> None:
 def values(picture: Picture) -> np.ndarray:
     """Return the stored values (H, W) int64 of a mask: the index for palettes, 0 and 1 for 1-bit.
 
+    Of a GIF, whose encoders number the palette as they like: its grey values.
     The values count, not their look: where white is stored as zero, white is 0. A mask in RGB is taken if its
     three channels are equal. Values must be whole numbers, of any type.
     """
     check_mask(picture)
-    stored = picture.stored()
-    if stored.shape[2] == 3 and picture.rgb:
+    by_colour = picture.format == "GIF" and picture.palette is not None
+    stored = picture.bytes() if by_colour else picture.stored()
+    if stored.shape[2] == 3 and (picture.rgb or by_colour):
         if (stored != stored[..., :1]).any():
             raise UserError(
                 f"{picture.name}: a mask in colour; give every class (and ignore) as [r, g, b], or make it a mask of "

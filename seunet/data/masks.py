@@ -1,5 +1,8 @@
 """From the pixel values or colours of a mask to class indices."""
 
+import re
+from collections.abc import Mapping
+
 import numpy as np
 
 from seunet.data.formats.picture import Picture
@@ -7,57 +10,97 @@ from seunet.data.labels import colours, values
 from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
 
+NONZERO = "nonzero"  # every value but 0 that no other entry names
+Interval = tuple[int, int]  # the first value and the last, both included
+
+
+def class_names(classes: Mapping) -> list[str]:
+    """Return the names of the `classes` of a data set, in their order; `nonzero: cell` is the class cell."""
+    return [entry if name == NONZERO and isinstance(entry, str) else str(name) for name, entry in classes.items()]
+
 
 class ClassMap:
     """From the pixel values, or the colours, of a mask to class indices.
 
-    The entries are colours if every one is a list of three numbers or a list of such lists; then masks are
+    Entries are values, ranges "first..last", lists of both, {values: list}, and `nonzero`: all but 0 that no other
+    entry names. They are colours if every one is a list of three numbers or a list of such lists; then masks are
     read as RGB. Otherwise they are values of one-channel masks (of palette images: the index).
+
+    Raises UserError for an entry that is none of these, and for values that stand for two classes.
     """
 
-    def __init__(self, classes: dict[str, int | list], ignore: list):
+    def __init__(self, classes: Mapping[str, object], ignore: list):
         if not 2 <= len(classes) <= IGNORED:
             raise UserError(f"classes: {len(classes)} given; name at least 2, and at most {IGNORED}")
-        entries = [*classes.values(), *ignore]
-        self.colours = all(_is_colour(entry) or _is_list_of_colours(entry) for entry in entries)
-        keys: dict[int, int] = {}
-        for index, (name, entry) in enumerate([*classes.items(), *(("ignore", entry) for entry in ignore)]):
-            for key in self._keys(name, entry):
-                if key in keys:
-                    raise UserError(f"classes: {self._said(key)} stands for two of them ({name!r} is one); change one")
-                keys[key] = index if index < len(classes) else IGNORED
-        self.known = np.array(sorted(keys))
-        self.classes = np.array([keys[key] for key in self.known], dtype=np.uint8)
+        names = class_names(classes)
+        if len(set(names)) < len(names):
+            raise UserError(f"classes: {names} has a name twice; change one")
+        entries = [NONZERO if name == NONZERO and isinstance(e, str) else e for name, e in classes.items()]
+        self.colours = all(_is_colour(entry) or _is_list_of_colours(entry) for entry in [*entries, *ignore])
+        self.nonzero: int | None = None
+        found: list[tuple[Interval, str, int]] = []
+        named = list(zip(names, entries, range(len(names)), strict=True))
+        for name, entry, index in [*named, *(("ignore", entry, IGNORED) for entry in ignore)]:
+            if entry == NONZERO:
+                if self.nonzero is not None:
+                    raise UserError("classes: nonzero stands for two of them; change one")
+                self.nonzero = index
+            else:
+                found += [(interval, name, index) for interval in self._intervals(name, entry)]
+        found.sort(key=lambda entry: entry[0])
+        for (before, *_), (after, name, _) in zip(found, found[1:], strict=False):
+            if after[0] <= before[1]:
+                raise UserError(f"classes: {self._said(after[0])} stands for two of them ({name!r} is one); change one")
+        self.intervals = [interval for interval, *_ in found]
+        self.first, self.last = np.array(self.intervals or [(-1, -1)], dtype=np.int64).T
+        self.classes = np.array([index for *_, index in found] or [0], dtype=np.uint8)
 
     def __call__(self, mask: Picture) -> np.ndarray:
         """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
         codes = _colour_codes(mask) if self.colours else values(mask)
-        places = np.searchsorted(self.known, codes).clip(max=len(self.known) - 1)
-        unknown = codes[self.known[places] != codes]
-        if unknown.size:
-            allowed = ", ".join(self._said(int(key)) for key in self.known[:20])
+        places = (np.searchsorted(self.first, codes, side="right") - 1).clip(min=0)
+        known = (self.first[places] <= codes) & (codes <= self.last[places])
+        classes = self.classes[places]
+        if self.nonzero is not None:
+            classes = np.where(known, classes, np.uint8(self.nonzero))
+            known |= codes != 0
+        if not known.all():
+            allowed = ", ".join(map(self._said_interval, self.intervals[:20]))
             raise UserError(
-                f"{mask.name}: mask value {self._said(int(unknown[0]))} is in no class; known are {allowed}. "
+                f"{mask.name}: mask value {self._said(int(codes[~known][0]))} is in no class; known are {allowed}. "
                 "Add it to classes or to ignore"
             )
-        return self.classes[places]
+        return classes
 
-    def _keys(self, name: str, entry: int | list) -> list[int]:
+    def _intervals(self, name: str, entry: object) -> list[Interval]:
         if self.colours:
             colours = [entry] if _is_colour(entry) else entry
             if not all(0 <= value <= 255 for colour in colours for value in colour):
                 raise UserError(f"classes.{name}: {entry} is no colour [r, g, b] of 0 to 255; change it")
-            return [r << 16 | g << 8 | b for r, g, b in colours]
-        listed = entry if isinstance(entry, list) else [entry]
-        if not listed or not all(_is_number(value) and value >= 0 for value in listed):
+            return [(r << 16 | g << 8 | b,) * 2 for r, g, b in colours]
+        listed = entry["values"] if isinstance(entry, dict) and list(entry) == ["values"] else entry
+        listed = listed if isinstance(listed, list) else [listed]
+        intervals = [_interval(value) for value in listed]
+        if not listed or None in intervals:
             raise UserError(
-                f"classes.{name}: {entry} must be a pixel value or a list of them, "
+                f'classes.{name}: {entry} must be a pixel value, a range such as "1..255", a list of them, nonzero, '
                 "or (in all classes and ignore) a colour [r, g, b]"
             )
-        return listed
+        return intervals
 
     def _said(self, key: int) -> str:
         return str([key >> 16, key >> 8 & 255, key & 255]) if self.colours else str(key)
+
+    def _said_interval(self, interval: Interval) -> str:
+        first, last = interval
+        return self._said(first) if first == last else f"{first}..{last}"
+
+
+def _interval(value: object) -> Interval | None:
+    if _is_number(value) and value >= 0:
+        return value, value
+    match = re.fullmatch(r"(\d{1,10})\.\.(\d{1,10})", value) if isinstance(value, str) else None
+    return (int(match[1]), int(match[2])) if match and int(match[1]) <= int(match[2]) else None
 
 
 def _is_number(value: object) -> bool:

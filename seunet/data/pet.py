@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seunet.data.images import nearest, open_image, to_array
+from seunet.data.images import open_image, to_array
 from seunet.data.labels import values
 from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
@@ -25,14 +25,13 @@ TRAIN_SHARE = {"train": 0.8, "val": 0.2}
 
 
 def generate(settings: dict, archives: dict[str, Path]) -> Source:
-    """Return Pet from its archives `images` and `annotations`, `image_size` pixels square.
+    """Return Pet from its archives `images` and `annotations`.
 
     Training and validation are 80 % and 20 % of trainval.txt, drawn by `seed`: the list is sorted by breed.
     The test set is test.txt.
     """
     trainval, test, trimaps = _read_annotations(archives["annotations"])
-    seed, size = settings.get("seed", 0), settings["image_size"]
-    splits = apply_limits({**random_split(trainval, TRAIN_SHARE, seed), "test": test}, settings)
+    splits = apply_limits({**random_split(trainval, TRAIN_SHARE, settings.get("seed", 0)), "test": test}, settings)
     unlisted = sorted(trimaps - set(trainval) - set(test))
 
     def read(split: str) -> Iterator[Sample]:
@@ -40,13 +39,11 @@ def generate(settings: dict, archives: dict[str, Path]) -> Source:
         images = {f"images/{name}.jpg": name for name in names}
         masks = {f"{TRIMAPS}{name}.png": name for name in names}
         for name, image, mask in pairs(archives["images"], images, archives["annotations"], masks):
-            yield name, _image(image, name, size), _mask(mask, name, size)
+            yield name, _image(image, name), _mask(mask, name)
 
     return Source(
         classes=CLASSES,
         channels=3,
-        height=size,
-        width=size,
         splits=splits,
         read=read,
         dropped=[{"name": name, "reason": "in neither trainval.txt nor test.txt"} for name in unlisted],
@@ -78,12 +75,12 @@ def _read_annotations(path: Path) -> tuple[list[str], list[str], set[str]]:
     return lists[LISTS[0]], lists[LISTS[1]], trimaps
 
 
-def _image(data: bytes, name: str, size: int) -> np.ndarray:
+def _image(data: bytes, name: str) -> np.ndarray:
     name = f"images/{name}.jpg"
-    return to_array(open_image(data, name), 3, (size, size))
+    return to_array(open_image(data, name), 3)
 
 
-def _mask(data: bytes, name: str, size: int) -> np.ndarray:
+def _mask(data: bytes, name: str) -> np.ndarray:
     """Return the class indices of a trimap: its values less one."""
     name = f"{TRIMAPS}{name}.png"
     trimap = values(open_image(data, name))
@@ -91,4 +88,4 @@ def _mask(data: bytes, name: str, size: int) -> np.ndarray:
         raise UserError(
             f"{name}: values {trimap.min()} to {trimap.max()}, expected 1 (pet), 2 (background), 3 (border)"
         )
-    return nearest((trimap - 1).astype(np.uint8), (size, size))
+    return (trimap - 1).astype(np.uint8)

@@ -1,24 +1,23 @@
-"""Prepared data sets: uint8 arrays on disk that training and evaluation map into memory, and dataset.json."""
+"""Preparing data sets: from archives, a folder or a generator to arrays of one size, and dataset.json."""
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from seunet.data import duplicates, hela, pet, shapes
 from seunet.data import folder as folder_source
-from seunet.data import hela, pet, shapes
+from seunet.data.arrays import Prepared as Prepared  # for those who import it from here
+from seunet.data.arrays import array_file
+from seunet.data.fit import Size, fitted, image_sides, original
 from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
 from seunet.settings.metric import Metric
-
-Pair = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), masks (N, H, W), uint8
-
 
 # source: what reads it, and the archives that it needs
 SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, ...]]] = {
@@ -43,26 +42,75 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
     source = _open(name, settings, archives, only_test)
     metric = _metric(name, settings, source.classes)
+    size, rule = image_sides(settings["image_size"]), settings.get("fit", "squash")
     (folder / "dataset.json").unlink(missing_ok=True)
+    survey, names = Survey(), {}
     for split in SPLITS:
-        shape = (source.height, source.width, source.channels)
-        _write(folder / split, source.read(split), source.splits[split], shape, len(source.classes))
+        samples = (part for sample in survey.watched(source, split) for part in fitted(sample, size, rule))
+        wanted = [] if rule == "tiles" else source.splits[split]
+        names[split] = _write(folder / split, samples, wanted, (*size, source.channels), len(source.classes))
+        if source.splits[split] and not names[split]:
+            raise UserError(f"datasets.{name}: no image of {split} has a pixel that counts; look at ignore and valid")
+    found = duplicates.copies(survey.prints)
+    if settings.get("duplicates", "warn") != "warn":
+        duplicates.refuse(found, source.splits)
+    for line in [survey.said(size, rule), *(f"warning: {line}" for line in duplicates.said(found, source.splits))]:
+        print(f"{name}: {line}", file=sys.stderr)
     description = {
         "dataset": name,
         "source": settings["source"],
         "classes": list(source.classes),
         "channels": source.channels,
-        "height": source.height,
-        "width": source.width,
-        "fit": settings.get("fit", "squash"),
+        "height": size[0],
+        "width": size[1],
+        "fit": rule,
         "value_range": settings.get("value_range"),
+        "original_sizes": survey.extremes(),
         "metric": metric.written(),
-        "names": {split: list(source.splits[split]) for split in SPLITS},
+        "names": names,
         "archives": checksums,
         "dropped": source.dropped,
+        "duplicates": found,
     }
     with atomic(folder / "dataset.json") as path:
         path.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+class Survey:
+    """What is seen of the samples of a source while they pass: fingerprints by split and name, and sizes."""
+
+    def __init__(self):
+        self.prints: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
+        self.sizes: set[Size] = set()
+
+    def watched(self, source: Source, split: str) -> Iterator[Sample]:
+        """Yield the samples of a split."""
+        prints = self.prints[split]
+        for name, image, mask in source.read(split):
+            prints[name] = duplicates.fingerprint(image)
+            self.sizes.add(image.shape[:2])
+            yield name, image, mask
+        if missing := set(source.splits[split]) - set(prints):
+            raise RuntimeError(f"{split}: the source did not yield {missing}")
+
+    def extremes(self) -> dict[str, Size]:
+        """Return the smallest and the largest size that images are stored at, by their pixels."""
+        order = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
+        return {"smallest": order[0], "largest": order[-1]}
+
+    def said(self, size: Size, rule: str) -> str:
+        """Return in one line what is done to the images."""
+        (h, w), (largest_h, largest_w) = self.extremes().values()
+        sizes = f"{h}x{w}" if len(self.sizes) == 1 else f"{h}x{w} to {largest_h}x{largest_w}"
+        if self.sizes == {size}:
+            return f"images of {sizes} pixels (height x width) stay as they are"
+        done = {
+            "squash": "resampled to {}; aspects change by up to a factor {:.2f}",
+            "pad": "reduced to fit into {} where they are larger, then padded",
+            "tiles": "cut into tiles of {} where they are larger, else padded",
+        }[rule]
+        stretch = max(max(h * size[1] / (w * size[0]), w * size[0] / (h * size[1])) for h, w in self.sizes)
+        return f"images of {sizes} pixels (height x width) are {done.format('{}x{}'.format(*size), stretch)}"
 
 
 def render(name: str, settings: dict, folder: Path | str) -> None:
@@ -75,16 +123,36 @@ def render(name: str, settings: dict, folder: Path | str) -> None:
     source = _open(name, settings, {})
     if source.rendered is None:
         raise UserError(f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size")
-    multiple = settings.get("size_multiple", 16)
-    sizes = {
-        (rescaled_size(source.height, scale, multiple), rescaled_size(source.width, scale, multiple))
-        for scale in settings["test_scales"]
-    }
+    own = image_sides(settings["image_size"])
     shutil.rmtree(folder, ignore_errors=True)
-    for height, width in sorted(sizes - {(source.height, source.width)}):
+    for height, width in sorted({_at(own, scale, settings) for scale in settings["test_scales"]} - {own}):
         shape = (height, width, source.channels)
         samples = source.rendered(height, width)
         _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
+
+
+def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder: Path | str) -> None:
+    """Keep the test images' own pixels for test scales above 1: `folder`/000000.npy, … in the order of their names.
+
+    Each is uint8 (h, w, C + 1), the image and last its mask, framed as the prepared one, and at most as large as at the
+    largest test scale. What `folder` held before is removed.
+    """
+    folder = Path(folder)
+    source = _open(name, settings, archives)
+    size, rule = image_sides(settings["image_size"]), settings.get("fit", "squash")
+    largest = _at(size, max(settings["test_scales"]), settings)
+    shutil.rmtree(folder, ignore_errors=True)
+    places = {name: index for index, name in enumerate(source.splits["test"])}
+    for sample in source.read("test"):
+        image, mask = original(sample, size, rule, largest)
+        with atomic(folder / f"{places[sample[0]]:06d}.npy") as path:
+            np.save(path, np.concatenate([image, mask[..., None]], axis=2))
+
+
+def _at(size: Size, scale: float, settings: dict) -> Size:
+    """Return height and width of test images at a nominal scale."""
+    multiple = settings.get("size_multiple", 16)
+    return rescaled_size(size[0], scale, multiple), rescaled_size(size[1], scale, multiple)
 
 
 def _open(name: str, settings: dict, archives: dict[str, Path], only_test: bool = False) -> Source:
@@ -128,111 +196,24 @@ def _metric(name: str, settings: dict, classes: Iterable[str]) -> Metric:
     return metric
 
 
-def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape: tuple, classes: int) -> None:
-    """Write images.npy and masks.npy: each sample at the place that its name has in `names`.
+def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape: tuple, classes: int) -> list[str]:
+    """Write images.npy and masks.npy: each sample at the place that its name has in `names`; what that lacks, after it.
 
-    Plain writes at an offset, no memory map: on a full disk a map kills the process, a write says why.
+    Returns the names in their places.
     """
     places = {name: index for index, name in enumerate(names)}
-    count = len(places)
-    with (
-        _array_file(folder / "images.npy", (count, *shape)) as images,
-        _array_file(folder / "masks.npy", (count, *shape[:2])) as masks,
-    ):
+    seen = set()
+    with array_file(folder / "images.npy", shape) as images, array_file(folder / "masks.npy", shape[:2]) as masks:
         for name, image, mask in samples:
             unknown = mask[(mask >= classes) & (mask != IGNORED)]
             if unknown.size:
                 raise UserError(f"{name}: class {unknown[0]} in its mask, the data set has {classes} classes")
-            place = places.pop(name)
+            if name in seen:
+                raise UserError(f"{name}: the name of two images or tiles; rename one")
+            seen.add(name)
+            place = places.setdefault(name, len(places))
             images.put(place, image)
             masks.put(place, mask)
-        if places:
-            raise RuntimeError(f"{folder}: the source did not yield {list(places)}")
-
-
-class _ArrayFile:
-    """A .npy file of uint8 under construction."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...]):
-        self.file, self.item = file, shape[1:]
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        self.start = file.tell()
-
-    def put(self, index: int, array: np.ndarray) -> None:
-        if array.shape != self.item or array.dtype != np.uint8:
-            raise ValueError(f"{array.dtype} {array.shape} for uint8 {self.item}")
-        self.file.seek(self.start + index * array.size)
-        self.file.write(array.tobytes())
-
-
-@contextmanager
-def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[_ArrayFile]:
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        yield _ArrayFile(file, shape)
-
-
-class Prepared:
-    """A prepared data set, opened for reading.
-
-    `classes`, `channels`, `height`, `width`, `metric`, `names` as in dataset.json; `preparation`: what a network must
-    know of it to be shown other images as it was shown these; `train`, `val`, `test` are
-    pairs (images (N, H, W, C), masks (N, H, W)) of memory-mapped uint8. Raises UserError when a file is
-    missing, truncated, or does not fit dataset.json.
-    """
-
-    def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
-        path = self.folder / "dataset.json"
-        try:
-            description = json.loads(path.read_text(encoding="utf-8"))
-            self.dataset: str = description["dataset"]
-            self.classes: list[str] = description["classes"]
-            self.channels: int = description["channels"]
-            self.height: int = description["height"]
-            self.width: int = description["width"]
-            self.metric = Metric.parse(description["metric"])
-            self.names: dict[str, list[str]] = description["names"]
-            self.preparation = preparation_of(description)
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{path}: missing, so the data set is not prepared; run the rule `prepare` again"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a description of a data set ({error!r}); prepare it again") from error
-        self.train, self.val, self.test = (
-            self._pair(self.folder / split, split, self.height, self.width) for split in SPLITS
-        )
-
-    def rendered(self, height: int, width: int) -> Pair | None:
-        """Return the test split drawn anew at this size, or None where the source has no such drawing."""
-        folder = self.folder / "test" / "rendered" / f"{height}x{width}"
-        return self._pair(folder, "test", height, width) if folder.is_dir() else None
-
-    def _pair(self, folder: Path, split: str, height: int, width: int) -> Pair:
-        count = len(self.names[split])
-        images = _mapped(folder / "images.npy", (count, height, width, self.channels))
-        return images, _mapped(folder / "masks.npy", (count, height, width))
-
-
-def preparation_of(description: dict) -> dict:
-    """Return how images became arrays, by dataset.json; it is kept in model.json."""
-    return {
-        "dataset": description["dataset"],
-        "image_size": [description["height"], description["width"]],
-        "fit": description.get("fit", "squash"),
-        "value_range": description.get("value_range"),
-        "metric": description["metric"],
-        "images": {split: len(names) for split, names in description["names"].items()},
-    }
-
-
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; prepare the data set again") from error
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: truncated or damaged ({error}); prepare the data set again") from error
-    if array.shape != shape or array.dtype != np.uint8:
-        raise UserError(f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; prepare it again")
-    return array
+        images.set_count(len(places))
+        masks.set_count(len(places))
+    return list(places)

@@ -32,8 +32,6 @@ def generate(settings: dict) -> Source:
     return Source(
         classes=reef.CLASSES,
         channels=3,
-        height=size,
-        width=size,
         splits=splits,
         read=lambda split: rendered(split, size, size),
         rendered=lambda height, width: rendered("test", height, width),

@@ -9,7 +9,7 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 IGNORED = 255  # mask value of pixels that count neither in the loss nor in a score
 
-# (name, image (H, W, C) uint8, mask (H, W) uint8: class index or IGNORED)
+# (name, image (h, w, C) uint8, mask (h, w) uint8: class index or IGNORED)
 Sample = tuple[str, np.ndarray, np.ndarray]
 
 
@@ -19,18 +19,16 @@ class Source:
 
     - `classes`: names; the index is the class's value in a mask.
     - `channels`: 1 (grey) or 3 (RGB).
-    - `height`, `width`: size in pixels of every image and mask that `read` yields.
     - `splits`: names of the samples that are kept, for "train", "val" and "test".
-    - `read(split)`: yields each sample of `splits[split]` exactly once, in any order. An image that cannot
-      be read raises UserError; one that is left out on purpose is named in `dropped` and not in `splits`.
+    - `read(split)`: yields each sample of `splits[split]` exactly once, in any order, an image and its mask at the
+      size that they are stored at. An image that cannot be read raises UserError; one that is left out on purpose
+      is named in `dropped` and not in `splits`.
     - `rendered(height, width)`: the test split in the order of `splits["test"]`, drawn anew at another size;
       None for sources that cannot. Its test images are otherwise resampled by the evaluation.
     """
 
     classes: Sequence[str]
     channels: int
-    height: int
-    width: int
     splits: dict[str, Sequence[str]]
     read: Callable[[str], Iterable[Sample]]
     rendered: Callable[[int, int], Iterator[Sample]] | None = None

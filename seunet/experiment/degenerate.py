@@ -18,6 +18,8 @@ def warnings_of(classes: Sequence[str], predicted: Sequence[int], metric: float)
     warnings = []
     if len(found) == 1:
         warnings.append(f"predicts {found[0]} at every pixel: its consistency of 1 is no merit")
+    elif missing := [name for name in classes if name not in found]:
+        warnings.append(f"never predicts {', '.join(missing)}")
     if metric == 0:
         warnings.append("has a metric of 0 at scale 1: its consistency and its equivariance say nothing")
     return warnings

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from seunet.data.prepared import Prepared
+from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image
 from seunet.experiment.evaluation import BATCH_PIXELS, Testing
 from seunet.experiment.inference import Variant

@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from seunet.data.prepared import Prepared
+from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.data.source import IGNORED
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.inference import Tiling, Variant, predict
@@ -33,19 +34,23 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Testing:
-    """At which nominal scales, rounded down to multiples of how many pixels, and in which tiles a network is tested."""
+    """At which nominal scales, rounded down to multiples of how many pixels, and in which tiles a network is tested.
+
+    originals: larger test images are made from the pixels of their files, which the data set keeps.
+    """
 
     scales: tuple[float, ...]
     size_multiple: int = 16
     tiling: Tiling | None = None
     threads: int = 1
+    originals: bool = False
 
     @classmethod
     def of(cls, written: dict[str, Any], threads: int) -> "Testing":
         """Return the settings that are written as in `seunet.settings.dataset.Testing`."""
         given = settings.Testing.model_validate(written)
         tiling = Tiling(given.tile.size, given.tile.margin) if given.tile else None
-        return cls(tuple(given.test_scales), given.size_multiple, tiling, threads)
+        return cls(tuple(given.test_scales), given.size_multiple, tiling, threads, given.test_pixels == "original")
 
 
 def evaluate(
@@ -108,8 +113,12 @@ class Evaluator:
     def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.
 
-        They are the data set's own rendering at this size where it has one, else the test images resampled.
+        They are the data set's own rendering at this size where it has one; else the test images resampled, larger ones
+        from the pixels of their files where that is asked.
         """
+        if self.testing.originals and max(size) > max(self.own_size):
+            yield from self.from_originals(size)
+            return
         images, masks = self.data.rendered(*size) or self.data.test
         step = max(1, BATCH_PIXELS // (size[0] * size[1]))
         for start in range(0, len(images), step):
@@ -117,6 +126,16 @@ class Evaluator:
             x = torch.from_numpy(images[part].copy()).to(self.device).permute(0, 3, 1, 2).float() / 255
             y = torch.from_numpy(masks[part].copy()).to(self.device)
             yield part, rescale_image(x, size), rescale_mask(y, size)
+
+    def from_originals(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield as `batches` does, from the files of the test images' own pixels, each of a size of its own."""
+        count, step = len(self.data.test[0]), max(1, BATCH_PIXELS // (size[0] * size[1]))
+        for start in range(0, count, step):
+            part = range(start, min(start + step, count))
+            pixels = [torch.from_numpy(self.data.original(i)).to(self.device).permute(2, 0, 1)[None] for i in part]
+            x = [rescale_image(image[:, :-1].float() / 255, size) for image in pixels]
+            y = [rescale_mask(image[:, -1], size) for image in pixels]
+            yield slice(part.start, part.stop), torch.cat(x), torch.cat(y)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
@@ -138,7 +157,7 @@ class Evaluator:
             winners = counter.count(size, y)
             prediction = back = logits.argmax(1)
             if size == self.own_size:
-                self.reference[part] = prediction
+                self.reference[part] = prediction.masked_fill(y == IGNORED, IGNORED)  # it counts in no score
             else:
                 back = rescale_logits(logits, self.own_size).argmax(1)
             consistent = consistency_counts(self.reference[part], back, classes)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seunet.data.prepared import Prepared
+from seunet.data.arrays import Prepared
 from seunet.experiment.inference import Variant
 from seunet.models.checkpoint import load_model
 from seunet.models.weights import load_given

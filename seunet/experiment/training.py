@@ -4,7 +4,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from seunet import __version__
+from seunet.data.arrays import Prepared
 from seunet.data.augmentation import Augmentation, ScaleJitter
-from seunet.data.prepared import Prepared
-from seunet.data.source import IGNORED
 from seunet.experiment.degenerate import warnings_of
+from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
@@ -39,9 +38,10 @@ class Training:
 
     schedule: "plateau" (×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6),
     "exponential" (÷10 per 100 epochs, from epoch 2 on), "cosine" (to zero over all epochs, for short trainings) or
-    "constant". weight_decay: as in torch.optim.AdamW,
-    multiplied by the learning rate. precision: "float32", or "bfloat16" for autocast. threads: of the CPU; part
-    of the settings because the order of sums, and so the last bits of the weights, depends on it.
+    "constant". weight_decay: as in torch.optim.AdamW, multiplied by the learning rate. loss: see `Loss`.
+    class_weights: one for each class, "balanced", or None. precision: "float32", or "bfloat16" for autocast.
+    threads: of the CPU; part of the settings because the order of sums, and so the last bits of the weights, depends
+    on it.
     """
 
     epochs: int
@@ -49,6 +49,8 @@ class Training:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     schedule: str = "constant"
+    loss: str = "cross_entropy"
+    class_weights: str | Sequence[float] | None = None
     precision: str = "float32"
     threads: int = 1
     augmentation: Augmentation = Augmentation()
@@ -99,7 +101,9 @@ def train(
     model = model.to(device)
     check_crop(data, training.augmentation.crop)
     check_first_batch(model, data, training, device)
-    run = Run(model, training, seed)
+    weights = training.class_weights
+    weights = balanced_weights(data.train[1], len(data.classes)) if weights == "balanced" else weights
+    run = Run(model, training, seed, Loss(training.loss, weights))
     if keep_others:
         exchange_state(folder, description)
     run.resume(load_state(folder / "last.pt", description))
@@ -107,7 +111,7 @@ def train(
         started = time.monotonic()
         loss = train_epoch(run, data, device)
         seconds = time.monotonic() - started
-        val_loss, val_metric, warnings = validate(model, data, training, device)
+        val_loss, val_metric, warnings = validate(model, data, training, device, run.loss)
         check_loss(val_loss, "validation loss", f"epoch {run.epoch + 1}")
         run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
         write_history(folder / "history.csv", run.history)
@@ -123,8 +127,8 @@ def train(
 class Run:
     """Everything that changes while a network is trained, and how it is stored and restored."""
 
-    def __init__(self, model: nn.Module, training: Training, seed: int):
-        self.model, self.training = model, training
+    def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):
+        self.model, self.training, self.loss = model, training, loss or Loss()
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
@@ -257,7 +261,7 @@ def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
     """Take one step of the optimiser on a batch; return its loss, a scalar on the device."""
     with autocast(run.training, x.device):
         logits = call(run.model, x, classes)
-    loss = pixel_cross_entropy(logits.float(), y)
+    loss = run.loss(logits.float(), y)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     run.optimizer.step()
@@ -265,31 +269,21 @@ def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
     return loss.detach()
 
 
-def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the mean cross-entropy of (N, C, H, W) logits over the pixels of (N, H, W) that are not ignored.
-
-    A batch whose pixels are all ignored has loss 0, where torch's own mean would be NaN.
-    """
-    total = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum")
-    return total / (target != IGNORED).sum().clamp(min=1)
-
-
 @torch.no_grad()
 def validate(
-    model: nn.Module, data: Prepared, training: Training, device: torch.device
+    model: nn.Module, data: Prepared, training: Training, device: torch.device, loss: Loss
 ) -> tuple[float, float, list[str]]:
-    """Return the loss per pixel and the data set's metric on the validation images, whole, at scale 1, and warnings."""
+    """Return the loss and the data set's metric over all validation images, whole, at scale 1, and warnings."""
     model.eval()
-    total = pixels = counts = 0  # they stay on the device until the end
+    sums, counts = [0, 0, 0, 0], 0  # they stay on the device until the end
     for x, y in validation_batches(data, training.batch_size, device):
         with autocast(training, device):
             logits = call(model, x, len(data.classes)).float()
-        total = total + F.cross_entropy(logits, y, ignore_index=IGNORED, reduction="sum").double()
-        pixels = pixels + (y != IGNORED).sum()
+        sums = [total + part.double() for total, part in zip(sums, loss.sums(logits, y), strict=True)]
         counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
     metric = data.metric.of_counts(*counts.cpu().numpy(), data.classes)
     tp, fp, _ = counts
-    return float(total / max(int(pixels), 1)), metric, warnings_of(data.classes, (tp + fp).tolist(), metric)
+    return float(loss.value(*sums)), metric, warnings_of(data.classes, (tp + fp).tolist(), metric)
 
 
 def validation_batches(data: Prepared, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

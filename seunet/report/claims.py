@@ -86,7 +86,7 @@ class Bootstrap:
 
     def check_layout(self, path: Path, counts: Mapping[str, np.ndarray]) -> None:
         """Raise UserError when a file is of other scales, images or classes than the first one."""
-        layout = {key: counts[key] for key in ("scale", "height", "classes")} | {"counts": counts["tp"].shape}
+        layout = {key: counts[key] for key in ("scale", "height", "width", "classes")} | {"counts": counts["tp"].shape}
         self.layout = self.layout or layout
         if not all(np.array_equal(self.layout[key], layout[key]) for key in layout):
             raise UserError(f"{path}: other scales, images or classes than another run's; evaluate both again")
@@ -95,7 +95,8 @@ class Bootstrap:
     def resample(self, counts: Mapping[str, np.ndarray]) -> Run:
         """Return the metric of a run on all images, and on each draw: sums of counts are a product of matrices."""
         at_one = np.abs(counts["scale"] - 1).argmin()
-        chosen, weights = unseen_scales(counts["height"] / counts["height"][at_one])
+        ratios = [counts[side] / counts[side][at_one] for side in ("height", "width")]
+        chosen, weights = unseen_scales(np.sqrt(ratios[0] * ratios[1]))  # of squares, exactly either ratio
         tp = counts["tp"][chosen].swapaxes(0, 1)  # (N, K, C)
         union = tp + (counts["fp"] + counts["fn"])[chosen].swapaxes(0, 1)
         classes = [str(name) for name in counts["classes"]]
@@ -123,11 +124,11 @@ class Bootstrap:
 
 
 def load_counts(path: Path) -> dict[str, np.ndarray]:
-    """Read counts per image: scale, height (K,), classes (C,), tp, fp, fn (K, N, C)."""
+    """Read counts per image: scale, height, width (K,), classes (C,), tp, fp, fn (K, N, C)."""
     try:
         # opened here: numpy leaves a damaged file open
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {key: file[key] for key in ("scale", "height", "classes", "tp", "fp", "fn")}
+            return {key: file[key] for key in ("scale", "height", "width", "classes", "tp", "fp", "fn")}
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run the evaluation") from error
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

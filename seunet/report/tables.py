@@ -166,18 +166,19 @@ def collect_windows(files: Iterable[Path | str], labels: Mapping[str, str], metr
 
 
 def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores with `true_scale` = height / height at scale 1, one row per run and true scale.
+    """Return the scores with `true_scale`, the size against that at scale 1, one row per run and true scale.
 
     Sizes are rounded down to a multiple of what the networks need, so the true scale differs from the nominal
     one, and several nominal scales may be the same test: the one nearest to its true scale is kept. `scores`
-    needs the columns dataset, model, seed, scale and height; the rows of a class or window, where there is
+    needs the columns dataset, model, seed, scale, height and width; the rows of a class or window, where there is
     such a column, are kept apart. Raises UserError when a data set was not tested at scale 1.
     """
     at_one = scores[(scores["scale"] - 1).abs() < 1e-6]
-    heights = at_one.drop_duplicates("dataset").set_index("dataset")["height"]
-    if untested := sorted(set(scores["dataset"]) - set(heights.index)):
+    own = at_one.drop_duplicates("dataset").set_index("dataset")
+    if untested := sorted(set(scores["dataset"]) - set(own.index)):
         raise UserError(f"scores of {untested[0]}: nothing at scale 1; add 1 to the data set's test_scales")
-    scores = scores.assign(true_scale=scores["height"] / scores["dataset"].map(heights))
+    ratios = [scores[side] / scores["dataset"].map(own[side]) for side in ("height", "width")]
+    scores = scores.assign(true_scale=np.sqrt(ratios[0] * ratios[1]))  # of squares, exactly either ratio
     scores["rounding"] = (scores["scale"] - scores["true_scale"]).abs()
     key = [*RUN, "true_scale", *({"class", "window"} & set(scores.columns))]
     kept = scores.sort_values("rounding", kind="stable").drop_duplicates(key)

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
 
 from seunet.runtime.errors import UserError
 from seunet.settings.base import (
+    BY_KIND,
     ONE_LINE,
     WHAT_ONE_LINE,
     Distinct,
@@ -26,6 +27,19 @@ from seunet.settings.training import DatasetTraining
 Scale = Annotated[float, Field(ge=0.01, le=100)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Checksum = Annotated[str, matching("[0-9a-fA-F]{64}", "64 digits of hexadecimal"), schema(pattern="^[0-9a-fA-F]{64}$")]
+Side = Annotated[int, Field(ge=8, le=8192)]
+Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
+
+
+def part_kind(value: Any) -> str:
+    """Return the tag of what an entry of `split` is: text, list or value."""
+    return "text" if isinstance(value, str) else "list" if isinstance(value, list) else "value"
+
+
+Part = Annotated[
+    Annotated[Share, Tag("value")] | Annotated[OneLine, Tag("text")] | Annotated[Unique[OneLine], Tag("list")],
+    Discriminator(part_kind),
+]
 ClassName = r"(?=.{1,60}$)" + ONE_LINE
 Classes = Annotated[
     dict[str, Any], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=2)
@@ -70,12 +84,21 @@ class Archives(Settings):
         return {key: archive for key, archive in self if archive is not None}
 
 
-class Shares(Settings):
-    """Shares of the splits; they sum to 1."""
+class Split(Settings):
+    """Which images train, validate and test: by shares, folders, lists or folds."""
 
-    train: Share
-    val: Share
-    test: Share
+    train: Maybe[Part] = None
+    """A share; a folder (`train/`); a file of names (`train.txt`, below `path`); or a list of names."""
+    val: Maybe[Part] = None
+    """The same; beside `folds`, the share of the images outside the fold (0.1)."""
+    test: Maybe[Part] = None
+    """The same."""
+    groups: Maybe[OneLine] = None
+    """Regular expression; images whose names have the same match (its first pair of parentheses) stay together."""
+    folds: Maybe[Annotated[int, Field(ge=2, le=1000)]] = None
+    """Of a cross-validation, instead of `train` and `test`."""
+    fold: Maybe[Annotated[int, Field(ge=0)]] = None
+    """The fold that tests. Without it, the data set stands for one of each fold: `mine-fold0`, `mine-fold1`, …."""
 
 
 class Counts(Settings):
@@ -109,25 +132,36 @@ class Preparation(Settings):
     source: Literal["pet", "hela", "shapes", "folder"]
     """Who reads it: `pet`, `hela`, `shapes` (generated) or `folder` (your own)."""
     path: Maybe[OneLine] = None
-    """*folder*: where `images/` and `masks/` are; an image and its mask have the same name but for the suffix (PNG,
-    TIFF; images also JPEG)."""
+    """*folder*: where the images and masks are, see [files](#files-of-source-folder)."""
+    images: Maybe[OneLine] = None
+    """*folder*: pattern of the images below `path`, by default `images/{name}.*`, see
+    [files](#files-of-source-folder)."""
+    masks: Maybe[OneLine] = None
+    """*folder*: pattern of the masks, by default `masks/{name}.*`."""
+    valid: Maybe[OneLine] = None
+    """*folder*: pattern of masks of the field of view: where they are 0, pixels are ignored."""
     classes: Maybe[Classes] = None
-    """*folder*: name → pixel value of the mask, or a colour `[r, g, b]`, or a list of them. The order gives the class
-    numbers."""
+    """*folder*: name → what a mask has there: a value, a range, a colour, …, see [classes](#classes). The order gives
+    the class numbers."""
     ignore: list[Any] = []
-    """*folder*: pixel values (or colours) that count neither in the loss nor in the scores."""
+    """*folder*: pixel values (ranges, colours) that count neither in the loss nor in the scores."""
     value_range: Maybe[Annotated[list[float], Field(min_length=2, max_length=2)]] = None
     """*folder*: `[low, high]`, the values that become black and white, such as `[0, 4095]` of a 12-bit camera. Needed
     for images of 16 or 32 bits and floats (TIFF or PNG); values outside are clipped, and the log says how many.
     Networks keep it, so `seunet predict` reads images alike."""
-    split: Shares = Shares(train=0.7, val=0.1, test=0.2)
-    """*folder*: shares of the three splits, drawn at random."""
+    split: Split = Split(train=0.7, val=0.1, test=0.2)
+    """*folder*: which images train, validate and test, see [splits](#splits)."""
+    duplicates: Literal["warn", "error", "group"] = "warn"
+    """The same image in two splits, mirrored or turned by 90° as well: `warn` names them in the log and in
+    `dataset.json`; `error` stops; `group` (*folder*) keeps them in one split."""
     count: Maybe[Counts] = None
     """*shapes*: how many images to generate."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the random split, the limits and the generator."""
-    image_size: Annotated[int, Field(ge=8, le=8192)]
-    """Side in pixels of the square images at scale 1; a multiple of `size_multiple`."""
+    image_size: Annotated[Annotated[Side, Tag("value")] | Annotated[Sides, Tag("list")], BY_KIND]
+    """`[height, width]` in pixels of the images at scale 1, or one number for squares; multiples of `size_multiple`."""
+    fit: Literal["squash", "pad", "tiles"] = "squash"
+    """How images come to `image_size`, see [sizes](#sizes)."""
     limit: Limit = Limit()
     """At most so many images of each split, drawn with `seed`; `null` for all."""
     metric: MetricSetting = Metric()
@@ -144,6 +178,9 @@ class Testing(Settings):
     """Test images have sides `multiple · ⌊image_size · scale / multiple⌋`, so true scales differ a little from the
     nominal ones. Needed: 2^depth for the U-shapes, 8 for SResNet. A network of your own
     that declares a `size_multiple` which does not divide the sides is given images continued by their border pixels."""
+    test_pixels: Literal["prepared", "original"] = "prepared"
+    """What test images of scales above 1 are resampled from: the `prepared` images, or the `original` files, which may
+    have finer detail, see [sizes](#sizes)."""
     tile: None | Tile = None
     """Images larger than `size + 2 · margin` are predicted in tiles of `size` with `margin` pixels of context. For
     networks that are no U-shapes (or whose scales read each other): those predict large images in bands of rows,

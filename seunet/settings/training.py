@@ -6,6 +6,7 @@ from pydantic import Field, Tag
 
 from seunet.settings.base import BY_KIND, Distinct, Positive, Settings
 
+Weights = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
 Factor = Annotated[float, Field(ge=1 / 16, le=16)]
 
 
@@ -31,7 +32,7 @@ class DatasetTraining(Settings):
     """Images per step. A last batch of one image joins the batch before, since batch norm needs more than one (with
     `batch_size: 1` every batch is one image)."""
     crop: Annotated[int, Field(ge=8)] | None = None
-    """Side of the random crop in pixels; `null` for the whole image."""
+    """Side of the random square crop in pixels; `null` for the whole image."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     """Of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -39,6 +40,14 @@ class DatasetTraining(Settings):
     schedule: Literal["plateau", "exponential", "cosine", "constant"] = "constant"
     """`plateau`: ×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6; `exponential`: ÷10
     per 100 epochs; `cosine`: to zero over all epochs, which short trainings need."""
+    loss: Literal["cross_entropy", "dice", "both"] = "cross_entropy"
+    """`cross_entropy` of each pixel; or `dice`, 1 − mean Dice of the classes over a batch; or `both`, their sum. The
+    validation has the same."""
+    class_weights: Annotated[
+        Annotated[Literal["balanced"] | None, Tag("value")] | Annotated[Weights, Tag("list")], BY_KIND
+    ] = None
+    """Of the cross-entropy: a weight for each class, or `balanced`, in inverse proportion to its pixels in the training
+    masks, with mean 1 over these pixels."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16` runs the network under autocast."""
     threads: Positive = 1

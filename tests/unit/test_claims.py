@@ -26,7 +26,16 @@ def counts_file(folder, model, tp, union, seed=0, heights=(8, 16, 32), classes=(
     fp = (union - tp) // 2
     path = folder / "toy" / model / f"seed{seed}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, scale=heights / 16, height=heights, classes=np.array(classes), tp=tp, fp=fp, fn=union - tp - fp)
+    np.savez(
+        path,
+        scale=heights / 16,
+        height=heights,
+        width=heights,
+        classes=np.array(classes),
+        tp=tp,
+        fp=fp,
+        fn=union - tp - fp,
+    )
     return path
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from seunet.data import formats, prepared
+from seunet.data import arrays, formats
 from seunet.data.images import nearest, open_image, to_array
 from seunet.data.masks import ClassMap
 from seunet.data.prepared import Prepared, prepare, render
@@ -390,6 +390,7 @@ def spoil(root, mistake):
         (root / "images" / "notes.txt").write_text("")
     elif mistake == "subfolder":
         (root / "images" / "more").mkdir()
+        colour(0).save(root / "images" / "more" / "x.png")
     elif mistake == "none":
         for path in [*(root / "images").iterdir(), *(root / "masks").iterdir()]:
             path.unlink()
@@ -418,9 +419,9 @@ def spoil(root, mistake):
         ("text", "images/00.png: not a readable image"),
         ("cut", "images/00.png: damaged or truncated"),
         ("twin", "same name"),
-        ("other", "notes.txt: not a PNG, TIFF or JPEG"),
-        ("subfolder", "more: not a PNG, TIFF or JPEG"),
-        ("none", "images: no image in it"),
+        ("other", "notes.txt: not a PNG, TIFF, GIF or JPEG"),
+        ("subfolder", "more/x.png: no mask .*masks/more/x"),
+        ("none", "images.*: no image in it"),
         ("no folder", "masks: no such folder"),
         ("stack", "00.png: 2 frames"),
         ("turned", "00.png: 24x20 pixels, its image has 20x24"),
@@ -526,7 +527,7 @@ def test_full_disk(folder, monkeypatch):
     def full(self, index, array):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(prepared._ArrayFile, "put", full)
+    monkeypatch.setattr(arrays.ArrayFile, "put", full)
     with pytest.raises(UserError, match="npy: the disk is full"):
         prepare_folder(folder.parent)
     assert not (folder / "dataset.json").exists()

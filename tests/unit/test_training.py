@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import nn
 
+from seunet.data.arrays import Prepared
 from seunet.data.augmentation import Augmentation, ScaleJitter
-from seunet.data.prepared import Prepared
 from seunet.experiment import training
+from seunet.experiment.loss import Loss
 from seunet.experiment.training import Training, train
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.models import checkpoint
@@ -471,7 +472,7 @@ def test_ignored_pixels_do_not_count_in_the_loss():
     logits = torch.randn(2, 3, 4, 4, generator=generator, requires_grad=True)
     target = torch.randint(3, (2, 4, 4), generator=generator)
     ignored = torch.rand(2, 4, 4, generator=generator) < 0.4
-    loss = training.pixel_cross_entropy(logits, torch.where(ignored, 255, target))
+    loss = Loss()(logits, torch.where(ignored, 255, target))
     rows = logits.permute(0, 2, 3, 1)[~ignored]
     assert torch.allclose(loss, nn.functional.cross_entropy(rows, target[~ignored]))
     loss.backward()
@@ -481,7 +482,7 @@ def test_ignored_pixels_do_not_count_in_the_loss():
 
 def test_a_batch_of_ignored_pixels_has_loss_0_and_no_gradient():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = training.pixel_cross_entropy(logits, torch.full((1, 4, 4), 255))
+    loss = Loss()(logits, torch.full((1, 4, 4), 255))
     loss.backward()
     assert loss.item() == 0 and (logits.grad == 0).all()
 
@@ -493,11 +494,11 @@ def test_ignored_pixels_do_not_count_in_the_validation(tiny, tmp_path):
     images, masks = np.array(data.val[0]), np.array(data.val[1])
     masks[:, :10] = 255
     data.val = images, masks
-    first = training.validate(model, data, PLAIN, torch.device("cpu"))
+    first = training.validate(model, data, PLAIN, torch.device("cpu"), Loss())
     images[:, :10] = 255 - images[:, :10]  # the network sees one pixel at a time
-    assert training.validate(model, data, PLAIN, torch.device("cpu")) == first
+    assert training.validate(model, data, PLAIN, torch.device("cpu"), Loss()) == first
     images[:, 10:] = 255 - images[:, 10:]
-    assert training.validate(model, data, PLAIN, torch.device("cpu")) != first
+    assert training.validate(model, data, PLAIN, torch.device("cpu"), Loss()) != first
 
 
 def test_training_sees_no_other_pixels_than_its_own(tiny, tmp_path):

@@ -10,6 +10,7 @@ from seunet.config import plan
 from seunet.config.files import check_files
 from seunet.runtime import integrity, provenance, sources
 from seunet.runtime.contents import contents
+from seunet.data.fit import image_sides
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import LEFT, UserError
 from seunet.settings.dataset import Testing
@@ -101,6 +102,14 @@ def rendering(wildcards):
     return preparation(wildcards) | DATASETS[wildcards.dataset].given("test_scales", "size_multiple")
 
 
+def other_pixels(wildcards):
+    """Return where test images of other scales are kept, of a data set that has them otherwise than by resampling."""
+    settings, folder = DATASETS[wildcards.dataset], f"results/datasets/{wildcards.dataset}/test"
+    if settings.source in GENERATED:
+        return f"{folder}/rendered"
+    return f"{folder}/original" if settings.test_pixels == "original" else []
+
+
 def training(wildcards):
     """Return what the weights depend on."""
     return {
@@ -113,7 +122,7 @@ def training(wildcards):
 def length(wildcards):
     """Return a guess at the length of a training: the longest go first, and all before any evaluation."""
     settings = DATASETS[wildcards.dataset]
-    side = settings.training.crop or settings.image_size
+    side = settings.training.crop or max(image_sides(settings.image_size))
     return side * plan.scales_of(CONFIG, wildcards.dataset, wildcards.model)
 
 

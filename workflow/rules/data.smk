@@ -63,3 +63,27 @@ rule render:
         settings=rendering,
     script:
         "../scripts/render.py"
+
+
+rule keep_originals:
+    input:
+        "results/datasets/{dataset}/dataset.json",
+        unpack(lambda wildcards: archive_paths(wildcards.dataset)),
+    output:
+        directory("results/datasets/{dataset}/test/original"),
+    log:
+        "logs/keep_originals/{dataset}.log",
+    benchmark:
+        "logs/keep_originals/{dataset}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        code=code("keep_originals"),
+        contents=folder_contents,
+        settings=rendering,
+        archives=lambda wildcards: archive_paths(wildcards.dataset),
+    script:
+        "../scripts/keep_originals.py"

@@ -2,9 +2,7 @@
 rule evaluate:
     input:
         prepared("test"),
-        lambda wildcards: (
-            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset].source in GENERATED else []
-        ),
+        other_pixels,
         unpack(weights_of),
     output:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
@@ -37,9 +35,7 @@ rule evaluate:
 rule equivariance:
     input:
         prepared("test"),
-        lambda wildcards: (
-            "results/datasets/{dataset}/test/rendered" if DATASETS[wildcards.dataset].source in GENERATED else []
-        ),
+        other_pixels,
         unpack(weights_of),
     output:
         "results/equivariance/{dataset}/{model}/seed{seed}.csv",

@@ -1,0 +1,72 @@
+"""The same image in two splits, mirrored or turned by 90° as well: a test on what was trained tells nothing."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from seunet.data.source import SPLITS
+from seunet.runtime.errors import UserError
+
+Copies = list[dict[str, list[str]]]  # of each image that is in several splits: {split: names}
+
+
+def fingerprint(image: np.ndarray) -> str:
+    """Return a checksum of the pixels (h, w, C) that is the same for the 8 ways to mirror and turn them.
+
+    It is that of the orientation whose quarters have the largest sums, in order, so one is hashed instead of eight.
+    """
+    turned, quarters = orientations(image), orientations(_quarters(image))
+    keys = [(*one.shape, *sums.ravel().tolist()) for one, sums in zip(turned, quarters, strict=True)]
+    return min(_checksum(one) for one, key in zip(turned, keys, strict=True) if key == max(keys))
+
+
+def orientations(array: np.ndarray) -> list[np.ndarray]:
+    """Return the 8 ways to mirror and turn an array (h, w, …)."""
+    return [np.rot90(side, turns) for side in (array, array[:, ::-1]) for turns in range(4)]
+
+
+def copies(prints: Mapping[str, Mapping[str, str]]) -> Copies:
+    """Return the images that are in several splits, from {split: {name: fingerprint}}."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for split in SPLITS:
+        for name, checksum in prints.get(split, {}).items():
+            found.setdefault(checksum, {}).setdefault(split, []).append(name)
+    return [{split: sorted(names) for split, names in places.items()} for places in found.values() if len(places) > 1]
+
+
+def said(found: Copies, names: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the lines that say how many images of which split are in which other one, with examples."""
+    lines = []
+    for i, first in enumerate(SPLITS):
+        for second in SPLITS[i + 1 :]:
+            both = [places for places in found if first in places and second in places]
+            if both:
+                count = sum(len(places[second]) for places in both)
+                examples = ", ".join(f"{places[second][0]} = {places[first][0]}" for places in both[:3])
+                lines.append(
+                    f"{count} of {len(names[second])} {second} images are also in {first}, as they are, mirrored or "
+                    f"turned: {examples}{', …' if len(both) > 3 else ''}"
+                )
+    return lines
+
+
+def refuse(found: Copies, names: Mapping[str, Iterable[str]]) -> None:
+    """Raise UserError when an image is in several splits."""
+    if lines := said(found, names):
+        raise UserError(
+            f"duplicates: {lines[0]}; remove one of each, keep them together (duplicates: group), or accept them "
+            "(duplicates: warn)"
+        )
+
+
+def _quarters(image: np.ndarray) -> np.ndarray:
+    """Return the sums of the four quarters, (2, 2); an odd row or column in the middle belongs to none."""
+    rows, columns = image.shape[0] // 2, image.shape[1] // 2
+    halves = image[:rows], image[image.shape[0] - rows :]
+    parts = [(half[:, :columns], half[:, image.shape[1] - columns :]) for half in halves]
+    return np.array([[part.sum(dtype=np.int64) for part in row] for row in parts])
+
+
+def _checksum(image: np.ndarray) -> str:
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
