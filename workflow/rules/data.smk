@@ -81,7 +81,7 @@ rule keep_originals:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        code=code("keep_originals"),
+        code=code("keep_originals", "train"),
         contents=folder_contents,
         settings=rendering,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
