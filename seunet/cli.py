@@ -10,13 +10,14 @@ from seunet import __version__
 from seunet.commands.compare import compare
 from seunet.commands.export import export
 from seunet.commands.info import info
+from seunet.commands.init import init
 from seunet.commands.measure import measure
 from seunet.commands.predict import predict
 from seunet.commands.scales import scales
 from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.extras import missing_extra
 
-COMMANDS = (predict, measure, scales, export, info, compare)  # in the order of the help
+COMMANDS = (init, predict, measure, scales, export, info, compare)  # in the order of the help
 UsageError = typer.BadParameter.__base__  # what typer raises for an unknown option, a missing argument, …
 
 
