@@ -24,7 +24,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).with_name("scripts")
 ROOT = SCRIPTS.parents[1]  # of this workflow, also where another one uses it as a module
 if workflow.is_main_process:
     integrity.restore_times()
@@ -60,7 +60,7 @@ wildcard_constraints:
 def say_errors():
     """Print what jobs left in .snakemake/seunet/errors: the last thing on the terminal, after lists of file names."""
     for file in sorted(LEFT.glob("*")):
-        print("\n" + file.read_text(encoding="utf-8"), end="", file=sys.stderr, flush=True)
+        print(f"\n{file.read_text(encoding='utf-8')}", end="", file=sys.stderr, flush=True)
 
 
 def finish_record(record, status):
