@@ -196,7 +196,7 @@ def run(bootstrap, quality):
     """Return a run on images of 10000 pixels each with these IoUs (N,), the same at both unseen scales."""
     tp = np.rint(10000 * quality).astype(int)[None, :, None].repeat(3, 0)
     heights = np.array([8, 16, 32])
-    counts = {"scale": heights / 16, "height": heights, "classes": np.array(["x"]), "tp": tp}
+    counts = {"scale": heights / 16, "height": heights, "width": heights, "classes": np.array(["x"]), "tp": tp}
     return bootstrap.resample(counts | {"fp": 10000 - tp, "fn": 0 * tp})
 
 

@@ -69,12 +69,15 @@ def test_networks_whose_scores_say_nothing_are_listed(tmp_path, capsys):
     collect_warnings(files, {"toy": {"iou": "b"}}, tmp_path / "warnings.csv")
     table = pd.read_csv(tmp_path / "warnings.csv")
     assert list(table.columns) == ["dataset", "model", "seed", "warning"]
+    assert table[["model", "seed", "warning"]].iloc[0].tolist() == ["unet", 0, "never predicts c"]
+    table = table[1:]
     assert set(table["model"]) == {"seunet"} and set(table["seed"]) == {4}
     assert table["warning"].str.startswith(("predicts a at every pixel", "has a metric of 0 at scale 1")).tolist() == [
         *(True, True)
     ]
     assert "warning: toy/seunet/seed4 predicts a at every pixel" in capsys.readouterr().err
-    collect_warnings(files[:1], {"toy": "mean_iou"}, tmp_path / "none.csv")
+    sound = score_file(tmp_path, [row for row in ROWS if row[2] != "c"], seed=5)
+    collect_warnings([sound], {"toy": "mean_iou"}, tmp_path / "none.csv")
     assert (tmp_path / "none.csv").read_text() == "dataset,model,seed,warning\n"
 
 
@@ -141,7 +144,9 @@ def test_bad_arguments_are_the_users_to_mend(tmp_path):
 def test_true_scale_and_one_row_per_size():
     nominal = [0.25, 0.297, 0.354, 1.0, 4.0]
     height = [48, 64, 64, 224, 896]  # 0.297 and 0.354 are the same test
-    scores = pd.DataFrame({"dataset": "toy", "model": "unet", "seed": 0, "scale": nominal, "height": height})
+    scores = pd.DataFrame(
+        {"dataset": "toy", "model": "unet", "seed": 0, "scale": nominal, "height": height, "width": height}
+    )
     true = with_true_scale(scores)
     assert true["true_scale"].tolist() == pytest.approx([48 / 224, 64 / 224, 1, 4])
     assert true["scale"].tolist() == [0.25, 0.297, 1.0, 4.0]

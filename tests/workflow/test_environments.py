@@ -42,10 +42,9 @@ def lock():
 
 @pytest.fixture(scope="module")
 def project():
-    """Return the requirements of pyproject.toml by distribution, those of its extras included but for `export`."""
+    """Return the requirements of pyproject.toml by distribution, those of its extras included."""
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [lines for name, lines in metadata["optional-dependencies"].items() if name != "export"]
-    lines = metadata["dependencies"] + sum(extras, [])
+    lines = metadata["dependencies"] + sum(metadata["optional-dependencies"].values(), [])
     requirements = [Requirement(line) for line in lines]
     return {name_of(wanted.name): wanted.specifier for wanted in requirements if wanted.name != "seunet"}
 
