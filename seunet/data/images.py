@@ -18,6 +18,8 @@ class Window:
 
     def __init__(self, value_range: tuple[float, float] | list[float]):
         self.low, self.high = value_range
+        if not self.low < self.high:
+            raise UserError(f"value_range [{self.low}, {self.high}]: low must be below high; correct it")
         self.clipped = self.seen = 0
 
     def __call__(self, values: np.ndarray, name: str) -> np.ndarray:

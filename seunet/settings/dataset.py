@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
 
 from seunet.runtime.errors import UserError
 from seunet.settings.base import (
@@ -23,6 +23,7 @@ from seunet.settings.base import (
 )
 from seunet.settings.metric import Metric
 from seunet.settings.training import DatasetTraining
+from seunet.settings.words import show
 
 Scale = Annotated[float, Field(ge=0.01, le=100)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -117,6 +118,16 @@ class Limit(Settings):
     test: Positive | None = None
 
 
+def _rising(limits: list[float]) -> list[float]:
+    """Refuse a window whose white is not above its black."""
+    if limits[0] >= limits[1]:
+        raise mistake(f": expected [low, high] with low below high, got {show(limits)}")
+    return limits
+
+
+ValueRange = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+
+
 class Tile(Settings):
     """Tiles in which large images are predicted."""
 
@@ -145,7 +156,7 @@ class Preparation(Settings):
     the class numbers."""
     ignore: list[Any] = []
     """*folder*: pixel values (ranges, colours) that count neither in the loss nor in the scores."""
-    value_range: Maybe[Annotated[list[float], Field(min_length=2, max_length=2)]] = None
+    value_range: Maybe[ValueRange] = None
     """*folder*: `[low, high]`, the values that become black and white, such as `[0, 4095]` of a 12-bit camera. Needed
     for images of 16 or 32 bits and floats (TIFF or PNG); values outside are clipped, and the log says how many.
     Networks keep it, so `seunet predict` reads images alike."""

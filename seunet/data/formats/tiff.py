@@ -21,6 +21,10 @@ JPEG = 7
 # tag 259: none, CCITT (3), LZW, JPEG, deflate (2), packbits, LZMA, Zstandard
 COMPRESSIONS = (1, 2, 3, 4, 5, JPEG, 8, 32946, 32773, 34925, 50000)
 ASSOCIATED, UNASSOCIATED = 1, 2  # alpha, in tag 338
+BITS, SAMPLE_FORMAT = 258, 339
+# Tags that say how pixels lie: sizes, bits, compression, colours, order, channels, strips, planes, tiles
+LAYOUT = (256, 257, BITS, 259, 262, 266, 277, 278, 284, 317, 322, 323, 338, SAMPLE_FORMAT)
+GRID = {False: ("rowsperstrip",), True: ("tilelength", "tilewidth")}  # by `is_tiled`
 
 LOGGER = logging.getLogger("tifffile")
 LOGGER.propagate = False
@@ -29,18 +33,26 @@ LOGGER.addHandler(logging.NullHandler())  # else Python prints what it warns of
 
 def read(data: bytes, name: str) -> Picture:
     """Return the picture of a TIFF file; UserError for what would not be read exactly."""
+    try:
+        return _read(data, name)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged tag may hold anything, and tifffile hands it on
+        raise unreadable(name, error) from error
+
+
+def _read(data: bytes, name: str) -> Picture:
+    """Do what `read` does, but for the errors of any kind that damaged files bring about."""
     import tifffile  # slow to import
 
-    try:
-        with _Strict():
-            file = tifffile.TiffFile(BytesIO(data))
-            page = file.pages[0]
-            frames = _frames(file)
-        samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
-        photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
-        extras = tuple(map(int, page.extrasamples))
-    except Exception as error:  # on damaged files
-        raise unreadable(name, error) from error
+    with _Strict():
+        file = tifffile.TiffFile(BytesIO(data))
+        page = file.pages[0]
+        _check_numbers(page, name)
+        frames = _frames(file)
+    samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
+    photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
+    extras = tuple(map(int, page.extrasamples))
     if not isinstance(bits, int):
         raise UserError(f"{name}: TIFF whose channels have other numbers of bits ({bits}); convert it")
     if compression not in COMPRESSIONS:
@@ -100,6 +112,24 @@ class _Strict(logging.Handler):
         LOGGER.removeHandler(self)
         if self.errors and error is None:
             raise ValueError(self.errors[0])
+
+
+def _check_numbers(page, name: str) -> None:
+    """Raise UserError unless the tags that say how pixels lie hold whole numbers, and one where one is meant.
+
+    tifffile rounds fractions, and takes the first of several.
+    """
+    for code in LAYOUT:
+        value = page.tags.valueof(code, 1)
+        values = value if isinstance(value, (tuple, bytes)) else (value,)
+        if not all(isinstance(one, int) for one in values):
+            raise damaged(name, f"tag {code} is {value!r}, not a whole number")
+        if code in (BITS, SAMPLE_FORMAT) and len(set(values)) > 1 and len(values) != page.samplesperpixel:
+            raise damaged(name, f"tag {code} is {value!r}, of {page.samplesperpixel} channels")
+    for key in ("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "planarconfig", *GRID[page.is_tiled]):
+        value = getattr(page, key)
+        if not isinstance(value, int):
+            raise damaged(name, f"{key} is {value!r}, not one whole number")
 
 
 def _frames(file) -> int:
