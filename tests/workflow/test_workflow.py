@@ -144,7 +144,7 @@ def test_a_second_run_does_nothing(finished):
 def test_the_report_is_one_page_of_everything(finished):
     finished.run({}, "results/report.html")
     page = (finished.folder / "results" / "report.html").read_text(encoding="utf-8")
-    assert page.count("<img") == 7 and "At the scale of training" in page and "One training per network" in page
+    assert page.count("<img") == 8 and "At the scale of training" in page and "One training per network" in page
     assert "<rect" in page and ">2 jobs<" in page  # the graph of the rules
     for rule in ("prepare", "train", "evaluate"):
         assert f"<td>{rule}</td>" in page  # the times
@@ -184,7 +184,7 @@ def test_another_learning_rate_trains_again_and_prepares_nothing(finished):
 @pytest.mark.slow
 def test_another_label_draws_figures_alone(finished):
     planned = finished.planned({"models": {"seunet": {"label": "Ours"}}})
-    assert planned["figure"] == 4 and not {"prepare", "render", "train", "evaluate"} & planned.keys()
+    assert planned["figure"] == 5 and not {"prepare", "render", "train", "evaluate"} & planned.keys()
 
 
 @pytest.fixture
@@ -214,9 +214,9 @@ def test_a_changed_caption_computes_nothing(finished, edited):
     ("file", "again", "spared"),
     [
         ("seunet/data/reef.py", {"prepare": 1, "render": 1, "train": 2, "evaluate": 2}, set()),
-        ("seunet/data/augmentation.py", {"train": 2, "evaluate": 2, "tables": 1, "figure": 4}, {"prepare", "render"}),
-        ("seunet/experiment/inference.py", {"evaluate": 2, "tables": 1, "figure": 4}, {"prepare", "render", "train"}),
-        ("seunet/report/figures/gallery.py", {"figure": 4}, {"prepare", "render", "train", "evaluate", "tables"}),
+        ("seunet/data/augmentation.py", {"train": 2, "evaluate": 2, "tables": 1, "figure": 5}, {"prepare", "render"}),
+        ("seunet/experiment/inference.py", {"evaluate": 2, "tables": 1, "figure": 5}, {"prepare", "render", "train"}),
+        ("seunet/report/figures/gallery.py", {"figure": 5}, {"prepare", "render", "train", "evaluate", "tables"}),
         ("seunet/config/checks.py", {}, {"prepare", "render", "train", "evaluate", "tables", "figure"}),
     ],
 )
