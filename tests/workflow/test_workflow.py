@@ -144,7 +144,10 @@ def test_a_second_run_does_nothing(finished):
 def test_the_report_is_one_page_of_everything(finished):
     finished.run({}, "results/report.html")
     page = (finished.folder / "results" / "report.html").read_text(encoding="utf-8")
-    assert page.count("<img") == 8 and "At the scale of training" in page and "One training per network" in page
+    assert page.count("<img") == 8 and "One training per network" in page
+    assert (
+        "At the scale of training" in page or "is best at every scale" in page
+    )  # what the scores of tiny networks give
     assert "<rect" in page and ">2 jobs<" in page  # the graph of the rules
     for rule in ("prepare", "train", "evaluate"):
         assert f"<td>{rule}</td>" in page  # the times
