@@ -154,7 +154,8 @@ class Evaluator:
         classes = len(self.data.classes)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
-            winners = counter.count(size, y)
+            chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]
+            winners = counter.count(size, y, chosen)
             prediction = back = logits.argmax(1)
             if size == self.own_size:
                 self.reference[part] = prediction.masked_fill(y == IGNORED, IGNORED)  # it counts in no score
@@ -162,12 +163,11 @@ class Evaluator:
                 back = rescale_logits(logits, self.own_size).argmax(1)
             consistent = consistency_counts(self.reference[part], back, classes)
             counts.append(torch.cat([confusion_counts(y, prediction, classes), consistent]).cpu())
-            chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]
             kept["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
             kept["mask"].append(y[chosen].cpu().numpy())
             kept["prediction"].append(prediction[chosen].byte().cpu().numpy())
             if winners is not None:
-                kept.setdefault("winner", []).append(winners[chosen].byte().cpu().numpy())
+                kept.setdefault("winner", []).append(winners.byte().cpu().numpy())
         return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
 
 

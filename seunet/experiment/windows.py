@@ -38,11 +38,11 @@ class WindowCounter:
         self.seen = inputs
 
     @torch.no_grad()
-    def count(self, size: tuple[int, int], target: Tensor) -> Tensor | None:
+    def count(self, size: tuple[int, int], target: Tensor, shown: list[int]) -> Tensor | None:
         """Count what each window said of the images just predicted; target (N, H, W).
 
-        Return the winning scale of each pixel, (N, H, W). Nothing is counted, and None returned, where the network has
-        one window, or predicted in parts.
+        Return the winning scale of each pixel of the images `shown` (indices), (n, H, W). Nothing is counted where the
+        network has one window, or predicted in parts; then, and where no image is shown, None is returned.
         """
         inputs, self.seen = self.seen, None
         if inputs is None or inputs[0][0].shape[-2:] != target.shape[-2:] or len(inputs[0]) == self.windows.length:
@@ -53,7 +53,9 @@ class WindowCounter:
         counts = [confusion_counts(target, logits.argmax(1), self.classes).sum(1) for logits in wholes]
         self.totals[size].append(torch.stack(counts).cpu())
         self.choices[size].append(self.shares(answers, wholes).cpu())
-        return self.windows.winners(maps, answers)
+        if not shown:
+            return None
+        return self.windows.winners([x[shown] for x in maps], [logits[shown] for logits in answers])
 
     def shares(self, answers: list[Tensor], wholes: list[Tensor]) -> Tensor:
         """Return which share of each image each window answers, (windows, N); NaN where the rule chooses none."""

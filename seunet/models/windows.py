@@ -74,7 +74,7 @@ class Windows(nn.Module):
         """
         size = tuple(maps[0].shape[-2:])
         values = torch.stack([self.whole(x, s, size) for s, x in enumerate(maps)])  # (T, N, F, H, W)
-        window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0)
+        window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0, device=values.device)
         length = self.length
         if RULES.get(self.rule):
             wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
