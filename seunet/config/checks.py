@@ -1,7 +1,7 @@
 """The configuration: checked before anything runs, with errors that name the place."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ from seunet.settings.words import one_line, show, suggestion
 OWN_KEYS = {
     "folder": ("path", "images", "masks", "valid", "classes", "ignore", "value_range", "split"),
     "shapes": ("count",),
+    "hela": ("truth",),
 }
 NEEDED_KEYS = {"folder": ("path", "classes"), "shapes": ("count",)}
 CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
@@ -66,6 +67,7 @@ def check_consistency(config: Configuration, build: bool) -> None:
     for name, model in config.models.items():
         check_model(f"models.{name}", model, config.models)
     for name, dataset in config.datasets.items():
+        check_trained_on(f"datasets.{name}.trained_on", dataset, config.datasets)
         check_dataset(f"datasets.{name}", dataset)
         check_shared_options(f"datasets.{name}.network", dataset.network, config.models)
     for i, run in enumerate(config.runs):
@@ -84,6 +86,21 @@ def check_known(path: str, names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"{path}: {show(name)} is not known{suggestion(name, known)}")
+
+
+def check_trained_on(path: str, dataset: Dataset, datasets: Mapping[str, Dataset]) -> None:
+    """Check that the data set whose networks are tested here is one that trains them, with the same classes."""
+    if dataset.trained_on is None:
+        if dataset.truth == "gold":
+            raise UserError(
+                f"{path}: missing; truth: gold has no frames to train with, so name a data set of source hela"
+            )
+        return
+    check_known(path, [dataset.trained_on], datasets)
+    if datasets[dataset.trained_on].trained_on is not None:
+        raise UserError(
+            f"{path}: datasets.{dataset.trained_on} has trained_on itself; name a data set that is trained on"
+        )
 
 
 def check_dataset(path: str, dataset: Dataset) -> None:

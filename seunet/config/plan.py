@@ -36,9 +36,17 @@ def trained_model(config: Configuration, model: str) -> str:
     return config.models[model].weights_of or model
 
 
+def trained_dataset(config: Configuration, dataset: str) -> str:
+    """Return the data set whose networks are tested on a data set: itself, but where it is `trained_on` another."""
+    return config.datasets[dataset].trained_on or dataset
+
+
 def all_trainings(config: Configuration) -> list[tuple[str, str, int]]:
     """Return every (data set, model, seed) that is trained for the runs, once."""
-    runs = [(dataset, trained_model(config, model), seed) for dataset, model, seed in all_runs(config)]
+    runs = [
+        (trained_dataset(config, dataset), trained_model(config, model), seed)
+        for dataset, model, seed in all_runs(config)
+    ]
     return list(dict.fromkeys(run for run in runs if config.models[run[1]].weights is None))
 
 

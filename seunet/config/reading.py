@@ -39,10 +39,24 @@ def read(config: Any) -> Configuration:
     misspelt key the nearest allowed one.
     """
     try:
-        return expand_folds(Configuration.model_validate(config))
+        return expand_folds(Configuration.model_validate(with_keys_of_others(config)))
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=order)
         raise UserError(one_line(f"configuration: {explain(first)}")) from None
+
+
+def with_keys_of_others(config: Any) -> Any:
+    """Return the mapping with each data set that is `trained_on` another given the keys that only the other has."""
+    datasets = config.get("datasets") if isinstance(config, dict) else None
+    if not isinstance(datasets, dict):
+        return config
+
+    def whole(dataset: Any) -> Any:
+        name = dataset.get("trained_on") if isinstance(dataset, dict) else None
+        other = datasets.get(name) if isinstance(name, str) else None
+        return {**other, **dataset} if isinstance(other, dict) else dataset
+
+    return config | {"datasets": {name: whole(dataset) for name, dataset in datasets.items()}}
 
 
 def order(error: ErrorDetails) -> tuple[bool, list[str]]:

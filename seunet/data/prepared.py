@@ -14,7 +14,7 @@ from seunet.data.arrays import Prepared as Prepared  # for those who import it f
 from seunet.data.arrays import array_file
 from seunet.data.fit import Size, fitted, image_sides, original
 from seunet.data.rescaling import rescaled_size
-from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested
+from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested, without_training
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
 from seunet.settings.metric import Metric
@@ -166,7 +166,9 @@ def _open(name: str, settings: dict, archives: dict[str, Path], only_test: bool 
     source = generate(settings, archives)
     if only_test:
         source = all_tested(source)
-    for split in ("test",) if only_test else SPLITS:
+    if settings.get("trained_on"):
+        source = without_training(source)
+    for split in ("test",) if only_test or settings.get("trained_on") else SPLITS:
         if not source.splits[split]:
             raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
     return source

@@ -35,6 +35,15 @@ class Source:
     dropped: list[dict[str, str]] = field(default_factory=list)
 
 
+def without_training(source: Source) -> Source:
+    """Return a source with its test split alone, for networks that are trained on another data set."""
+
+    def read(split: str) -> Iterable[Sample]:
+        return source.read(split) if split == "test" else ()
+
+    return replace(source, splits={"train": [], "val": [], "test": source.splits["test"]}, read=read)
+
+
 def all_tested(source: Source) -> Source:
     """Return a source whose test split has the samples of all its splits."""
     names = [name for split in SPLITS for name in source.splits[split]]

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+)
 
 from seunet.runtime.errors import UserError
 from seunet.settings.base import (
@@ -142,6 +151,12 @@ class Preparation(Settings):
 
     source: Literal["pet", "hela", "shapes", "folder"]
     """Who reads it: `pet`, `hela`, `shapes` (generated) or `folder` (your own)."""
+    trained_on: Maybe[str] = None
+    """Another data set, whose networks are tested on this one; nothing is trained. Keys that are not given here, even
+    `source`, are those of the other data set, and only `test` images are prepared."""
+    truth: Maybe[Literal["silver", "gold"]] = None
+    """*hela*: `silver` (unless given), made by computer, of every frame; or `gold`, made by hand, of the few frames of the test
+    sequence where it has nearly all cells (none to train with: give `trained_on`)."""
     path: Maybe[OneLine] = None
     """*folder*: where the images and masks are, see [files](#files-of-source-folder)."""
     images: Maybe[OneLine] = None
@@ -198,12 +213,21 @@ class Testing(Settings):
     exactly, whatever stands here. `null`: whole."""
 
 
+def takes_keys_of_another(schema: dict[str, Any]) -> None:
+    """Ask for the required keys only where no other data set gives them."""
+    schema["anyOf"] = [{"required": ["trained_on"]}, {"required": schema.pop("required")}]
+
+
 class Dataset(Testing, Preparation):
     """A data set: the images, and how networks are trained and tested on them."""
+
+    model_config = ConfigDict(json_schema_extra=takes_keys_of_another)
 
     archives: Archives = Archives()
     """What is downloaded: `images` and `annotations` (pet), `sequences` (hela), each with `url` (`https://`,
     `http://`, `file://` or a path from the working folder) and `sha256`; nothing is read unverified."""
+    ceiling: Maybe[Share] = None
+    """What the labels allow, such as the agreement of two annotators in the metric: a thin line in the figure of it."""
     network: Options = {}
     """Options that all networks on this data set share, such as `{width: 16, depth: 4}`; a network that lacks one
     ignores it."""

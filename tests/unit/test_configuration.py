@@ -159,7 +159,20 @@ def test_one_run_listed_in_two_entries_is_run_once():
     assert len(runs) == len(set(runs)) == 10
 
 
+def test_a_data_set_that_is_trained_on_another_takes_its_keys_and_its_networks():
+    config = good()
+    config["datasets"]["dark"] = {"trained_on": "reef", "seed": 1}
+    config["runs"].append({"datasets": ["dark"], "models": ["unet"], "seeds": [5]})
+    checked = configuration.check(config)
+    reef, dark = checked.datasets["reef"], checked.datasets["dark"]
+    assert dark == reef.model_copy(update={"trained_on": "reef", "seed": 1})
+    assert ("reef", "unet", 5) in plan.all_trainings(checked)
+    assert not [run for run in plan.all_trainings(checked) if run[0] == "dark"]
+
+
 BAD = [  # path, value in YAML, parts of the message
+    ("datasets.reef.trained_on", "min", "datasets.reef.trained_on:", "did you mean mine?"),
+    ("datasets.reef.trained_on", "reef", "datasets.reef.trained_on: datasets.reef has trained_on itself"),
     # unknown and misspelt keys
     ("extra", "1", "extra: unknown key", "datasets, models, runs"),
     ("datasets.reef.imagesize", "32", "datasets.reef.imagesize: unknown key", "did you mean image_size?"),

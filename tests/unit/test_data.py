@@ -307,6 +307,24 @@ def test_hela(tmp_path):
         assert (mask == (np.arange(SIZE) < 4 + i % 5)[:, None]).all()
 
 
+def test_hela_gold_tests_on_the_frames_whose_cells_are_all_outlined(tmp_path):
+    files = hela_files()
+    for frame in range(14):
+        markers = np.zeros((SIZE, SIZE), np.uint16)
+        markers[1, :5] = range(1, 6)  # five cells are marked in row 1, frame % 3 of them lie outside of the truth
+        truth = np.zeros((SIZE, SIZE), np.uint16)
+        truth[:3, : 5 - frame % 3] = 9
+        files[f"DIC-C2DH-HeLa/02_GT/SEG/man_seg{frame:03d}.tif"] = encoded(truth, "TIFF")
+        files[f"DIC-C2DH-HeLa/02_GT/TRA/man_track{frame:03d}.tif"] = encoded(markers, "TIFF")
+    del files["DIC-C2DH-HeLa/02_GT/SEG/man_seg000.tif"]
+    settings = HELA | {"truth": "gold", "trained_on": "cells"}
+    prepare("gold", settings, hela_archive(tmp_path / "a.zip", files), tmp_path / "out")
+    data = Prepared(tmp_path / "out")
+    whole = [i for i in range(1, 14) if i % 3 < 2]  # at least four of five
+    assert data.names == {"train": [], "val": [], "test": [f"02/t{i:03d}" for i in whole]}
+    assert [int(mask.sum()) for mask in data.test[1]] == [3 * (5 - i % 3) for i in whole]
+
+
 @pytest.mark.parametrize(("gone", "said"), [("_ST/", "man_segTTT.tif"), ("/t", "0N/tTTT.tif")])
 def test_hela_without_frames_or_truth(tmp_path, gone, said):
     files = {name: data for name, data in hela_files().items() if gone not in name}

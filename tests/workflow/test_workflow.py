@@ -172,6 +172,13 @@ def test_a_new_model_trains_one_model(finished):
 
 
 @pytest.mark.slow
+def test_networks_tested_on_another_data_set_are_not_trained_again(finished):
+    other = {"datasets": {"other": {"trained_on": "reef", "seed": 3}}}
+    runs = [*TINY["runs"], {"datasets": ["other"], "models": list(MODELS), "seeds": [0]}]
+    text = finished.run(other | {"runs": runs}, "--dry-run")
+    assert (jobs(text)["prepare"], jobs(text)["evaluate"]) == (1, 2) and "train" not in jobs(text)
+
+
 def test_a_new_scale_prepares_and_trains_nothing(finished):
     planned = finished.planned({"datasets": {"reef": {"test_scales": [0.5, 1, 1.5, 2]}}})
     assert planned["evaluate"] == 2 and planned["render"] == 1

@@ -140,7 +140,8 @@ def weights_of(wildcards):
     """Return the trained, or given, network that an evaluation loads."""
     if given := plan.given_weights(CONFIG, wildcards.dataset, wildcards.model, wildcards.seed):
         return {key: by_content(path) for key, path in plan.weight_files(given).items()}
-    folder = f"results/models/{wildcards.dataset}/{TRAINED[wildcards.model]}/seed{wildcards.seed}"
+    dataset = plan.trained_dataset(CONFIG, wildcards.dataset)
+    folder = f"results/models/{dataset}/{TRAINED[wildcards.model]}/seed{wildcards.seed}"
     return {"weights": f"{folder}/model.safetensors", "description": f"{folder}/model.json"}
 
 

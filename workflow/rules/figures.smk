@@ -27,6 +27,7 @@ rule figure:
         code=code("figure", "figures"),
         models=looks(),
         metric=lambda wildcards: METRICS[wildcards.dataset],
+        ceiling=lambda wildcards: DATASETS[wildcards.dataset].ceiling,
         shown=lambda wildcards: models_on(wildcards.dataset),
     script:
         "../scripts/figure.py"
