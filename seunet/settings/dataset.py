@@ -155,8 +155,8 @@ class Preparation(Settings):
     """Another data set, whose networks are tested on this one; nothing is trained. Keys that are not given here, even
     `source`, are those of the other data set, and only `test` images are prepared."""
     truth: Maybe[Literal["silver", "gold"]] = None
-    """*hela*: `silver` (unless given), made by computer, of every frame; or `gold`, made by hand, of the few frames of the test
-    sequence where it has nearly all cells (none to train with: give `trained_on`)."""
+    """*hela*: `silver` (unless given), made by computer, of every frame; or `gold`, made by hand, of the few frames of
+    the test sequence where it has nearly all cells (none to train with: give `trained_on`)."""
     path: Maybe[OneLine] = None
     """*folder*: where the images and masks are, see [files](#files-of-source-folder)."""
     images: Maybe[OneLine] = None
