@@ -45,7 +45,8 @@ VARIANT = ("weights_of", "ensemble", "fusion", "rescale")
 AT_TEST = ("scales_at_test", "windows")
 
 # Beyond these a network of the registry could not be held in any memory, and merely counting would take ages.
-LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10, "scales_at_test": 10}
+LARGEST = {"width": 1024, "depth": 10, "num_scales": 10, "scale_size": 10}
+LARGEST |= {"scales_in_training": 10, "scales_at_test": 10}
 
 
 def check(mapping: Any, build: bool = True) -> Configuration:

@@ -59,7 +59,7 @@ def given_weights(config: Configuration, dataset: str, model: str, seed: int) ->
 def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
     """Return each claim on each data set where both its models are run with a common seed and tested at unseen scales.
 
-    With the keys claim, dataset, better, worse and seeds, the common ones in increasing order.
+    With the keys claim, dataset, better, worse, seeds, the common ones in increasing order, and beyond if it is given.
     """
     seeds: dict[tuple[str, str], set[int]] = {}
     for dataset, model, seed in all_runs(config):
@@ -68,20 +68,20 @@ def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
     for claim in config.claims:
         for dataset in claim.datasets or config.datasets:
             common = seeds.get((dataset, claim.better), set()) & seeds.get((dataset, claim.worse), set())
-            if common and has_unseen_scales(config.datasets[dataset]):
-                pair = {"better": claim.better, "worse": claim.worse, "seeds": sorted(common)}
-                found.append({"claim": claim.claim, "dataset": dataset} | pair)
+            if common and has_unseen_scales(config.datasets[dataset], claim.beyond):
+                asked = claim.given("claim", "better", "worse", "beyond")
+                found.append(asked | {"dataset": dataset, "seeds": sorted(common)})
     return found
 
 
-def has_unseen_scales(dataset: Dataset) -> bool:
-    """Tell whether a data set is tested at scales that are not as good as seen in training."""
+def has_unseen_scales(dataset: Dataset, beyond: float) -> bool:
+    """Tell whether a data set is tested at scales further from 1 than a factor."""
     height, width = image_sides(dataset.image_size)
     sizes = [
         [rescaled_size(side, scale, dataset.size_multiple) for side in (height, width)] for scale in dataset.test_scales
     ]
     true_scales = [math.sqrt(h / height * (w / width)) for h, w in sizes]
-    return len(unseen_scales(np.array(true_scales))[0]) > 0
+    return len(unseen_scales(np.array(true_scales), beyond)[0]) > 0
 
 
 def network_options(config: Configuration, dataset: str, model: str) -> dict[str, Any]:

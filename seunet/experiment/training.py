@@ -258,10 +258,13 @@ def check_loss(loss: float, name: str, place: str) -> None:
 
 
 def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
-    """Take one step of the optimiser on a batch; return its loss, a scalar on the device."""
+    """Take one step of the optimiser on a batch; return its loss, a scalar on the device.
+
+    A network may answer several times for each image, see `call`: then all answers count alike.
+    """
     with autocast(run.training, x.device):
         logits = call(run.model, x, classes)
-    loss = run.loss(logits.float(), y)
+    loss = run.loss(logits.float(), y.repeat(len(logits) // len(y), 1, 1))
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     run.optimizer.step()

@@ -1,7 +1,7 @@
 """Calling a network: sides that it does not take are padded, and an answer that is no logits is refused in one line."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class SizeError(UserError):
 def call(model: nn.Module, images: Tensor, classes: int | None = None) -> Tensor:
     """Return the logits (N, classes, H, W) of images (N, C, H, W), checked but for values that are not finite.
 
+    A network with `answers_per_image` A gives (A · N, classes, H, W): that many answers for every image.
     Images whose sides are no multiples of the network's `size_multiple` are continued by their border pixels, and the
     answer is cut. classes: how many channels the answer must have; None: any number.
     Raises UserError when the network fails on these images or answers with something else.
@@ -47,7 +48,8 @@ def ask(run: Callable[[Tensor], Tensor], images: Tensor, multiple: int, classes:
     height, width = images.shape[-2:]
     padded = pad(images, multiple)
     answer = run(padded)
-    check_answer(answer, padded, classes, title(run))
+    count = len(images) * getattr(run, "answers_per_image", 1)
+    check_answer(answer, count, padded.shape[-2:], classes, title(run))
     return answer[..., :height, :width]
 
 
@@ -65,16 +67,16 @@ def pad(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else images
 
 
-def check_answer(answer: Any, images: Tensor, classes: int | None, name: str) -> None:
-    """Raise UserError, saying what came and what is asked, unless the answer is logits of these images."""
-    count, _, height, width = images.shape
+def check_answer(answer: Any, count: int, size: Sequence[int], classes: int | None, name: str) -> None:
+    """Raise UserError, saying what came and what is asked, unless the answer is `count` logits of images of a size."""
+    height, width = size
     asked = f"a tensor of floats ({count}, {classes or 'classes'}, {height}, {width}) is asked, one channel per class"
     if not isinstance(answer, Tensor):
         raise UserError(f"the network {name} returned {shown(answer)}; {asked}: let its forward return that alone")
     came = f"the network {name} returned a tensor of {shown_type(answer)} {tuple(answer.shape)}"
     if answer.dim() != 4 or len(answer) != count or not answer.is_floating_point():
         raise UserError(f"{came}; {asked}")
-    if answer.shape[-2:] != images.shape[-2:]:
+    if tuple(answer.shape[-2:]) != (height, width):
         raise WrongSizeError(f"{came}, of other height and width than the images; {asked}: upsample it in its forward")
     channels = answer.shape[1]
     if classes is not None and channels != classes:

@@ -123,8 +123,10 @@ class SEUNet(UShape):
     weights of one layout are those of the other. border: what correlations read beyond a map, `zeros` or its nearest
     pixel, `replicate`; by default zeros where geometry is released, as published, else replicate.
 
-    In evaluation mode the network may have more scales than in training, since all share their weights.
-    scales_at_test: how many; num_scales by default. windows: which of them answer, see `Windows`.
+    The network may read more scales than num_scales, since all share their weights. scales_at_test: how many in
+    evaluation mode; windows: which of them answer, see `Windows`. scales_in_training: how many in training mode, where
+    every window of num_scales of them answers for itself: logits (W · N, classes, H, W), window by window, each with a
+    loss of its own. So each is calibrated, and learns objects of γ^j times the size. Both are num_scales by default.
     """
 
     def __init__(
@@ -145,13 +147,15 @@ class SEUNet(UShape):
         base: float = 2,
         basis: str | None = None,
         layout: str = "dense",
+        scales_in_training: int | None = None,
         scales_at_test: int | None = None,
         windows: str | int = "max",
         border: str | None = None,
     ):
+        scales_in_training = num_scales if scales_in_training is None else scales_in_training
         scales_at_test = num_scales if scales_at_test is None else scales_at_test
-        check_positive(num_scales=num_scales, scale_size=scale_size, scales_at_test=scales_at_test)
-        check_windows(windows, num_scales, scales_at_test)
+        check_positive(num_scales=num_scales, scale_size=scale_size)
+        check_windows(windows, num_scales, scales_in_training=scales_in_training, scales_at_test=scales_at_test)
         check_choice("pooling", pooling, POOLINGS)
         check_choice("layout", layout, tuple(LAYOUTS))
         geometries = {
@@ -179,17 +183,22 @@ class SEUNet(UShape):
         )
         super().__init__(ops, in_channels, num_classes, width, depth)
         self.layout, self.num_scales, self.base, self.scales_at_test = layout, num_scales, base, scales_at_test
-        self.border = border
+        self.border, self.scales_in_training = border, scales_in_training
         self.windows = Windows(windows, num_scales, base, layout == "pyramid")
 
     def train(self, mode: bool = True) -> "SEUNet":
         """Set training or evaluation mode, and with it the number of scales."""
-        self.lift.num_scales = self.num_scales if mode else self.scales_at_test
+        self.lift.num_scales = self.scales_in_training if mode else self.scales_at_test
         return super().train(mode)
 
     def read(self, maps: list[Tensor]) -> Tensor:
-        """S batches (N, F, H_s, W_s) → logits (N, classes, H, W)."""
-        return super().read(maps) if self.training else self.windows(maps, super().read)
+        """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""
+        return self.windows.each(maps, super().read) if self.training else self.windows(maps, super().read)
+
+    @property
+    def answers_per_image(self) -> int:
+        """How many logits the network gives for an image: in training as many as it has windows."""
+        return self.scales_in_training - self.num_scales + 1 if self.training else 1
 
     @staticmethod
     def multiple_of(depth: int = 4, layout: str = "dense", **_: Any) -> int:
@@ -219,10 +228,13 @@ def check_exact(geometries: dict[str, str]) -> None:
             raise UserError(f"layout: pyramid needs the exact geometry, and {name} is {geometry}; set geometry: exact")
 
 
-def check_windows(rule: str | int, num_scales: int, scales_at_test: int) -> None:
-    """Raise UserError where there are fewer scales at test than in training, or no window of this number."""
-    last = scales_at_test - num_scales
-    if last < 0:
-        raise UserError(f"scales_at_test: {scales_at_test} is less than num_scales {num_scales}; give at least that")
+def check_windows(rule: str | int, num_scales: int, **counts: int) -> None:
+    """Raise UserError where there are fewer scales than in a window, or no window of this number at test."""
+    for name, count in counts.items():
+        if count < num_scales:
+            raise UserError(f"{name}: {count} is less than num_scales {num_scales}; give at least that")
+    last = counts["scales_at_test"] - num_scales
     if isinstance(rule, int) and rule > last:
-        raise UserError(f"windows: there is no window {rule}; {scales_at_test} scales have windows 0 to {last}")
+        raise UserError(
+            f"windows: there is no window {rule}; {counts['scales_at_test']} scales have windows 0 to {last}"
+        )

@@ -54,6 +54,11 @@ class Windows(nn.Module):
             logits = torch.where(chosen == j, other, logits)
         return logits
 
+    def each(self, maps: list[Tensor], answer: Answer) -> Tensor:
+        """Batches (N, F, H_s, W_s) → logits of every window, (W · N, classes, H_0, W_0), window by window."""
+        size = tuple(maps[0].shape[-2:])
+        return torch.cat([self.whole(logits, j, size) for j, logits in enumerate(self.answers(maps, answer))])
+
     def answers(self, maps: list[Tensor], answer: Answer) -> list[Tensor]:
         """Return the logits of every window, (N, classes, H_j, W_j) on the lattice of its finest scale."""
         return [answer(maps[j : j + self.length]) for j in range(len(maps) - self.length + 1)]

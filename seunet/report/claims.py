@@ -26,6 +26,7 @@ from scipy.special import ndtri, stdtrit
 
 from seunet.report.tables import Metrics, unseen_scales, write_table
 from seunet.runtime.errors import UserError
+from seunet.settings.configuration import SEEN
 from seunet.settings.metric import Metric
 
 CLAIMS_COLUMNS = ["claim", "dataset", "better", "worse", "estimate", "low", "high", "verdict", "seeds", "images"]
@@ -40,9 +41,10 @@ def judge_claims(
 ) -> None:
     """Write one row per claim: the difference in the metric, its interval and the verdict.
 
-    Of each claim the keys claim (its text), dataset, better, worse (models) and seeds (those that both were run
-    with) count. `files` are the counts per image, `…/{dataset}/{model}/seed{seed}.npz`; `metrics` has the metric of
-    each data set. Raises UserError when a file is missing, damaged or of other images than the others.
+    Of each claim the keys claim (its text), dataset, better, worse (models), seeds (those that both were run with)
+    and, where it is given, beyond (see `unseen_scales`) count. `files` are the counts per image,
+    `…/{dataset}/{model}/seed{seed}.npz`; `metrics` has the metric of each data set. Raises UserError when a file is
+    missing, damaged or of other images than the others.
     """
     found = {(*Path(file).parts[-3:-1], Path(file).stem): Path(file) for file in files}
     bootstraps: dict[str, Bootstrap] = {}
@@ -55,7 +57,7 @@ def judge_claims(
             names = [(dataset, claim[role], f"seed{seed}") for seed in seeds]
             if missing := [name for name in names if name not in found]:
                 raise UserError(f"claim '{claim['claim']}': no scores of {'/'.join(missing[0])}; evaluate it first")
-            runs[role] = [bootstrap.run(found[name]) for name in names]
+            runs[role] = [bootstrap.run(found[name], claim.get("beyond", SEEN)) for name in names]
         result = compare(runs["better"], runs["worse"], bootstrap.images)
         rows.append({**claim, **result, "seeds": len(seeds), "images": bootstrap.images})
     write_table(pd.DataFrame(rows, columns=CLAIMS_COLUMNS), path)
@@ -74,15 +76,15 @@ class Bootstrap:
 
     def __init__(self, metric: Metric):
         self.metric, self.layout, self.images = metric, {}, 0
-        self.runs: dict[Path, Run] = {}
+        self.runs: dict[tuple[Path, float], Run] = {}
 
-    def run(self, path: Path) -> Run:
-        """Return the run of a file of counts per image, once."""
-        if path not in self.runs:
+    def run(self, path: Path, beyond: float = SEEN) -> Run:
+        """Return the run of a file of counts per image, at the scales beyond a factor, once."""
+        if (path, beyond) not in self.runs:
             counts = load_counts(path)
             self.check_layout(path, counts)
-            self.runs[path] = self.resample(counts)
-        return self.runs[path]
+            self.runs[path, beyond] = self.resample(counts, beyond)
+        return self.runs[path, beyond]
 
     def check_layout(self, path: Path, counts: Mapping[str, np.ndarray]) -> None:
         """Raise UserError when a file is of other scales, images or classes than the first one."""
@@ -92,11 +94,11 @@ class Bootstrap:
             raise UserError(f"{path}: other scales, images or classes than another run's; evaluate both again")
         self.images = counts["tp"].shape[1]
 
-    def resample(self, counts: Mapping[str, np.ndarray]) -> Run:
+    def resample(self, counts: Mapping[str, np.ndarray], beyond: float) -> Run:
         """Return the metric of a run on all images, and on each draw: sums of counts are a product of matrices."""
         at_one = np.abs(counts["scale"] - 1).argmin()
         ratios = [counts[side] / counts[side][at_one] for side in ("height", "width")]
-        chosen, weights = unseen_scales(np.sqrt(ratios[0] * ratios[1]))  # of squares, exactly either ratio
+        chosen, weights = unseen_scales(np.sqrt(ratios[0] * ratios[1]), beyond)  # of squares, exactly either ratio
         tp = counts["tp"][chosen].swapaxes(0, 1)  # (N, K, C)
         union = tp + (counts["fp"] + counts["fn"])[chosen].swapaxes(0, 1)
         classes = [str(name) for name in counts["classes"]]

@@ -15,6 +15,7 @@ import pandas as pd
 from seunet.experiment.degenerate import warnings_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
+from seunet.settings.configuration import SEEN
 from seunet.settings.metric import COUNTS, Metric
 
 RUN = ["dataset", "model", "seed"]
@@ -22,7 +23,6 @@ SIZE = ["scale", "height", "width"]
 HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
 HISTORY += ["peak_memory_mb"]
 TEXT = {"window", "dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
-SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
 
 SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistency"]
 CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
@@ -185,15 +185,16 @@ def with_true_scale(scores: pd.DataFrame) -> pd.DataFrame:
     return kept.drop(columns="rounding").sort_index()
 
 
-def unseen_scales(true_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unseen_scales(true_scales: np.ndarray, beyond: float = SEEN) -> tuple[np.ndarray, np.ndarray]:
     """Return which of the true scales (K,) are unseen, each once, as indices, and their weights in a mean.
 
-    Each octave counts alike: a scale has the width, on a logarithmic axis, of what lies nearer to it than to its
-    neighbours; the outermost ones reach out as far as in. Equal steps have equal weights.
+    Unseen are those further from 1 than the factor `beyond`. Each octave counts alike: a scale has the width, on a
+    logarithmic axis, of what lies nearer to it than to its neighbours; the outermost ones reach out as far as in.
+    Equal steps have equal weights.
     """
     unique, first = np.unique(true_scales, return_index=True)
     octaves = np.log2(unique)
-    unseen = np.abs(octaves) > np.log2(SEEN)
+    unseen = np.abs(octaves) > np.log2(beyond)
     if not unseen.any() or len(unique) == 1:
         return first[unseen], np.ones(unseen.sum())
     widths = np.gradient(octaves)[unseen]

@@ -9,6 +9,8 @@ from seunet.settings.dataset import Dataset
 from seunet.settings.given import GivenWeights
 from seunet.settings.training import TrainingChanges
 
+SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
+
 ARCHITECTURE = r"[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?"
 Architecture = Annotated[
     str,
@@ -64,6 +66,9 @@ class Claim(Settings):
     """The model that it is compared with."""
     datasets: Maybe[Unique[str]] = None
     """Where to test it, by default on all; where the two are not both run, it is left out."""
+    beyond: Annotated[float, Field(ge=1)] = SEEN
+    """Scales nearer to 1 than this factor do not count: by default those as good as seen in training; 2 asks what
+    happens outside of a jitter by 2."""
 
 
 class Configuration(Settings):

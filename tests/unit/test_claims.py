@@ -85,6 +85,18 @@ def test_estimate_by_hand(tmp_path):
     assert list(judge(tmp_path, [a, b]).columns)[:8] == claims.CLAIMS_COLUMNS[:8]
 
 
+def test_a_claim_may_count_the_outer_scales_alone(tmp_path):
+    union = np.full((5, 2, 1), 100)
+    better = [[[90], [90]], [[20], [20]], [[50], [50]], [[20], [20]], [[90], [90]]]
+    heights = (4, 8, 16, 32, 64)
+    files = [
+        counts_file(tmp_path, "a", better, union, 0, heights),
+        counts_file(tmp_path, "b", union // 2, union, 0, heights),
+    ]
+    table = judge(tmp_path, files, [CLAIM, CLAIM | {"beyond": 2}])
+    assert list(table["estimate"]) == pytest.approx([0.05, 0.4])
+
+
 def test_metric_of_one_class_and_absent_classes(tmp_path):
     union = np.array([[[10, 20, 0]]] * 3)
     a = counts_file(tmp_path, "a", union // 2, union, classes=("x", "y", "none"))
