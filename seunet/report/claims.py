@@ -94,7 +94,7 @@ class Bootstrap:
             raise UserError(f"{path}: other scales, images or classes than another run's; evaluate both again")
         self.images = counts["tp"].shape[1]
 
-    def resample(self, counts: Mapping[str, np.ndarray], beyond: float) -> Run:
+    def resample(self, counts: Mapping[str, np.ndarray], beyond: float = SEEN) -> Run:
         """Return the metric of a run on all images, and on each draw: sums of counts are a product of matrices."""
         at_one = np.abs(counts["scale"] - 1).argmin()
         ratios = [counts[side] / counts[side][at_one] for side in ("height", "width")]
