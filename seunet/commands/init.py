@@ -66,7 +66,7 @@ def text(folder: Path, layout: "Layout", content: "Content") -> str:
         "    training: {batch_size: 8, epochs: 50, schedule: cosine}",
         "    test_scales: [0.25, 0.5, 1, 2, 4]",
         "runs:",
-        f"  - {{datasets: [{name}], models: [unet, seunet], seeds: [0]}}",
+        f"  - {{datasets: [{name}], models: [unet, seunet-windows-jitter1.4], seeds: [0]}}",
     ]
     return "\n".join(lines) + "\n"
 
