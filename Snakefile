@@ -64,7 +64,7 @@ onsuccess:
 
 onerror:
     finish_record(RECORD, "failed")
-    atexit.register(say_errors)
+    atexit.register(say_errors, LEFT.resolve())  # at exit, --directory no longer counts
 
 
 rule all:

@@ -59,7 +59,7 @@ def generate(settings: dict) -> Source:
             try:
                 yield sample(name)
             except UserError:
-                all_or_problems(sample, waiting[i:], root)  # the others that are wrong are said with it
+                all_or_problems(sample, sorted(waiting[i:]), root)  # the others that are wrong are said with it
                 raise
         if window and (clipped := window.report()):
             print(f"{split}: {clipped}", file=sys.stderr)

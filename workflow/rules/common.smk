@@ -57,9 +57,9 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def say_errors():
-    """Print what jobs left in .snakemake/seunet/errors: the last thing on the terminal, after lists of file names."""
-    for file in sorted(LEFT.glob("*")):
+def say_errors(left):
+    """Print what jobs left in a folder: the last thing on the terminal, after lists of file names."""
+    for file in sorted(left.glob("*")):
         print(f"\n{file.read_text(encoding='utf-8')}", end="", file=sys.stderr, flush=True)
 
 
