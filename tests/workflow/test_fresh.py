@@ -5,13 +5,15 @@ import io
 import os
 import random
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from test_workflow import Workflow, clone, jobs  # noqa: F401
+from test_workflow import Workflow, clone, environment, jobs  # noqa: F401
 from typer.testing import CliRunner
 
 from seunet.cli import app
@@ -152,3 +154,28 @@ def test_another_configuration_takes_no_weights_away(mine, rewritten):
     for rule in ("train", "evaluate"):
         assert "taken from results/kept/" in (mine.folder / "logs" / rule / "mine" / "net" / "seed0.log").read_text()
     assert planned(mine) == {}
+
+
+def test_ctrl_c_in_a_longer_training_loses_nothing(mine):
+    """SIGINT to all processes of the terminal; the same command goes on, and the first weights come back."""
+    folder = mine.folder / "results" / "models" / "mine" / "net" / "seed0"
+    first = sha256(folder / "model.safetensors")
+    longer = copy.deepcopy(MINE)
+    longer["datasets"]["mine"]["training"]["epochs"] = 400
+    process = subprocess.Popen(
+        mine.command(longer, TABLE, base=False), cwd=mine.clone, env=environment(), start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # which `&` of a shell takes away
+    )  # fmt: skip
+    log, deadline = mine.folder / "logs" / "train" / "mine" / "net" / "seed0.log", time.monotonic() + 300
+    while not (log.exists() and "epoch 5/400" in log.read_text()):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode and "Traceback" not in text, text
+    assert log.read_text().endswith("interrupted\n") and (folder / "last.pt").exists()
+    run(mine, "--rerun-incomplete", config=longer)
+    assert "resumed after epoch" in log.read_text() and sha256(folder / "model.safetensors") != first
+    run(mine)
+    assert sha256(folder / "model.safetensors") == first and "taken from results/kept/" in log.read_text()
