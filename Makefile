@@ -3,6 +3,11 @@ PYTHON ?= python3.11
 CORES ?= 2
 CONFIG ?= config/config.yaml
 BIN = .venv/bin
+# Snakemake writes to the home folder before it reads anything of ours. Where there is none that can be written, as of a
+# user without a name in a container, this one is.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.snakemake/home
+endif
 TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo laptop report test test-all lint format bench faults reference

@@ -259,9 +259,9 @@ def set_right(folder: Path) -> None:
 
 
 def copy(source: Path, to: Path) -> None:
-    """Copy a folder with all times."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, to, dirs_exist_ok=True, symlinks=True)
+    """Copy a folder with all times, and files of two names (results/kept) as one file."""
+    to.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "--archive", f"{source}/.", str(to)], check=True)
 
 
 def start(command: list[str], folder: Path, extra: dict[str, str]) -> subprocess.Popen:

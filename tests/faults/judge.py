@@ -28,14 +28,15 @@ def digest(path: Path) -> str:
 def differences(expected: Path, got: Path, complete: bool, spared: str | None = None) -> list[str]:
     """Say what is wrong in the results of `got`: other content, too much, or (if it should be complete) missing.
 
-    `spared` is a file that was damaged on purpose. A history may be the beginning of the expected one until the
-    run is complete.
+    `spared` is a file that was damaged on purpose, under all its names (results/kept). A history may be the beginning
+    of the expected one until the run is complete.
     """
     right, found = final_files(expected), final_files(got)
+    damaged = [name for name in found if spared and (got / "results" / name).samefile(got / spared)]
     wrong = [f"{name}: not expected" for name in found.keys() - right.keys()]
     for name in found.keys() & right.keys():
         begun = not complete and name.endswith("history.csv") and right[name].startswith(found[name])
-        if found[name] != right[name] and not begun and f"results/{name}" != spared:
+        if found[name] != right[name] and not begun and name not in damaged:
             wrong.append(f"{name}: differs")
     if complete:
         wrong += [f"{name}: missing" for name in right.keys() - found.keys()]

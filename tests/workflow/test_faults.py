@@ -32,7 +32,7 @@ def campaign(tmp_path_factory) -> Campaign:
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "fault"), SAMPLE)
 def test_a_sample_of_the_campaign(campaign, stage, fault):
-    assert campaign.combination(stage, fault, seed=7)["wrong"] == []
+    assert campaign.combination(stage, fault, seed=4)["wrong"] == []  # 4: damages weights that are kept
 
 
 def scores(folder, iou=0.5):

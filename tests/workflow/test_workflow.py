@@ -402,3 +402,23 @@ def test_it_runs_from_any_folder_in_any_locale_and_refuses_a_key_that_stands_twi
     text = (refused.stdout + refused.stderr).decode()  # a dry run says errors on either
     assert refused.returncode and "mine.yaml, line 3: models stands there twice, first in line 1; remove one" in text
     assert "Traceback" not in text
+
+
+@pytest.mark.root
+def test_make_works_for_a_user_without_a_name_and_a_home(clone, tmp_path):
+    """Snakemake writes to the home folder before it reads the Snakefile: only what starts it can say where that is."""
+    if os.geteuid():
+        pytest.skip("becoming another user needs root")
+    shutil.copytree(clone, tmp_path, dirs_exist_ok=True)
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    os.chown(tmp_path, 12345, 12345)
+    nobody = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    nobody += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # Python may lie in a closed folder
+    make = ["make", "report", f"BIN={Path(sys.executable).parent}", "CONFIG=config/demo.yaml", "CORES=1 --dry-run"]
+    surroundings = {key: value for key, value in environment().items() if key not in ("USER", "LOGNAME")}
+    done = subprocess.run(
+        [*nobody, *make, "--old-file=setup"], cwd=tmp_path, env=surroundings | {"HOME": "/nonexistent"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr, done.stderr[-4000:]
+    assert (tmp_path / ".snakemake" / "home").is_dir()
