@@ -156,6 +156,24 @@ def test_another_configuration_takes_no_weights_away(mine, rewritten):
     assert planned(mine) == {}
 
 
+def test_given_weights_count_by_content(mine, tmp_path):
+    shutil.copytree(mine.folder, tmp_path, dirs_exist_ok=True)
+    given = tmp_path / "results" / "models" / "mine" / "net" / "seed0"
+    shutil.copytree(given, tmp_path / "theirs")
+    config = MINE | {"models": {"theirs": {"label": "Theirs", "weights": "theirs"}}}
+    config["runs"] = [{"datasets": ["mine"], "models": ["theirs"], "seeds": [0]}]
+    workflow = Workflow(mine.clone, tmp_path)
+    done = jobs(run(workflow, config=config))
+    assert done["evaluate"] == 1 and "train" not in done
+    weights = tmp_path / "theirs" / "model.safetensors"
+    weights.touch()
+    assert planned(workflow, config) == {}
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert planned(workflow, config) == {"evaluate": 1, "tables": 1}
+
+
 def test_ctrl_c_in_a_longer_training_loses_nothing(mine):
     """SIGINT to all processes of the terminal; the same command goes on, and the first weights come back."""
     folder = mine.folder / "results" / "models" / "mine" / "net" / "seed0"
