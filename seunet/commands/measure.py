@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seunet.commands.inputs import SUFFIXES
 from seunet.commands.texts import normalisation, numbers, options_of, parsed_classes
 from seunet.runtime.errors import UserError
 
@@ -25,6 +24,14 @@ class Channels(StrEnum):
     grey = "grey"
 
 
+class Fit(StrEnum):
+    """How images come to one size."""
+
+    squash = "squash"
+    pad = "pad"
+    tiles = "tiles"
+
+
 class Output(StrEnum):
     """What a network returns."""
 
@@ -39,7 +46,7 @@ def measure(
         typer.Argument(
             metavar="WEIGHTS FOLDER",
             help="A folder of results/models, a TorchScript, .pt2 or .onnx file, or weights with --architecture; and a "
-            "folder with images/ and masks/.",
+            "folder with images and masks.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for table, figures and verdict.")] = Path("measured"),
@@ -52,11 +59,20 @@ def measure(
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory; may be repeated.")
     ] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Of the images below FOLDER; default: images/{name}.*")
+    ] = None,
+    masks: Annotated[str | None, typer.Option(metavar="PATTERN", help="Of the masks; default: masks/{name}.*")] = None,
+    valid: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Of masks of the field of view: where they are 0, pixels do not count."),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
             metavar="NAME=VALUE,…",
-            help="Which value of the masks is which class, in the network's order; or as JSON, as in a configuration.",
+            help="Which value of the masks is which class, in the network's order; nonzero=cell for instances; or as "
+            "JSON, as in a configuration.",
         ),
     ] = None,
     ignore: Annotated[
@@ -66,6 +82,15 @@ def measure(
     scales: Annotated[str, typer.Option(metavar="SCALE,…", help="Of the test images; 1 is added.")] = SCALES,
     image_size: Annotated[
         str | None, typer.Option(metavar="SIDE|HEIGHT,WIDTH", help="Of the images at scale 1; default: as in training.")
+    ] = None,
+    fit: Annotated[
+        Fit | None, typer.Option(help="How images come to that size; default: as in training, else squash.")
+    ] = None,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH", help="Black and white of images of more than 8 bits; default: as in training."
+        ),
     ] = None,
     normalise: Annotated[
         str | None,
@@ -104,7 +129,15 @@ def measure(
     settings = {"architecture": architecture, "options": options_of(option), "normalise": normalisation(normalise)}
     given = Given.read(settings | asked)
     own = description_of(folder_of(weights)) if architecture is None else {}
-    data = data_settings(folder, classes, ignore, metric, image_size, own)
+    said = {
+        **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
+        "image_size": numbers("--image-size", image_size, int) if image_size else None,
+        "value_range": numbers("--value-range", value_range) if value_range else None,
+        "classes": parsed_classes(classes) if classes else None,
+        "ignore": numbers("--ignore", ignore, int) if ignore else None,
+        "metric": metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric},
+    }
+    data = data_settings(folder, {key: value for key, value in said.items() if value is not None}, own)
     with TemporaryDirectory(prefix="seunet-") as temporary:
         prepare(folder.name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)
@@ -181,35 +214,26 @@ def check_output(output: Path) -> None:
         raise UserError(f"{output}: holds tables of something else; name another folder for the results")
 
 
-def data_settings(
-    folder: Path, classes: str | None, ignore: str | None, metric: str | None, image_size: str | None, own: dict
-) -> dict[str, Any]:
-    """Return the settings of the data set, as a configuration has them; what is not said is as in training, or seen."""
-    from seunet.data.looking import guess_classes, one_size
+def data_settings(folder: Path, said: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the data set, as a configuration has them.
 
-    def files(part: str) -> list[Path]:
-        found = sorted(path for path in (folder / part).glob("[!.]*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise UserError(f"{folder / part}: no image in it, or no such folder; put PNG, TIFF or JPEG files there")
-        return found
+    What was not said is as in the network's training (`own`: its description), else as seen in the files.
+    """
+    from seunet.data.looking import guess_classes, one_size
+    from seunet.data.partners import partners
 
     told = own.get("preparation") or {}
-    size = (
-        numbers("--image-size", image_size, int) if image_size else told.get("image_size") or one_size(files("images"))
-    )
-    named = parsed_classes(classes) if classes else guess_classes(files("masks"), own.get("classes"))
-    if not classes:
-        typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in named.items())}", err=True)
-    chosen = metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric}
-    rest = {key: told[key] for key in ("fit", "value_range") if told.get(key)}
-    return rest | {
-        "source": "folder",
-        "path": str(folder),
-        "classes": named,
-        "ignore": numbers("--ignore", ignore, int) if ignore else [],
-        "image_size": size[0] if len(set(size)) == 1 else list(size),
-        "metric": chosen or told.get("metric") or "mean_iou",
-    }
+    as_trained = {key: told[key] for key in ("image_size", "fit", "value_range", "metric") if told.get(key)}
+    data = {"source": "folder", "path": str(folder)} | as_trained | said
+    files, _ = partners(data)
+    if "image_size" not in data:
+        data["image_size"] = list(one_size(files["images"].values()))
+    if len(set(data["image_size"])) == 1:
+        data["image_size"] = data["image_size"][0]
+    if "classes" not in data:
+        data["classes"] = guess_classes(files["masks"].values(), own.get("classes"))
+        typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
+    return {"ignore": [], "metric": "mean_iou"} | data
 
 
 def description_of(folder: Path | None) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from seunet.runtime.errors import UserError
 
 
 def parsed_classes(text: str) -> dict[str, Any]:
-    """Return {name: value} of background=0,leaf=255, or of JSON."""
+    """Return {name: value} of background=0,leaf=255 or background=0,nonzero=cell, or of JSON."""
     if text.lstrip().startswith("{"):
         return from_json("--classes", text)
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(name and value.strip().lstrip("-").isdecimal() for name, _, value in pairs):
+    pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
         raise UserError(f"--classes: {text!r} is not of the form background=0,leaf=255, nor JSON")
-    return {name.strip(): int(value) for name, _, value in pairs}
+    return {name: int(value) if value.lstrip("-").isdecimal() else value for name, value in pairs}
 
 
 def options_of(options: list[str] | None) -> dict[str, Any]:

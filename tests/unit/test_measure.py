@@ -90,6 +90,30 @@ def test_a_network_that_was_trained_here_and_says_one_class(folder, tmp_path):
     assert set(pd.read_csv(tmp_path / "out" / "scores.csv")["label"]) == {"unet"}
 
 
+def test_patterns_subfolders_instances_fields_of_view_and_padding(tmp_path):
+    """Outside the field of view masks are wrong; images are of two sizes, in folders of their own."""
+    for i, (site, size) in enumerate({"north": (24, 32), "south": (32, 24)}.items()):
+        inside, view = np.zeros(size, bool), np.full(size, 255, np.uint8)
+        inside[:16, :16] = True
+        view[20:] = 0
+        pixels = np.where(inside[..., None], [60, 230, 60], 60).astype(np.uint8)
+        truth = np.where(inside, 1 + i, 0).astype(np.uint16)
+        truth[20:] = 7
+        (tmp_path / "data" / site).mkdir(parents=True)
+        for name, content in {"a": pixels, "a_truth": truth, "a_view": view}.items():
+            Image.fromarray(content).save(tmp_path / "data" / site / f"{name}.png")
+    torch.jit.trace(Green(3, 2), torch.rand(1, 3, 8, 8)).save(tmp_path / "green.pt")
+    call = [tmp_path / "green.pt", tmp_path / "data", "--output-kind", "sigmoid", "--output", tmp_path / "out"]
+    call += ["--images", "{folder}/{name}.png", "--masks", "{folder}/{name}_truth.png"]
+    call += ["--valid", "{folder}/{name}_view.png", "--classes", "background=0,nonzero=cell", "--metric", "cell"]
+    result = measure(*call, "--fit", "pad", "--image-size", "32")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv").set_index("scale")
+    assert scores.loc[1, "iou"] == 1 and scores.loc[1, "height"] == 32
+    result = measure(*call)
+    assert result.exit_code == 1 and "--image-size" in result.output
+
+
 def test_mistakes_are_one_line(folder, tmp_path):
     torch.jit.trace(nn.Conv2d(3, 3, 1), torch.rand(1, 3, 8, 8)).save(tmp_path / "three.pt")
     network = tmp_path / "three.pt"
@@ -100,7 +124,7 @@ def test_mistakes_are_one_line(folder, tmp_path):
         ([network], "1 paths given: name the weights, then a folder"),
         ([network, tmp_path / "none"], "none: no such folder"),
         ([tmp_path / "none.pt", folder], "none.pt: no such file"),
-        ([network, tmp_path], "images: no image in it, or no such folder"),
+        ([network, tmp_path], "images: no such folder"),
         ([network, folder, "--normalise", "0.5"], "--normalise: '0.5' is not of the form mean/std"),
         ([network, folder, "--normalise", "123,116,103/1"], "divide what is meant for 0 to 255 by 255"),
         ([network, folder, "--classes", "leaf"], "--classes: 'leaf' is not of the form background=0,leaf=255"),
@@ -115,6 +139,7 @@ def test_mistakes_are_one_line(folder, tmp_path):
 
 def test_options_hold_more_than_one_value():
     assert parsed_classes("rest=0, leaf=255") == {"rest": 0, "leaf": 255}
+    assert parsed_classes("rest=0,nonzero=cell,dust=7..9") == {"rest": 0, "nonzero": "cell", "dust": "7..9"}
     assert parsed_classes('{"leaf": [0, 255, 0]}') == {"leaf": [0, 255, 0]}
     assert options_of(["width=7", "name=resnet", "channels=[1,2]"]) == {
         "width": 7,
