@@ -49,9 +49,10 @@ lint: setup
 	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint --configfile config/config.yaml
 
-# The tables of config/README.md and the JSON schema, from seunet/settings/.
+# The tables of config/README.md and the JSON schema, from seunet/settings/; the page of all commands, from their help.
 reference: setup
 	$(BIN)/python -m seunet.config
+	$(BIN)/typer seunet.cli utils docs --name seunet --output docs/reference/commands.md
 
 format: setup
 	$(BIN)/ruff check --fix .

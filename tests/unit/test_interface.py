@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import seunet
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", seunet.__all__)
@@ -27,3 +30,10 @@ def test_the_package_and_the_help_of_its_commands_do_not_wait_for_torch(module: 
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
+
+
+def test_the_page_of_commands_is_what_their_help_says() -> None:
+    """After a change of a command: make reference."""
+    command = [sys.executable, "-m", "typer", "seunet.cli", "utils", "docs", "--name", "seunet"]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert out.strip() == (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8").strip()
