@@ -24,6 +24,9 @@ ROW, ABOVE, BELOW = 0.27, 0.32, 0.5  # inches: a window; the title of a panel; t
 DOT = 46  # area in square points of a window that was chosen for all images
 SHARES = (0.1, 0.5, 1.0)  # in the legend
 LEAST_SHARE = 0.005  # smaller ones have no dot
+WIDTH = 2.3  # inches: all columns
+DIGITS = 1.4  # width of two digits and the room around them, in sizes of the type
+SMALLEST, LARGEST = 4.5, 6.5  # points: a number
 MIN_WIDTH = 0.03  # in octaves: half the width of a column without neighbours
 
 
@@ -100,9 +103,10 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, colours: Normalize) -> None:
     axes.set_yticks(range(len(scores)), [window.replace("-", "–") for window in scores.index])
     axes.set_ylabel("Scales")
     axes.tick_params(axis="y", length=0)
-    size = number_size(edges)
+    widths = column_points(edges)
+    size = float(np.clip(widths[widths >= SMALLEST].min(initial=LARGEST), SMALLEST, LARGEST))
     for (row, column), score in np.ndenumerate(scores.to_numpy()):
-        if np.isfinite(score):
+        if np.isfinite(score) and widths[column] >= SMALLEST:  # in narrower ones the colour has to say it
             ink = "white" if colours(score) < DARK else "black"
             place = (scales[column], row + 0.22)
             axes.text(*place, f"{100 * score:.0f}", ha="center", va="center", fontsize=size, color=ink)
@@ -130,11 +134,10 @@ def column_edges(scales: np.ndarray) -> np.ndarray:
     return 2 ** np.concatenate([[ends[0]], middles, [ends[1]]])
 
 
-def number_size(edges: np.ndarray) -> float:
-    """Return the size of numbers in points: as large as the narrowest column allows, within limits."""
+def column_points(edges: np.ndarray) -> np.ndarray:
+    """Return the size in points, (K,), of the two digits that fit into each column."""
     octaves = np.diff(np.log2(edges))
-    share = octaves.min() / max(octaves.sum(), 2)
-    return float(np.clip(share * 2.3 * 72 / 1.4, 3.5, 6.5))
+    return octaves / max(octaves.sum(), 2) * WIDTH * 72 / DIGITS
 
 
 def window_ends(window: str) -> tuple[float, ...]:
