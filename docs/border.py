@@ -6,8 +6,8 @@ import matplotlib
 import torch
 
 from seunet import SEUNet
-from seunet.data.shapes import draw_scene
 from seunet.data.reef import render
+from seunet.data.shapes import draw_scene
 from seunet.report.figures import style
 
 SIDE, CUT = 128, 16

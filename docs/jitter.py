@@ -20,9 +20,9 @@ COLOURS = [style.BLUE, style.ORANGE, style.GREEN, style.RED]
 with matplotlib.rc_context(style.RC):
     figure = style.new_figure(style.PAGE, 2.6)
     axes = figure.subplots()
-    for row, (name, (low, high, trained)) in enumerate(JITTERS.items()):
+    for row, (low, high, trained) in enumerate(JITTERS.values()):
         for j in range(WINDOWS):
-            # a window sees an object of relative size a as one of size a / 2^j; two windows learn it at half its size too
+            # window j sees an object of size a as one of size a / 2^j; two windows learn it at half its size too
             ends = np.array([low / 2 ** (trained - 1), high]) * 2**j * np.array([0.985, 1.015])
             place = row + 0.17 * (j - (WINDOWS - 1) / 2)
             axes.plot(ends, [place, place], color=COLOURS[j], linewidth=3.5, solid_capstyle="butt")

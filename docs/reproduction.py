@@ -1,22 +1,31 @@
 """Write the tables of docs/reproduction.md from docs/reproduction/*.csv: python docs/reproduction.py, from the root.
 
-python docs/reproduction.py RESULTS first copies tables, record and figures of a finished run from its folder of results.
+python docs/reproduction.py RESULTS first copies tables, record and figures of a finished run from its results.
 """
 
+import math
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
+import yaml
+from scipy.special import stdtrit
+from snakemake.utils import update_config
 
+from seunet.config.reading import read
+from seunet.report.figures import draw_iou
 from seunet.report.tables import with_true_scale
 
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 BOUND = "unet-known"  # is told the scale, so it is no rival
-KINDS = ("iou", "scales", "winners", "crops")
+KINDS = ("scales", "winners", "crops")
+SHOWN = ("unet", "unet-jitter2", "unet-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
 
 
 def copy(results: Path) -> None:
@@ -26,10 +35,34 @@ def copy(results: Path) -> None:
         shutil.copy(results / "tables" / f"{name}.csv", TABLES)
     shutil.copy(results / "run.json", TABLES)
     for dataset in pd.read_csv(TABLES / "scores.csv")["dataset"].unique():
+        draw(dataset)
         for kind in KINDS:
             if (figure := results / "figures" / f"{dataset}_{kind}.png").exists():
                 shutil.copy(figure, FIGURES / f"reproduction_{figure.name}")
     shutil.copy(results / "figures" / "claims.png", FIGURES / "reproduction_claims.png")
+
+
+def draw(dataset: str) -> None:
+    """Draw the metric of the models that fit into one panel; the workflow's own figure has all of them."""
+    mapping: dict[str, Any] = {}
+    for file in ("config", "laptop", "evidence"):
+        update_config(mapping, yaml.safe_load((HERE.parent / "config" / f"{file}.yaml").read_text(encoding="utf-8")))
+    config = read(mapping)
+    looks = {
+        name: {
+            "label": model.label,
+            "architecture": model.architecture,
+            "scale_jitter": config.models[model.weights_of or name].jitter.strength,
+            "rescale": model.rescale,
+        }
+        for name, model in config.models.items()
+    }
+    scores = pd.read_csv(TABLES / "scores.csv")
+    metric, ceiling = config.datasets[dataset].metric.written(), config.datasets[dataset].ceiling
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "scores.csv"
+        scores[scores["model"].isin(SHOWN)].to_csv(table, index=False)
+        draw_iou(table, dataset, looks, metric, [FIGURES / f"reproduction_{dataset}_iou.png"], ceiling=ceiling)
 
 
 def written(text: str) -> str:
@@ -39,6 +72,7 @@ def written(text: str) -> str:
     for dataset, rows in scores.groupby("dataset", sort=False):
         text = replaced(text, f"scores of {dataset}", score_table(rows))
         text = replaced(text, f"claims on {dataset}", claim_table(claims[claims["dataset"] == dataset]))
+    text = replaced(text, "targets", target_table(scores))
     return replaced(text, "crops", crop_table(crops))
 
 
@@ -71,7 +105,120 @@ def claim_table(claims: pd.DataFrame) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in claims.itertuples():
         verdict = f"**{row.verdict}**" if row.verdict != "undecided" else row.verdict
-        yield f"| {row.claim} | {signed(row.estimate)} | {signed(row.low)} to {signed(row.high)} | {verdict} | {row.seeds} |"
+        interval = f"{signed(row.low)} to {signed(row.high)}"
+        yield f"| {row.claim} | {signed(row.estimate)} | {interval} | {verdict} | {row.seeds} |"
+
+
+def target_table(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield a line per target: what is measured, mean over seeds with its 95 % interval, and whether it is met."""
+    yield "| data set | what | measured | target | met |"
+    yield "|---|---|---|---|---|"
+    for dataset, what, measure, target, met in TARGETS:
+        values = measure(Runs(scores[scores["dataset"] == dataset]))
+        if len(values):
+            mean, half = values.mean(), half_width(values)
+            shown = f"{signed(mean)} ± {digits(half)}" if len(values) > 1 else f"{signed(mean)} (one seed)"
+            verdict = "yes" if met(mean, half) else "**no**"
+            yield f"| {dataset} | {what} | {shown.removeprefix('+')} | {target} | {verdict} |"
+
+
+class Runs:
+    """The scores of one data set."""
+
+    def __init__(self, scores: pd.DataFrame):
+        self.scores = scores
+
+    def at(self, model: str, scale: float) -> pd.Series:
+        """Return the score of each seed at the true scale nearest to a scale."""
+        rows = self.scores[self.scores["model"] == model]
+        if rows.empty:
+            return pd.Series(dtype=float)
+        nearest = min(rows["true_scale"].unique(), key=lambda true: abs(math.log2(true / scale)))
+        return rows[rows["true_scale"] == nearest].set_index("seed")["iou"]
+
+    def lead(self, model: str, other: str, scale: float) -> pd.Series:
+        """Return by how much a model is ahead of another at a scale, of each seed that both have."""
+        return (self.at(model, scale) - self.at(other, scale)).dropna()
+
+    def drop(self, model: str, low: float, high: float) -> pd.Series:
+        """Return how far each seed's lowest score between two scales lies from its score at scale 1."""
+        rows = self.scores[(self.scores["model"] == model) & self.scores["true_scale"].between(low - 0.02, high)]
+        return (rows.groupby("seed")["iou"].min() - self.at(model, 1)).dropna()
+
+
+def half_width(values: pd.Series) -> float:
+    """Return half the 95 % interval of a mean over seeds, by Student's t; not a number for one seed."""
+    count = len(values)
+    return float(stdtrit(count - 1, 0.975) * values.std() / math.sqrt(count)) if count > 1 else math.nan
+
+
+def at_least(bound: float) -> Callable[[float, float], bool]:
+    """Return whether a mean reaches a bound."""
+    return lambda mean, half: mean >= bound
+
+
+def surely_above(bound: float) -> Callable[[float, float], bool]:
+    """Return whether the whole interval lies above a bound."""
+    return lambda mean, half: mean - half > bound
+
+
+PLAIN, OCTAVE, JITTER = "seunet-windows", "seunet-windows-jitter1.4", "seunet-windows-jitter2"
+TARGETS = [
+    ("reef", "SEU-Net, windows, no jitter, at ×2", lambda r: r.at(PLAIN, 2), "≥ .85", at_least(0.85)),
+    ("reef", "… at ×4", lambda r: r.at(PLAIN, 4), "≥ .85", at_least(0.85)),
+    ("reef", "… the worst training at ×2", lambda r: r.at(PLAIN, 2).nsmallest(1), "≥ .85", at_least(0.85)),
+    ("reef", "windows, jitter 2, at ×1", lambda r: r.at(JITTER, 1), "≥ .87", at_least(0.87)),
+    ("reef", "… lowest from ×1 to ×8, from its own ×1", lambda r: r.drop(JITTER, 1, 8), "≥ −.03", at_least(-0.03)),
+    (
+        "reef",
+        "… ahead of U-Net, jitter 2, at ×½",
+        lambda r: r.lead(JITTER, "unet-jitter2", 0.5),
+        "> 0",
+        surely_above(0),
+    ),
+    ("reef", "… at ×.63", lambda r: r.lead(JITTER, "unet-jitter2", 0.625), "> 0", surely_above(0)),
+    ("reef", "windows, jitter 1.4, at ×1", lambda r: r.at(OCTAVE, 1), "≥ .87", at_least(0.87)),
+    ("reef", "… lowest from ×½ to ×8, from its own ×1", lambda r: r.drop(OCTAVE, 0.5, 8), "≥ −.03", at_least(-0.03)),
+    (
+        "reef",
+        "… ahead of U-Net, jitter 2, at ×½",
+        lambda r: r.lead(OCTAVE, "unet-jitter2", 0.5),
+        "> 0",
+        surely_above(0),
+    ),
+    (
+        "hela",
+        "windows, no jitter, lowest from ×.35 to ×4, from its own ×1",
+        lambda r: r.drop(PLAIN, 0.35, 4),
+        "≥ −.04",
+        at_least(-0.04),
+    ),
+    ("hela", "… ahead of U-Net at ×1.41", lambda r: r.lead(PLAIN, "unet", 1.41), "> 0", surely_above(0)),
+    ("hela", "… ahead of U-Net, jitter 2, at ×4", lambda r: r.lead(PLAIN, "unet-jitter2", 4), "> 0", surely_above(0)),
+    ("hela", "… against U-Net at ×1", lambda r: r.lead(PLAIN, "unet", 1), "≥ −.03", at_least(-0.03)),
+    (
+        "hela",
+        "windows, jitter 1.4, lowest from ×.35 to ×4, from its own ×1",
+        lambda r: r.drop(OCTAVE, 0.35, 4),
+        "≥ −.04",
+        at_least(-0.04),
+    ),
+    (
+        "pet",
+        "windows, jitter 2, lowest from ×½ to ×4, from its own ×1",
+        lambda r: r.drop(JITTER, 0.5, 4),
+        "≥ −.03",
+        at_least(-0.03),
+    ),
+    (
+        "pet",
+        "windows, jitter 1.4, lowest from ×½ to ×4, from its own ×1",
+        lambda r: r.drop(OCTAVE, 0.5, 4),
+        "≥ −.03",
+        at_least(-0.03),
+    ),
+    ("pet", "… against U-Net at ×1", lambda r: r.lead(OCTAVE, "unet", 1), "≥ −.03", at_least(-0.03)),
+]
 
 
 def crop_table(crops: pd.DataFrame) -> Iterator[str]:
