@@ -94,7 +94,7 @@ def score_table(rows: pd.DataFrame) -> Iterator[str]:
     yield f"| | {' | '.join(f'×{scale:.3g}' for scale in means)} | s.d. up to | seeds |"
     yield "|---" * (len(means.columns) + 3) + "|"
     for model, values in means.iterrows():
-        cells = [digits(value, value.round(3) == best[scale] and model != BOUND) for scale, value in values.items()]
+        cells = [digits(value, round(value, 3) == best[scale] and model != BOUND) for scale, value in values.items()]
         largest = digits(deviations.loc[model].max()) if seeds[model] > 1 else ""
         yield f"| {label[model]} | {' | '.join(cells)} | {largest} | {seeds[model]} |"
 
