@@ -46,6 +46,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint --configfile config/config.yaml
 

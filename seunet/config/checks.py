@@ -76,10 +76,10 @@ def check_consistency(config: Configuration, build: bool) -> None:
         check_known(f"runs[{i}].models", run.models, config.models)
     for i, claim in enumerate(config.claims):
         check_claim(f"claims[{i}]", claim, config)
-    for run in all_runs(config):
-        check_weights(config, *run)
-    for dataset, model in dict.fromkeys(run[:2] for run in all_runs(config)):
-        check_pair(config, dataset, model, build)
+    for triple in all_runs(config):
+        check_weights(config, *triple)
+    for pair in dict.fromkeys(triple[:2] for triple in all_runs(config)):
+        check_pair(config, *pair, build)
 
 
 def check_known(path: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -149,7 +149,7 @@ def check_source(path: str, dataset: Dataset) -> None:
         raise UserError(f"{path}.test_pixels: source {source} draws its test images at each size; remove it")
     if dataset.test_pixels == "original" and dataset.fit == "tiles":
         raise UserError(f"{path}.test_pixels: tiles have the original's pixels already; remove it")
-    classes = CLASSES.get(source) or class_names(dataset.classes)
+    classes = CLASSES.get(source) or class_names(dataset.classes or {})
     weights = dataset.training.class_weights
     if isinstance(weights, list) and len(weights) != len(classes):
         raise UserError(
@@ -173,7 +173,7 @@ def check_url(path: str, url: str) -> None:
 def check_folder(path: str, dataset: Dataset) -> None:
     """Check the class map, the shares and the names of the files of a data set of source folder."""
     try:
-        ClassMap(dataset.classes, dataset.ignore)
+        ClassMap(dataset.classes or {}, dataset.ignore)
         check_split(dataset.split.given())
         braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
     except UserError as error:
@@ -292,9 +292,10 @@ def check_pair(config: Configuration, dataset: str, model: str, build: bool) -> 
     """Check that a network can be built with its options, and takes the sizes of the data set."""
     settings, options = config.datasets[dataset], network_options(config, dataset, model)
     network = trained_model(config, model)
-    if config.models[network].architecture is None:
+    architecture = config.models[network].architecture
+    if architecture is None:
         return
-    factory = find_architecture(config.models[network].architecture)
+    factory = find_architecture(architecture)
     if build and factory in ARCHITECTURES.values():
         check_options(f"models.{model} on datasets.{dataset}", factory, options)
     multiple = getattr(factory, "multiple_of", lambda **options: 1)(**options)

@@ -87,7 +87,7 @@ def has_unseen_scales(dataset: Dataset, beyond: float) -> bool:
 def network_options(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
     """Return the options of a network on a data set: those shared there that it takes, its own, those of a variant."""
     entry = config.models[trained_model(config, model)]
-    if entry.weights is not None:  # of a network that was made elsewhere, to which nothing is added
+    if entry.architecture is None:  # of a network that was made elsewhere, to which nothing is added
         return entry.options | config.models[model].options
     shared = accepted_options(find_architecture(entry.architecture), config.datasets[dataset].network, strict=False)
     return shared | entry.options | config.models[model].options
@@ -128,8 +128,8 @@ def has_windows(config: Configuration, dataset: str, model: str) -> bool:
 
 def scales_of(config: Configuration, dataset: str, model: str) -> int:
     """Return how many scales a network computes, 1 where it has no such option: a guess at what its training costs."""
-    factory = find_architecture(config.models[trained_model(config, model)].architecture)
-    parameter = inspect.signature(factory).parameters.get("num_scales")
+    architecture = config.models[trained_model(config, model)].architecture
+    parameter = architecture and inspect.signature(find_architecture(architecture)).parameters.get("num_scales")
     scales = network_options(config, dataset, model).get("num_scales", parameter and parameter.default)
     return scales if isinstance(scales, int) else 1
 

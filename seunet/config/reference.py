@@ -59,7 +59,8 @@ def readme(text: str) -> str:
         if not pattern.search(text):
             raise UserError(f"{README}: the marks {begin} and {end} are missing; put them where the table belongs")
         lines = ["| key | value | default | meaning |", "|---|---|---|---|", *rows(settings)]
-        text = pattern.sub(lambda match, new="\n".join([begin, *lines, end]): new, text)
+        before, after = pattern.split(text, maxsplit=1)
+        text = before + "\n".join([begin, *lines, end]) + after
     return text
 
 

@@ -21,7 +21,8 @@ class Operator:
 
     def __init__(self, reference: Callable[..., Any]):
         functools.update_wrapper(self, reference)
-        self.reference, self.twin = reference, None
+        self.reference = reference
+        self.twin: Callable[..., Any] | None = None
         OPERATORS[reference.__name__] = self
 
     def compiled(self, twin: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,8 +32,9 @@ class Operator:
 
     def __call__(self, *arguments: Any) -> Any:
         """Apply the twin if it takes all tensors among the arguments, else the reference."""
-        implementation = self.twin if is_compiled(*tensors(arguments)) else self.reference
-        return implementation(*arguments)
+        if self.twin and is_compiled(*tensors(arguments)):
+            return self.twin(*arguments)
+        return self.reference(*arguments)
 
 
 def tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:

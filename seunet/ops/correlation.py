@@ -194,7 +194,9 @@ def input_gradient(x: Tensor, kernel: Tensor, grad: Tensor, taps: Taps) -> Tenso
         return pointwise(grad, kernel.transpose(0, 1), None)
     step = taps.step if reached else 1
     taps = Taps(taps.stride, step, taps.zeros and step * reached)
-    return onednn_gradients(x, kernel, grad, taps, (True, False, False))[0]
+    grad_x, _, _ = onednn_gradients(x, kernel, grad, taps, (True, False, False))
+    assert grad_x is not None  # it was asked for
+    return grad_x
 
 
 def onednn_gradients(

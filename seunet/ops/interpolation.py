@@ -34,10 +34,15 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
     return y[..., :height, :width]
 
 
+def size_of(x: Tensor) -> tuple[int, int]:
+    """Return height and width of maps (…, H, W)."""
+    return x.shape[-2], x.shape[-1]
+
+
 @Operator
 def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
     """Return y + upsample(x), cut to the size of y, (N, C, H, W); without gradients, y may be overwritten."""
-    return y + upsample(x, factor, mode, tuple(y.shape[-2:]))
+    return y + upsample(x, factor, mode, size_of(y))
 
 
 @add_upsampled.compiled
@@ -54,7 +59,7 @@ def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Ten
 
     keep (S, N, C). The first scale that has the maximum receives the gradient.
     """
-    size = tuple(maps[0].shape[-2:])
+    size = size_of(maps[0])
     pairs = zip(maps, factors, strict=True)
     values = torch.stack([upsample(x, factor, "aligned", size) for x, factor in pairs])
     return (values * keep[..., None, None].to(values)).max(0).values  # amax would split the gradient of a tie

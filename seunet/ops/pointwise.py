@@ -1,5 +1,7 @@
 """1 × 1 convolutions: as a product of matrices, and over the concatenation of an upsampled map with a skip."""
 
+from typing import Any
+
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
@@ -26,7 +28,7 @@ class UpsampledFusion(nn.Conv2d):
         super().__init__(in_channels + skip_channels, out_channels, 1)
         self.split, self.mode, self.factor = in_channels, mode, factor
 
-    def forward(self, x: Tensor | list[Tensor], skip: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    def forward(self, x: Any, skip: Any) -> Any:  # type: ignore[override]  # a convolution has one input
         """Fuse a map, or S maps, with the skip of the same scale."""
         if isinstance(x, list):
             return [self.forward(*pair) for pair in zip(x, skip, strict=True)]

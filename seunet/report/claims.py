@@ -26,8 +26,8 @@ from scipy.special import ndtri, stdtrit
 
 from seunet.report.tables import Metrics, unseen_scales, write_table
 from seunet.runtime.errors import UserError
-from seunet.settings.configuration import SEEN
 from seunet.settings.metric import Metric
+from seunet.settings.scales import SEEN
 
 CLAIMS_COLUMNS = ["claim", "dataset", "better", "worse", "estimate", "low", "high", "verdict", "seeds", "images"]
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"

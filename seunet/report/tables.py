@@ -15,8 +15,8 @@ import pandas as pd
 from seunet.experiment.degenerate import warnings_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
-from seunet.settings.configuration import SEEN
 from seunet.settings.metric import COUNTS, Metric
+from seunet.settings.scales import SEEN
 
 RUN = ["dataset", "model", "seed"]
 SIZE = ["scale", "height", "width"]

@@ -13,6 +13,6 @@ def missing_extra(error: ModuleNotFoundError) -> str | None:
         wanted = importlib.metadata.requires("seunet") or []
     for line in wanted:
         extra = re.search(r"""extra == ['"]([\w-]+)['"]""", line)
-        if extra and re.match(r"[\w.-]+", line)[0].lower() == package.lower():
+        if extra and re.split(r"[^\w.-]", line)[0].lower() == package.lower():
             return f"this needs {package}, which is not installed; pip install 'seunet[{extra[1]}]'"
     return None

@@ -64,7 +64,7 @@ class Kept:
         """Tell whether all files are there with their checksums."""
         try:
             lines = (self.folder / "checksums.sha256").read_text(encoding="utf-8").splitlines()
-            noted = dict(reversed(line.split("  ", 1)) for line in lines)
+            noted = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
             return all(noted[str(kept.relative_to(self.folder))] == sha256(kept) for kept in self.files.values())
         except (OSError, KeyError, ValueError):
             return False

@@ -1,6 +1,7 @@
 """Several UserErrors that become one, so that a user sees all of them at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from seunet.runtime.errors import UserError
@@ -15,19 +16,20 @@ class Problems:
     """UserErrors that are collected. `where`: the folder that they are of."""
 
     def __init__(self, where: object):
-        self.where, self.lines = where, []
+        self.where = where
+        self.lines: list[str] = []
 
     def add(self, line: str) -> None:
         """Keep a problem."""
         self.lines.append(line)
 
-    def attempt(self, function: Callable[[T], R], argument: T) -> R | None:
-        """Return function(argument), or None and keep its UserError."""
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the UserError of what is done in this context."""
         try:
-            return function(argument)
+            yield
         except UserError as error:
             self.lines += str(error).splitlines()
-            return None
 
     def refuse(self) -> None:
         """Raise the only problem as it is, several as a list of at most ten lines and a count."""
@@ -42,6 +44,9 @@ class Problems:
 def all_or_problems(function: Callable[[T], R], arguments: Iterable[T], where: object) -> list[R]:
     """Return function(argument) of all arguments; UserError with all that any of them raised."""
     problems = Problems(where)
-    results = [problems.attempt(function, argument) for argument in arguments]
+    results = []
+    for argument in arguments:
+        with problems.kept():
+            results.append(function(argument))
     problems.refuse()
     return results

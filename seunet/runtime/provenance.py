@@ -134,8 +134,8 @@ def compare(first: Path, second: Path) -> tuple[list[str], bool]:
     lines = []
     for key in ("status", "commit", "seeds", "versions", "hardware", "config", "inputs"):
         lines += list(differences(key, records[0].get(key), records[1].get(key)))
-    folders = [path if path.is_dir() else path.parent for path in (first, second)]
-    tables = [line for name in all_tables(records) for line in table_differences(name, *folders, *records)]
+    a, b = (path if path.is_dir() else path.parent for path in (first, second))
+    tables = [line for name in all_tables(records) for line in table_differences(name, a, b, *records)]
     return lines + tables, not tables
 
 

@@ -108,7 +108,7 @@ def flatten(node: Any, parts: list[str]) -> None:
         parts.append(f"({type(node).__name__}")
         for name in node._fields:
             value = getattr(node, name, None)
-            if name == "body" and is_docstring(node):
+            if name == "body" and value and is_docstring(node):
                 value = value[1:]
             if value is not None and value != []:
                 parts.append(name)

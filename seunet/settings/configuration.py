@@ -7,9 +7,8 @@ from pydantic import Field
 from seunet.settings.base import Label, Maybe, Named, OneLine, Options, Seed, Settings, Unique, matching, schema
 from seunet.settings.dataset import Dataset
 from seunet.settings.given import GivenWeights
+from seunet.settings.scales import SEEN
 from seunet.settings.training import TrainingChanges
-
-SEEN = 1.2  # scales nearer to 1 than this factor are as good as seen in training
 
 ARCHITECTURE = r"[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?"
 Architecture = Annotated[

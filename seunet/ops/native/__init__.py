@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
     getattr(library(), name)(*values, ctypes.c_int64(torch.get_num_threads()))
 
 
-def converted(what: str, kind: str, value: Argument | Sequence[Argument]) -> object:
+def converted(what: str, kind: str, value: Argument | Sequence[Argument]) -> Any:
     """Return an argument as C takes it; what it points to must live until the call returns.
 
     kind: its type in C++, such as `int64_t`, `float*` or `float**`, which is a sequence of tensors.

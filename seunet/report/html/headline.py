@@ -7,7 +7,7 @@ from itertools import groupby
 import pandas as pd
 
 from seunet.report.tables import with_true_scale
-from seunet.settings.configuration import SEEN
+from seunet.settings.scales import SEEN
 
 TIE = 0.005  # networks whose metric is nearer to the best one's are as good
 MOST_RUNS = 3  # stretches of scales that a sentence names one by one
