@@ -103,16 +103,16 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, colours: Normalize) -> None:
     axes.set_yticks(range(len(scores)), [window.replace("-", "–") for window in scores.index])
     axes.set_ylabel("Scales")
     axes.tick_params(axis="y", length=0)
-    widths = column_points(edges)
+    widths, middles = column_points(edges), np.sqrt(edges[1:] * edges[:-1])
     size = float(np.clip(widths[widths >= SMALLEST].min(initial=LARGEST), SMALLEST, LARGEST))
     for (row, column), score in np.ndenumerate(scores.to_numpy()):
         if np.isfinite(score) and widths[column] >= SMALLEST:  # in narrower ones the colour has to say it
             ink = "white" if colours(score) < DARK else "black"
-            place = (scales[column], row + 0.22)
+            place = (middles[column], row + 0.22)
             axes.text(*place, f"{100 * score:.0f}", ha="center", va="center", fontsize=size, color=ink)
     for (row, column), share in np.ndenumerate(chosen.to_numpy()):
         if np.isfinite(share) and share >= LEAST_SHARE:
-            axes.scatter([scales[column]], [row - 0.2], s=DOT * share, **DOT_LOOK)
+            axes.scatter([middles[column]], [row - 0.2], s=DOT * share, **DOT_LOOK)
     mark_training(axes)
 
 
