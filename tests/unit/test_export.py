@@ -1,5 +1,6 @@
 """Ways out of eager torch: traced, compiled and exported networks answer as the network itself."""
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,10 @@ NETWORKS = {
     "released": ("seunet", U_SHAPE | LIFTED),
     "exact": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact"}),
     "pyramid": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact", "layout": "pyramid"}),
+    "windows": (
+        "seunet",
+        U_SHAPE | LIFTED | {"geometry": "exact", "layout": "pyramid", "scales_at_test": 3, "windows": "information"},
+    ),
     "sresnet": ("sresnet", {"width": 1} | LIFTED),
 }
 
@@ -44,6 +49,16 @@ def test_ways_out_of_eager(name: str, way: str) -> None:
     model, x = network(name), torch.rand(2, 1, 16, 24)
     expected = model(x)
     torch.testing.assert_close(WAYS[way](model, x)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_inductor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    model, x = network("exact"), torch.rand(2, 1, 16, 24)
+    torch.testing.assert_close(torch.compile(model, fullgraph=True)(x), model(x), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
