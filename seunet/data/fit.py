@@ -77,10 +77,14 @@ def resampled(image: np.ndarray, size: Size) -> np.ndarray:
     """Resample an image (h, w, C) uint8 to `size`: Pillow's bilinear one, antialiased where it shrinks."""
     if image.shape[:2] == size:
         return image
-    height, width = size
-    parts = [image] if image.shape[2] == 3 else np.moveaxis(image, 2, 0)  # Pillow resamples channels apart
-    smaller = [Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR) for part in parts]
-    return np.concatenate([np.asarray(part).reshape(height, width, -1) for part in smaller], axis=2)
+    if image.shape[2] != 3:  # Pillow resamples channels apart
+        return np.stack([_resized(channel, size) for channel in np.moveaxis(image, 2, 0)], axis=2)
+    return _resized(image, size)
+
+
+def _resized(pixels: np.ndarray, size: Size) -> np.ndarray:
+    """Resample grey (h, w) or RGB (h, w, 3)."""
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def original(sample: Sample, size: Size, rule: str, largest: Size) -> tuple[np.ndarray, np.ndarray]:
