@@ -24,7 +24,6 @@ from seunet.report.tables import with_true_scale
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 BOUND = "unet-known"  # is told the scale, so it is no rival
-KINDS = ("scales", "winners", "crops")
 SHOWN = ("unet", "unet-jitter2", "unet-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
 
 
@@ -36,10 +35,7 @@ def copy(results: Path) -> None:
     shutil.copy(results / "run.json", TABLES)
     for dataset in pd.read_csv(TABLES / "scores.csv")["dataset"].unique():
         draw(dataset)
-        for kind in KINDS:
-            if (figure := results / "figures" / f"{dataset}_{kind}.png").exists():
-                shutil.copy(figure, FIGURES / f"reproduction_{figure.name}")
-    shutil.copy(results / "figures" / "claims.png", FIGURES / "reproduction_claims.png")
+    shutil.copy(results / "figures" / "hela_scales.png", FIGURES / "reproduction_hela_scales.png")
 
 
 def draw(dataset: str) -> None:
