@@ -193,7 +193,15 @@ class SEUNet(UShape):
 
     def read(self, maps: list[Tensor]) -> Tensor:
         """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""
-        return self.windows.each(maps, super().read) if self.training else self.windows(maps, super().read)
+        return self.windows.each(maps, self.answer) if self.training else self.windows(maps, self.answer)
+
+    def runs(self, scales: int) -> list[range]:
+        """Return the scales that answer together: a window each."""
+        return self.windows.runs(scales)
+
+    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Logits of every window → those of an image of this size."""
+        return self.windows.decide(answers, size)
 
     @property
     def answers_per_image(self) -> int:

@@ -21,8 +21,8 @@ from seunet.ops import native
 from seunet.ops.interpolation import upsample
 
 MEMORY = 9 * 2**28  # bytes that the maps of a prediction should take on a CPU; if at once they take more, in bands
-LEAST = 2**28  # bytes for the maps of one band, whatever is left
-HELD = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
+BAND = 2**28  # bytes for the maps of one band, however little is left
+MAPS = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
 def is_streamable(model: nn.Module) -> bool:
@@ -33,19 +33,19 @@ def is_streamable(model: nn.Module) -> bool:
     if not isinstance(model, UShape) or not computes_as_ushape(type(model)):
         return False
     layers = (layer for layer in model.modules() if isinstance(layer, ScaleCrossCorrelation))
-    whole = getattr(getattr(model, "windows", None), "rule", "max") == "max"  # windows are compared as whole maps
-    return whole and all(layer.weight.shape[2] == 1 for layer in layers)
+    return all(layer.weight.shape[2] == 1 for layer in layers)
 
 
 def computes_as_ushape(kind: type[UShape]) -> bool:
     """Tell whether a class computes its logits as UShape or SEUNet, not in a way of its own."""
-    return kind.forward is UShape.forward and kind.read in (UShape.read, SEUNet.read)
+    same = kind.forward is UShape.forward and kind.answer is UShape.answer
+    return same and kind.read in (UShape.read, SEUNet.read)
 
 
 def is_large(model: UShape, images: Tensor) -> bool:
     """Tell whether the maps of these images (N, C, H, W), all at once, would take more than they should."""
     pixels = len(images) * sum(height * width for height, width in model.sizes(*images.shape[-2:]))
-    return 4 * HELD * model.classifier.in_channels * pixels > memory_for(images)
+    return 4 * MAPS * model.classifier.in_channels * pixels > memory_for(images)
 
 
 def memory_for(images: Tensor) -> int:
@@ -68,58 +68,76 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
     """
     lifted = model.lift(images)
     maps = lifted if isinstance(lifted, list) else [lifted]
-    features = Features(model, maps, memory_for(images), rows)
-    for scale in range(len(maps)):
-        features.add(maps[scale], scale)
-    return features.logits()
+    runs = [Run(model, scales) for scales in model.runs(len(maps))]
+    answers: list[Tensor] = []
+    for scale, x in enumerate(maps):
+        reading = [run for run in runs if scale in run.scales]
+        level = [run for run in reading if run.factor(scale) == 1]
+        finer = [run for run in reading if run.factor(scale) > 1]
+        if finer and not level:
+            level = [Run(model, range(scale, scale + 1))]  # holds the coarse map until it is combined
+        for run in level:
+            run.begin(x, scale)
+        held = size(*maps, *answers, *(run.total for run in {*level, *finer}))
+        if level:
+            for some, y in OneScale(model, scale, memory_for(images) - held, rows).features(x):
+                for run in level:
+                    run.add(y, scale, some)
+        for run in finer:
+            run.add_upsampled(level[0].total, scale)
+        answers += [run.logits() for run in reading if scale == run.scales[-1]]
+    return model.decide(answers, tuple(images.shape[-2:]))
 
 
-class Features:
-    """The maps before the classifier, with the largest value, or the sum, over the scales that were added so far."""
+class Run:
+    """The maps before the classifier of scales that answer together: the largest values, or the sum, so far."""
 
-    def __init__(self, model: UShape, lifted: list[Tensor], memory: int, rows: int | None):
-        self.model, self.scales, self.rows = model, len(lifted), rows
-        self.total = room_for(lifted[0], model.classifier.in_channels)
-        self.memory = memory - size(self.total, *lifted)
+    def __init__(self, model: UShape, scales: range):
         projection = getattr(model.project, "projection", None)
         self.base, self.reduction = (projection.base, projection.reduction) if projection else (1, "max")
+        self.classifier, self.scales = model.classifier, scales
+        self.total = torch.empty(0)
 
-    def add(self, x: Tensor, scale: int) -> None:
-        """Pass the lifted images of one scale, (N, C, H_s, W_s), through the network; the finest comes first."""
-        factor = self.base**scale
-        bands = OneScale(self.model, scale, self.memory, self.rows).features(x)
-        if scale == 0:
-            fill(self.total, bands)
-        elif factor > 1:
-            self.combine_upsampled(fill(room_for(x, self.total.shape[1]), bands), factor)
-        else:
-            for rows, y in bands:
-                self.total[:, :, rows] = self.combine(self.total[:, :, rows], y)
+    def factor(self, scale: int) -> int:
+        """Return γ^k, the pixels of the run's maps per pixel, to either side, of the map of a scale."""
+        return self.base ** (scale - self.scales.start)
 
-    def combine_upsampled(self, y: Tensor, factor: int) -> None:
+    def begin(self, x: Tensor, scale: int) -> None:
+        """Make room for the maps if this scale, of lifted images x, is the first."""
+        if scale == self.scales.start:
+            self.total = room_for(x, self.classifier.in_channels)
+
+    def add(self, y: Tensor, scale: int, rows: slice) -> None:
+        """Combine with the features (N, F, rows, W) of a scale on some rows."""
+        first = scale == self.scales.start
+        self.total[:, :, rows] = y if first else self.combine(self.total[:, :, rows], y)
+
+    def add_upsampled(self, y: Tensor, scale: int) -> None:
         """Combine with a coarse map of a pyramid, in bands that begin on its lattice."""
         height, width = self.total.shape[-2:]
+        factor = self.factor(scale)
         step = factor * max(1, self.fitting() // factor)
         for top in range(0, height, step):
             band = self.total[:, :, top : top + step]
             window = y[:, :, top // factor : (top + step) // factor + 1]
-            self.total[:, :, top : top + step] = self.combine(
-                band, upsample(window, factor, "aligned", tuple(band.shape[-2:]))
-            )
+            upsampled = upsample(window, factor, "aligned", (band.shape[-2], width))
+            self.total[:, :, top : top + step] = self.combine(band, upsampled)
 
     def combine(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the larger values, or the sum."""
         return torch.maximum(a, b) if self.reduction == "max" else a + b
 
     def logits(self) -> Tensor:
-        """Classify, band by band."""
-        share = 1 if self.reduction == "max" else 1 / self.scales
+        """Classify, band by band, and let the maps go."""
+        share = 1 if self.reduction == "max" else 1 / len(self.scales)
         parts = self.total.split(max(1, self.fitting()), dim=2)
-        return torch.cat([self.model.classifier(part * share) for part in parts], dim=2)
+        logits = torch.cat([self.classifier(part * share) for part in parts], dim=2)
+        self.total = torch.empty(0)
+        return logits
 
     def fitting(self) -> int:
-        """Return how many rows of the total fit in LEAST four times."""
-        return LEAST // (4 * size(self.total[:, :, 0]))
+        """Return how many rows of the total fit in BAND four times."""
+        return BAND // (4 * size(self.total[:, :, 0]))
 
 
 class OneScale:
@@ -130,20 +148,23 @@ class OneScale:
 
     def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield which rows, and the features (N, F, rows, W) there, of a lifted batch (N, C, H, W)."""
-        model, width = self.model, self.model.classifier.in_channels
-        top = nn.Sequential(model.stem, *model.encoder[0])
-        skips, lifted = [], x
-        x = self.whole(nn.Sequential(*top, model.pools[0]), x, width, [], stride=2)
-        for level, pool in zip(model.encoder[1:], model.pools[1:], strict=True):
-            skips.append(self.whole(level, x, 2 * x.shape[1], skips))
+        width = self.model.classifier.in_channels
+        (first, first_pool), *down = self.model.down()
+        (level, fuse), *up = self.model.up()
+        top = nn.Sequential(*first)
+        skips: list[Tensor] = []
+        lifted, x = x, self.whole(nn.Sequential(top, first_pool), x, width, [], stride=2)
+        for layers, pool in down:
+            skips.append(self.whole(nn.Sequential(*layers), x, 2 * x.shape[1], skips))
             x = self.whole(pool, skips[-1], skips[-1].shape[1], skips[:-1], stride=2)
-        x = self.whole(model.decoder[0], x, 2 * x.shape[1], skips)
-        for fuse, level in zip(model.fusions[:-1], model.decoder[1:], strict=True):
+        x = self.whole(level, x, 2 * x.shape[1], skips)
+        for level, next_fuse in up:
             skip = skips[-1]
             bands = self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1], size(x, *skips))
             x = fill(skips.pop(), bands)  # the output takes the place of the skip: it has as many channels
             release_freed_memory()
-        fuse, again = model.fusions[-1], self.reach(top)
+            fuse = next_fuse
+        again = self.reach(top)
 
         def window(rows: slice) -> Tensor:
             """Return the input of the head on some rows, from the first skip made anew."""
@@ -151,7 +172,7 @@ class OneScale:
             skip = self.run(top, lifted[:, :, wider])[:, :, rows.start - wider.start :][:, :, : rows.stop - rows.start]
             return fused(fuse, x, skip, rows.start)(slice(rows.start, rows.start + skip.shape[2]))
 
-        yield from self.bands(model.head, lifted.shape, window, width, size(x), again)
+        yield from self.bands(self.model.head, lifted.shape, window, width, size(x), again)
 
     def whole(self, layers: nn.Module, x: Tensor, channels: int, others: list[Tensor], stride: int = 1) -> Tensor:
         """Apply layers, to so many channels, to a map, in bands; together they subsample by `stride`.
@@ -182,7 +203,7 @@ class OneScale:
         """
         batch, _, height, width = shape
         halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
-        room = max(LEAST, self.memory - held)
+        room = max(BAND, self.memory - held)
         fitting = room // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
         step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
         for top in range(0, height, step):

@@ -89,22 +89,45 @@ class UShape(nn.Module):
         decoder = {f"decoder {i}": fusion for i, fusion in enumerate(self.fusions, 1)}
         return {"stem": self.stem, **encoder, **decoder, "head": self.head, "logits": self}
 
+    def down(self) -> list[tuple[tuple[nn.Module, ...], nn.Module]]:
+        """Return the way down, level by level: the layers whose output is the skip, and the pooling after them."""
+        first, *others = self.encoder
+        return list(zip([(self.stem, first), *((level,) for level in others)], self.pools, strict=True))
+
+    def up(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Return the way up, deepest level first: layers at the lower resolution, and the fusion with the skip."""
+        return list(zip(self.decoder, self.fusions, strict=True))
+
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        x = self.stem(self.lift(image.contiguous(memory_format=torch.channels_last)))
+        x = self.lift(image.contiguous(memory_format=torch.channels_last))
         skips = []
-        for level, pool in zip(self.encoder, self.pools, strict=True):
-            x = level(x)
+        for layers, pool in self.down():
+            for layer in layers:
+                x = layer(x)
             skips.append(x)
             x = pool(x)
-        for level, fuse in zip(self.decoder, self.fusions, strict=True):
+        for level, fuse in self.up():
             x = fuse(level(x), skips.pop())
         return self.read(self.head(x))
 
     def read(self, maps: Any) -> Tensor:
         """Maps of the head → logits (N, classes, H, W)."""
+        return self.answer(maps)
+
+    def answer(self, maps: Any) -> Tensor:
+        """Maps of the head, of scales that answer together → logits (N, classes, H, W)."""
         return self.classifier(self.project(maps))
+
+    def runs(self, scales: int) -> list[range]:
+        """Return the scales that answer together, first to last, of as many maps: here all."""
+        return [range(scales)]
+
+    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Logits of every run → those of an image of this size: here there is one run."""
+        (logits,) = answers
+        return logits
 
 
 class Fusion(nn.Module):

@@ -38,12 +38,22 @@ class Windows(nn.Module):
 
     def forward(self, maps: list[Tensor], answer: Answer) -> Tensor:
         """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
+        answers = [answer(maps[run.start : run.stop]) for run in self.runs(len(maps))]
+        return self.decide(answers, tuple(maps[0].shape[-2:]))
+
+    def runs(self, scales: int) -> list[range]:
+        """Return the runs of scales whose answers the rule asks for, of as many scales."""
         if self.rule == "max":
-            return answer(maps)
-        size = tuple(maps[0].shape[-2:])
+            return [range(scales)]
+        starts = [self.rule] if isinstance(self.rule, int) else range(scales - self.length + 1)
+        return [range(j, j + self.length) for j in starts]
+
+    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Logits of every run, (N, classes, H_j, W_j) on the lattice of its finest scale → those of the image."""
+        if self.rule == "max":
+            return answers[0]
         if isinstance(self.rule, int):
-            return self.whole(answer(maps[self.rule : self.rule + self.length]), self.rule, size)
-        answers = self.answers(maps, answer)
+            return self.whole(answers[0], self.rule, size)
         wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
         if self.rule == "mean":
             mean = torch.stack([logits.float().softmax(1) for logits in wholes]).mean(0)

@@ -7,6 +7,7 @@ from torch import nn
 from seunet.experiment.inference import predict
 from seunet.models import UNet, build_model, streaming
 
+PYRAMID = {"geometry": "exact", "layout": "pyramid"}
 NETWORKS = {
     "unet": ("unet", {}),
     "released": ("seunet", {}),
@@ -17,8 +18,12 @@ NETWORKS = {
     "exact, mean": ("seunet", {"geometry": "exact", "projection": "mean"}),
     "gaussian": ("seunet", {"geometry": "exact", "basis": "gaussian"}),
     "root of 2": ("seunet", {"geometry": "exact", "base": 2**0.5}),
-    "pyramid": ("seunet", {"geometry": "exact", "layout": "pyramid"}),
-    "pyramid, mean": ("seunet", {"geometry": "exact", "layout": "pyramid", "projection": "mean"}),
+    "pyramid": ("seunet", PYRAMID),
+    "pyramid, mean": ("seunet", PYRAMID | {"projection": "mean"}),
+    "pyramid, information": ("seunet", PYRAMID | {"scales_at_test": 5, "windows": "information"}),
+    "pyramid, window 1": ("seunet", PYRAMID | {"scales_at_test": 4, "windows": 1}),
+    "pyramid, per pixel": ("seunet", PYRAMID | {"scales_at_test": 4, "windows": "pixel", "projection": "mean"}),
+    "windows, mean": ("seunet", {"geometry": "exact", "scales_at_test": 5, "windows": "mean"}),
 }
 
 
@@ -55,8 +60,8 @@ def test_large_images_are_streamed_and_small_ones_not(monkeypatch: pytest.Monkey
     images = torch.rand(1, 3, 64, 64)
     whole = predict(model, images)
     assert len(shown) == 1
-    monkeypatch.setattr(streaming, "MEMORY", 4 * streaming.HELD * 4 * 3 * 64 * 64 - 1)
-    monkeypatch.setattr(streaming, "LEAST", 2**18)
+    monkeypatch.setattr(streaming, "MEMORY", 4 * streaming.MAPS * 4 * 3 * 64 * 64 - 1)
+    monkeypatch.setattr(streaming, "BAND", 2**18)
     torch.testing.assert_close(predict(model, images), whole, rtol=1e-4, atol=1e-4)
     assert len(shown) == 1
 
