@@ -1,11 +1,11 @@
 """The images that a command is given: files, and folders with all below them."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seunet.runtime.errors import UserError
+from seunet.runtime.files import folders_below
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp")
 
@@ -41,7 +41,7 @@ def find_images(paths: Iterable[Path], output: Path) -> list[Input]:
 
 def images_below(folder: Path, output: Path) -> Iterator[Path]:
     """Yield the image files below a folder, sorted; not those that are hidden, or in the folder of the answers."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in folders_below(folder):
         here = Path(parent)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not is_same(here / f, output))
         for file in sorted(files):

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 from seunet.runtime.errors import UserError
+from seunet.runtime.files import folders_below
 
 SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
 SPLITS = {
@@ -72,7 +73,7 @@ def walk(folder: Path) -> Iterator[Path]:
     """Yield the image files below a folder, without hidden ones."""
     if not folder.is_dir():
         raise UserError(f"{folder}: {'is a file' if folder.exists() else 'no such folder'}; name a folder of images")
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in folders_below(folder):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
         for name in names:
             if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):

@@ -20,6 +20,7 @@ from seunet.config.reading import read
 from seunet.data import hela, pet, reef
 from seunet.data.fit import image_sides
 from seunet.data.masks import ClassMap, class_names
+from seunet.data.partners import PATTERNS, patterns
 from seunet.data.prepared import GENERATED, SOURCES
 from seunet.data.splits import check_split
 from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
@@ -175,10 +176,12 @@ def check_folder(path: str, dataset: Dataset) -> None:
     try:
         ClassMap(dataset.classes or {}, dataset.ignore)
         check_split(dataset.split.given())
-        braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
+        patterns(dataset.given(*PATTERNS, "valid"))
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
-    except (RuntimeError, OSError) as error:  # ~nobody, a name too long, a folder that may not be read
+    try:
+        braces = [file for file in folder_files(dataset) if set(file) & set("{}")]
+    except (UserError, RuntimeError, OSError) as error:  # ~nobody, a name too long, a folder that may not be read
         raise UserError(f"{path}.path: {error}") from error
     if braces:
         raise UserError(f"{path}.path: {braces[0]}: Snakemake takes braces in a name for a wildcard; rename it")

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from seunet.runtime.errors import UserError
+from seunet.runtime.files import folders_below, read_error
 from seunet.runtime.problems import Problems
 
 PATTERNS = {"images": "images/{name}.*", "masks": "masks/{name}.*"}  # unless the data set has its own
@@ -113,10 +114,8 @@ def walk(root: Path, wanted: Mapping[str, str]) -> Iterator[Path]:
     """Yield the files of the folders that the patterns begin with, sorted, without hidden ones; links are followed."""
     folders = set(bases(root, wanted).values())
     for base in sorted(base for base in folders if not folders & set(base.parents)):
-        seen = set()  # real folders: links may make a ring
-        for folder, inner, files in os.walk(base, followlinks=True):
-            seen.add(os.path.realpath(folder))
-            inner[:] = [f for f in sorted(inner) if shown(f) and os.path.realpath(Path(folder, f)) not in seen]
+        for folder, inner, files in folders_below(base):
+            inner[:] = filter(shown, sorted(inner))
             yield from (Path(folder, name) for name in sorted(files) if shown(name))
 
 
@@ -131,7 +130,7 @@ def check_folders(root: Path, wanted: Mapping[str, str]) -> None:
         try:
             os.scandir(base).close()
         except PermissionError as error:
-            raise UserError(f"{base}: no permission to read it; change its permissions") from error
+            raise read_error(base, error) from error
         except OSError as error:
             raise UserError(
                 f"{base}: no such folder; {key} of source `folder` are files {wanted[key]} in its path; "

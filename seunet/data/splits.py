@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
@@ -177,16 +178,26 @@ def _named(key: str, entry: str | list[str], names: Sequence[str], root: Path) -
     for line in listed:
         name = next((n for n in (line, str(PurePosixPath(line).with_suffix(""))) if n in known), None)
         if name is None:
-            raise UserError(f"split.{key}: no image has the name {line!r}; names are such as {names[0]!r}")
+            raise unknown(key, line, names)
         if name in found:
             raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
         found[name] = None
     return sorted(found)
 
 
+def unknown(key: str, line: str, names: Sequence[str]) -> UserError:
+    """Return the UserError for a name of `split` that no image has, though one may look the same."""
+    look = {normalize("NFC", line), normalize("NFC", str(PurePosixPath(line).with_suffix("")))}
+    if twin := next((name for name in names if normalize("NFC", name) in look), None):
+        return UserError(
+            f"split.{key}: {line!r} and the image {twin!r} are the same name in two Unicode forms; rename one"
+        )
+    return UserError(f"split.{key}: no image has the name {line!r}; names are such as {names[0]!r}")
+
+
 def _read_list(key: str, path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # editors may put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{key}: {path}: cannot be read as a list of names ({error}); a folder ends with /") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -198,7 +209,10 @@ def _labels(name: str, groups: str | None, same: Mapping[str, str]) -> list[tupl
         match = re.search(groups, name)
         if not match:
             raise UserError(f"split.groups: {groups!r} matches nothing in the name {name!r}; change it")
-        labels.append(("group", (match[1] if match.re.groups else match[0]) or ""))
+        label = match[1] if match.re.groups else match[0]
+        if not label:
+            raise UserError(f"split.groups: {groups!r} matches no letter of the name {name!r}; change it")
+        labels.append(("group", label))
     return labels
 
 

@@ -32,6 +32,33 @@ def atomic(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def folders_below(top: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Do as os.walk, but follow links, though no ring of them, and raise UserError for a folder that may not be read.
+
+    os.walk leaves out both in silence.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise read_error(error.filename, error) from error
+
+    above: dict[Path, frozenset[str]] = {}  # of each folder, the real ones that it lies in
+    for folder, inner, files in os.walk(top, onerror=refuse, followlinks=True):
+        if not os.access(folder, os.X_OK):  # names can be listed, and nothing be opened
+            raise read_error(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        real = above.pop(Path(folder), frozenset()) | {os.path.realpath(folder)}
+        inner[:] = [name for name in inner if os.path.realpath(Path(folder, name)) not in real]
+        yield folder, inner, files
+        above |= {Path(folder, name): real for name in inner}
+
+
+def read_error(folder: Path | str, error: OSError) -> UserError:
+    """Return the UserError for a folder that cannot be read."""
+    if isinstance(error, PermissionError):
+        return UserError(f"{folder}: no permission to read it; change its permissions")
+    return UserError(f"{folder}: cannot be read ({error.strerror}); mend or remove it")
+
+
 def write_error(path: Path, error: OSError) -> Exception:
     """Return the UserError for a failed write to `path`, or the error itself when it is no such failure."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

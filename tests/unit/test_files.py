@@ -1,6 +1,8 @@
 """The gate: of any file, exactly the stored values or one line; never other values."""
 
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,11 +25,13 @@ from image_files import (
     tiff,
 )
 
+from seunet.commands.inputs import find_images
 from seunet.data.formats.picture import UPRIGHT
 from seunet.data.images import Window, open_image, read_file, to_array
 from seunet.data.labels import colours, values
 from seunet.data.prepared import Prepared, prepare
 from seunet.runtime.errors import UserError
+from seunet.runtime.files import folders_below
 
 # Files of every kind, by the writer of image_files
 
@@ -421,6 +425,43 @@ def test_files_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     with pytest.raises(UserError, match="x.png: no permission to read it"):
         read_file(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("where", ["folder", "names"])
+def test_a_folder_that_may_not_be_read_is_not_left_out(tmp_path, monkeypatch, where):
+    """Both halves of its pairs would be missing, so nobody would notice."""
+    root = a_folder(tmp_path)
+    for part in ("images", "masks"):
+        (root / part / "sub").mkdir()
+        (root / part / "sub" / "x.png").write_bytes(png(grey(0), 8, GREY, RANDOM(0)))
+    scandir, access = os.scandir, os.access
+
+    def refuse(path):
+        if "sub" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    if where == "folder":
+        monkeypatch.setattr("os.scandir", refuse)
+    else:
+        monkeypatch.setattr("os.access", lambda path, mode: "sub" not in str(path) and access(path, mode))
+    with pytest.raises(UserError, match="images/sub: no permission to read it"):
+        prepared(root)
+    with pytest.raises(UserError, match="images/sub: no permission to read it"):
+        find_images([root], tmp_path / "out")
+
+
+def test_links_to_folders_are_followed_once_around_a_ring(tmp_path):
+    for place in ("a/1.png", "b/2.png"):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).touch()
+    (tmp_path / "a" / "there").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "back").symlink_to(tmp_path / "a")
+    (tmp_path / "b" / "up").symlink_to(tmp_path)
+    found = [
+        str(Path(folder, file).relative_to(tmp_path)) for folder, _, names in folders_below(tmp_path) for file in names
+    ]
+    assert sorted(found) == ["a/1.png", "a/there/2.png", "b/2.png", "b/back/1.png"]
 
 
 def test_a_folder_is_no_image(tmp_path):

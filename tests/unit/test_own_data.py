@@ -101,7 +101,7 @@ def test_folds_cover_all_images_once_and_keep_groups():
 
 def test_split_by_lists_and_shares_of_the_rest(tmp_path):
     folder(tmp_path)
-    (tmp_path / "held.txt").write_text("# official\na\nb.png\n\n")
+    (tmp_path / "held.txt").write_bytes("\ufeff# official\r\na\r\nb.png\r\n\r\n".encode())  # as of Windows' editor
     data = prepared(tmp_path, split={"train": 0.5, "val": 0.5, "test": "held.txt"})
     assert data.names["test"] == ["a", "b"]
     assert [len(names) for names in data.names.values()] == [3, 3, 2]
@@ -140,6 +140,8 @@ def test_folders_with_images_and_masks_in_each(tmp_path):
         ({"train": 0.5, "val": 0.5}, "split.test: missing"),
         ({"train": 0.5, "val": 0.2, "test": ["a"]}, "sum to 1"),
         (SHARES | {"groups": "("}, "split.groups: .* no regular expression"),
+        (SHARES | {"groups": "x*"}, "split.groups: 'x\\*' matches no letter of the name 'a'"),
+        (SHARES | {"groups": "(x)?a"}, "split.groups: .* matches no letter of the name 'a'"),
         (SHARES | {"groups": "[0-9]"}, "split.groups: .* matches nothing in the name 'a'"),
         ({"folds": 5, "fold": 5}, "split.fold: 5 of 5 folds; use 0 to 4"),
         ({"folds": 9, "fold": 0}, "split.folds: 9, but there are 8 images or groups"),
@@ -150,6 +152,12 @@ def test_folders_with_images_and_masks_in_each(tmp_path):
 def test_bad_splits(tmp_path, split, said):
     with pytest.raises(UserError, match=said):
         prepared(folder(tmp_path), split=split)
+
+
+def test_a_name_of_a_list_in_another_unicode_form_is_said():
+    split = {"train": ["a"], "val": ["b"], "test": ["cafe\u0301.png"]}
+    with pytest.raises(UserError, match=r"split\.test: .* are the same name in two Unicode forms"):
+        divide(["a", "b", "caf\u00e9"], split, 0, Path())
 
 
 # Copies
