@@ -11,7 +11,7 @@ import yaml
 from seunet.runtime.errors import UserError
 from seunet.settings.words import join, one_line
 
-# JSON is YAML, too. No value is made of what is read: tags and aliases stay what they are.
+# JSON is YAML, too. No value is made of what is read, but of keys: tags and aliases stay what they are.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -44,7 +44,16 @@ def repetitions(node: yaml.Node | None, place: tuple, seen: set[int]) -> Iterato
     lines: dict[tuple, int] = {}
     for key, value in node.value:
         name, line = str(key.value), key.start_mark.line + 1
-        if (key.tag, name) in lines:
-            yield (*place, name), line, lines[key.tag, name]
-        lines.setdefault((key.tag, name), line)
+        same = key.tag, meaning(key)
+        if same in lines:
+            yield (*place, name), line, lines[same]
+        lines.setdefault(same, line)
         yield from repetitions(value, (*place, name), seen)
+
+
+def meaning(key: yaml.Node) -> str:
+    """Return what a key is to YAML's readers, to whom 16 and 0x10 are one number, and yes and true one word."""
+    try:
+        return repr(yaml.constructor.SafeConstructor().construct_object(key))
+    except (yaml.YAMLError, ValueError):  # a tag or a number that the readers refuse
+        return str(key.value)

@@ -72,7 +72,7 @@ def to_array(
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
         return _resampled(_loaded(picture), channels, size)
-    pixels = window(picture.stored(), picture.name) if window else picture.bytes()
+    pixels = window(picture.shown(), picture.name) if window else picture.bytes()
     return _resized(pixels, channels, size or pixels.shape[:2])
 
 

@@ -19,6 +19,7 @@ class File:
     frames: int = 1
     white_is_zero: bool = False
     refused: bool = False  # a kind that cannot be read exactly
+    transparent: np.ndarray | None = None  # a grey value or a colour
 
 
 def packed(rows: np.ndarray, bits: int) -> bytes:

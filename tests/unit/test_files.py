@@ -61,9 +61,13 @@ def a_png(rng, size, turn, frames):
         if not rng.integers(3):
             transparency = rng.integers(254, 256, 2**bits, dtype=np.uint8)
             palette, transparency = np.column_stack([palette, transparency]), transparency.tobytes()
+    clear = None
+    if colour in (GREY, RGB) and not rng.integers(3):
+        clear = stored[rng.integers(size[0]), rng.integers(size[1])] ^ rng.integers(2)
+        transparency = clear.astype(">u2").tobytes()
     options = {"adam7": bool(rng.integers(2)), "late": bool(rng.integers(2))}
     data = png(stored, bits, colour, rng, palette, transparency, turn, frames, **options)
-    return File(data, stored, alpha, palette, turn, frames)
+    return File(data, stored, alpha, palette, turn, frames, transparent=clear)
 
 
 def a_tiff(rng, size, turn, frames):
@@ -160,6 +164,8 @@ def check_file(file):
     assert (got is not None) == bool(clear and whole and one)
     assert got is None or np.array_equal(got, worth[..., 0])
 
+    if file.transparent is not None:  # the value is as it is, but not its look
+        clear = not (stored == file.transparent).all(axis=2).any()
     colour = file.palette
     small = colour is not None or (kind == "u" and bits in (1, 2, 4, 8))
     looks = stored * (255 // (2**bits - 1)) if kind == "u" else stored

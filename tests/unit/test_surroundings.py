@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 TWICE = {
     "datasets: {}\nmodels: {}\ndatasets: {}\n": "line 3: datasets stands there twice, first in line 1",
     "a:\n  b:\n    - {c: 1}\n    - c: 1\n      'c': 2\n": "line 5: a.b[1].c stands there twice, first in line 4",
+    "a:\n  16: x\n  0x10: y\n": "line 3: a.0x10 stands there twice, first in line 2",
+    "a:\n  yes: x\n  true: y\n": "line 3: a.true stands there twice, first in line 2",
     '{"a": {"b": 1, "b": 2}}': "line 1: a.b stands there twice",
     "runs:\n- {seeds: [0]}\n- seeds: [1]\n  models: [a]\n  seeds: [2]\n": "line 5: runs[1].seeds stands there twice",
 }

@@ -36,6 +36,7 @@ class Picture:
         rgb: True if the first three samples are red, green and blue.
         white_is_zero: True if the file says so (TIFF); samples are as stored all the same.
         alpha: True if the last sample is alpha.
+        transparent: the one grey value (1,) or colour (3,) that stands for transparency, or None (PNG without alpha).
         palette: colours (n, 3), or with alpha (n, 4), uint8, of the indices that a palette image stores.
         orientation: 1 (upright) to 8, as in EXIF.
         frames: images in the file.
@@ -54,6 +55,7 @@ class Picture:
     rgb: bool = False
     white_is_zero: bool = False
     alpha: bool = False
+    transparent: np.ndarray | None = None
     palette: np.ndarray | None = None
     orientation: int = 1
     frames: int = 1
@@ -82,13 +84,20 @@ class Picture:
             array = array[..., :-1]
         return UPRIGHT[self.orientation](array)
 
+    def shown(self) -> np.ndarray:
+        """Return the stored samples as `stored` does, for their look: none of them may be transparent."""
+        stored = self.stored()
+        if self.transparent is not None:
+            self._refuse_transparent((stored == self.transparent).all(axis=2))
+        return stored
+
     def bytes(self) -> np.ndarray:
         """Return the colours or grey values, upright: (H, W, 3 or channels) uint8.
 
         Those of a palette for its indices; samples of 1, 2 and 4 bits stretched to 0 … 255. Other depths than
         these and 8 bits have no such values.
         """
-        stored = self.stored()
+        stored = self.shown()
         if self.palette is None:
             factor = 255 // (2**self.bits - 1)
             return stored if factor == 1 else stored.astype(np.uint8) * np.uint8(factor)

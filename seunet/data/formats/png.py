@@ -19,10 +19,12 @@ ORIENTED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # keywords of t
 
 def read(data: bytes, name: str) -> Picture:
     """Return the picture of a PNG file. Raises UserError where it is damaged, cut short or against the standard."""
-    frames, still, oriented, header = 0, True, False, b""
+    frames, still, oriented, header, transparency = 0, True, False, b"", b""
     for kind, content in _chunks(data, name):
         if kind == b"IHDR" and not header:
             header = bytes(content)
+        elif kind == b"tRNS":
+            transparency = bytes(content)
         elif kind == b"acTL":
             frames = int.from_bytes(content[:4])
         elif kind == b"fcTL" and still is True:
@@ -65,10 +67,18 @@ def read(data: bytes, name: str) -> Picture:
         bits=bits,
         rgb=colour in (RGB, RGB_ALPHA),
         alpha=colour in (GREY_ALPHA, RGB_ALPHA),
+        transparent=_transparent(transparency, samples, bits, name) if transparency and colour in (GREY, RGB) else None,
         palette=palette(image),
         orientation=upright_if_unknown(orientation),
         frames=max(1, frames + (still is None)) if frames else 1,
     )
+
+
+def _transparent(content: bytes, samples: int, bits: int, name: str) -> np.ndarray:
+    """Return the grey value or colour that a tRNS chunk makes transparent, (samples,); two bytes each."""
+    if len(content) != 2 * samples:
+        raise damaged(name, "tRNS has a wrong length")
+    return np.frombuffer(content, ">u2") & (2**bits - 1)
 
 
 def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
