@@ -40,7 +40,8 @@ PATIENCE = 1200  # seconds for one run of the workflow, which takes 20 on an idl
 ATTEMPTS = 6  # of drawing a moment before the end of the job
 PARTS = ("Snakefile", "workflow", "seunet", "config", "envs")
 RUN = "pet/unet/seed0"
-TARGETS = ["results/figures/pet_iou.png", "results/figures/pet_iou.svg", "results/tables/scores.csv"]
+TABLES = [f"results/tables/{name}.csv" for name in ("scores", "class_iou", "warnings", "history", "crops", "windows")]
+TARGETS = ["results/figures/pet_iou.png", "results/figures/pet_iou.svg", *TABLES]
 FAULTS = [
     "kill job",
     "kill all",
@@ -74,7 +75,7 @@ STAGES = {
     "prepare": Stage(DATASET, "results/datasets", ("resources/pet/images.tar.gz", "resources/pet/annotations.tar.gz")),
     "train": Stage(MODEL[0], "results/models", (*ARRAYS, DATASET)),
     "evaluate": Stage(f"results/scores/{RUN}.csv", "results/scores", (*MODEL, *TEST, DATASET)),
-    "tables": Stage(TARGETS[2], "results/tables", (f"results/scores/{RUN}.csv", f"results/models/{RUN}/history.csv")),
+    "tables": Stage(TABLES[0], "results/tables", (f"results/scores/{RUN}.csv", f"results/models/{RUN}/history.csv")),
     "figure": Stage(TARGETS[0], "results/figures", ("results/tables/scores.csv",)),
 }
 
