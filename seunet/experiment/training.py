@@ -23,7 +23,7 @@ from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
-from seunet.models.calling import call, check_finite, size_multiple
+from seunet.models.calling import call, check_finite, check_gradient, check_trainable, size_multiple
 from seunet.models.checkpoint import canonical, exchange_state, load_state, save_model, save_state, settings_hash
 from seunet.ops import native
 from seunet.runtime.device import device_name
@@ -100,6 +100,7 @@ def train(
     model = build_model(architecture, data.channels, len(data.classes), **options)
     model = model.to(device)
     check_crop(data, training.augmentation.crop)
+    check_trainable(model)
     check_first_batch(model, data, training, device)
     weights = training.class_weights
     weights = balanced_weights(data.train[1], len(data.classes)) if weights == "balanced" else weights
@@ -264,6 +265,7 @@ def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
     """
     with autocast(run.training, x.device):
         logits = call(run.model, x, classes)
+    check_gradient(logits, run.model)
     loss = run.loss(logits.float(), y.repeat(len(logits) // len(y), 1, 1))
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()

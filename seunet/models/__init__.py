@@ -47,7 +47,7 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
     try:
         factory = getattr(importlib.import_module(module_name), name)
         inspect.signature(factory)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises; a script without a guard may exit
         raise UserError(f"architecture: {architecture!r} cannot be imported: {error!r}") from error
     return factory
 
@@ -93,7 +93,7 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
         return factory(**arguments)
     try:
         network = factory(**arguments)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # as above
         said = " ".join(str(error).split())
         raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {said}") from error
     if not isinstance(network, nn.Module):

@@ -84,6 +84,30 @@ def check_answer(answer: Any, count: int, size: Sequence[int], classes: int | No
         raise UserError(f"{came}, which has {channels} channel(s) for {classes} classes; {asked}{hint}")
 
 
+def check_trainable(model: nn.Module) -> None:
+    """Raise UserError for a network without weights to train, or with a state that is no tensor and cannot be saved."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            f"the network {title(model)} has no weights to train (none has requires_grad); a network that is ready is "
+            "tested as a model with weights"
+        )
+    for name, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise UserError(
+                f"the network {title(model)} keeps {name} of type {type(value).__name__} among its weights, which "
+                "cannot be saved; make it a tensor, or an option"
+            )
+
+
+def check_gradient(logits: Tensor, model: nn.Module) -> None:
+    """Raise UserError when logits do not depend on the weights: then nothing could be learnt."""
+    if not logits.requires_grad:
+        raise UserError(
+            f"the answer of the network {title(model)} has no gradient, so nothing can be learnt; look for detach, "
+            "no_grad or argmax in its forward"
+        )
+
+
 def check_finite(logits: Tensor, model: nn.Module) -> None:
     """Raise UserError when logits hold NaN or infinite values."""
     finite = torch.isfinite(logits)

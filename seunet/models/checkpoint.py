@@ -22,12 +22,14 @@ from seunet.runtime.files import atomic
 def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> None:
     """Write model.safetensors, then model.json. `description` holds at least what `load_model` reads.
 
-    Bytes are made first, then written: on a full disk the writers of torch and safetensors raise no OSError.
-    The border is written even where it is the default of the network: see `load_model`.
+    Bytes are made first, then written: on a full disk the writers of torch and safetensors raise no OSError. Weights
+    that two layers share are written twice. The border is written even where it is the default of the network: see
+    `load_model`.
     """
     if hasattr(model, "border"):
         description = description | {"options": description["options"] | {"border": model.border}}
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    own = {"memory_format": torch.contiguous_format}
+    weights = {name: value.detach().cpu().clone(**own) for name, value in model.state_dict().items()}
     with atomic(folder / "model.safetensors") as path:
         path.write_bytes(save(weights))
     with atomic(folder / "model.json") as path:

@@ -17,7 +17,9 @@ from seunet.experiment.equivariance import stage_errors
 from seunet.experiment.inference import MultiScale, Tiling, predict
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.training import Training, split_batches, train
-from seunet.models.calling import call
+from seunet.models import find_architecture
+from seunet.models.calling import call, check_trainable
+from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
 
@@ -91,6 +93,63 @@ def test_ensembles_and_equivariance_check_it_too(answer):
         images = torch.rand(2, 3, 16, 16)
         with pytest.raises(UserError, match="a dict with the keys out, aux"):
             stage_errors(Stand(3, 3, answer), [(images, images)], None)
+
+
+class Odd(Stand):
+    """A network that cannot be trained, or whose weights cannot be saved as they are."""
+
+    def __init__(self, in_channels: int, num_classes: int, how: str):
+        super().__init__(in_channels, num_classes)
+        self.how = how
+        if how == "exits":
+            sys.exit("usage: nets.py [-h]")
+        if how == "no weights":
+            self.layer = nn.Flatten(start_dim=4)
+        if how == "frozen":
+            self.requires_grad_(False)
+        if how == "shared":
+            self.again = self.layer
+
+    def forward(self, x):
+        y = self.layer(x)
+        return y.detach() if self.how == "detached" else y[:, :3] if self.how == "no weights" else y
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("exits", "cannot be built: SystemExit: usage"),
+        ("no weights", "Odd has no weights to train"),
+        ("frozen", "Odd has no weights to train"),
+        ("detached", "answer of the network Odd has no gradient"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_line(tiny, tmp_path, how, said):
+    with pytest.raises(UserError, match=said) as caught:
+        run(tiny, tmp_path, "Odd", {"how": how})
+    assert len(str(caught.value).splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_weights_that_cannot_be_saved_are_said_before_any_epoch():
+    class Stateful(nn.Linear):
+        def get_extra_state(self):
+            return {"seen": 3}
+
+    with pytest.raises(UserError, match="keeps _extra_state of type dict among its weights"):
+        check_trainable(Stateful(1, 1))
+
+
+def test_weights_that_two_layers_share_are_saved_and_read(tiny, tmp_path):
+    run(tiny, tmp_path, "Odd", {"how": "shared"})
+    model, _ = load_model(tmp_path)
+    assert model.again is model.layer and torch.equal(model.again.weight, model.layer.weight)
+
+
+def test_a_module_that_exits_is_no_end_without_a_word(tmp_path, monkeypatch):
+    (tmp_path / "a_script.py").write_text("import sys\nsys.exit(2)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"'a_script:Net' cannot be imported: SystemExit"):
+        find_architecture("a_script:Net")
 
 
 def test_an_answer_that_is_wrong_in_training_alone(tiny, tmp_path):
