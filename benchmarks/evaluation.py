@@ -14,9 +14,10 @@ from seunet import build_model
 from seunet.data.arrays import Prepared
 from seunet.data.source import IGNORED
 from seunet.experiment import crops
-from seunet.experiment.evaluation import Evaluator, Testing, evaluate
+from seunet.experiment.evaluation import Evaluator, evaluate
 from seunet.experiment.metrics import confusion_counts
 from seunet.models.checkpoint import load_model, save_model
+from seunet.settings.dataset import Testing
 
 CONFIG = Path("config/config.yaml")
 CLASSES, SIDE = 3, 224
@@ -29,7 +30,7 @@ def rows() -> list[Row]:
     """Time the evaluation, from weights on disk to files of scores, and the forward passes that it needs."""
     check_counts()
     settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["datasets"]["pet"]
-    testing = Testing(tuple(settings["test_scales"]), settings["size_multiple"], None, torch.get_num_threads())
+    testing = Testing(test_scales=settings["test_scales"], size_multiple=settings["size_multiple"])
     return [
         Row(
             f"Evaluation at all scales of Pet, {LABELS[name]} / forward passes",
@@ -62,7 +63,7 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
 
         evaluator = Evaluator(load_model(folder)[0], Prepared(folder), testing, torch.device("cpu"))
         check(evaluator)
-        sizes = dict.fromkeys(map(evaluator.size, testing.scales))
+        sizes = dict.fromkeys(map(evaluator.size, testing.test_scales))
         inputs = [x for size in sizes for _, x, _ in evaluator.batches(size)]
         cuts = crops.crop_sizes(*evaluator.own_size, evaluator.model)
         inputs += [inputs[0][: crops.IMAGES, :, :height, :width] for height, width in cuts]

@@ -9,7 +9,9 @@ import yaml
 
 from benchmarks.measure import Row, medians
 from seunet import build_model
-from seunet.experiment.training import Run, Training, load_batch, training_step
+from seunet.data.augmentation import Augmentation
+from seunet.experiment.training import Run, load_batch, training_step
+from seunet.settings.training import Training
 
 CONFIG = Path("config/config.yaml")
 IMAGES = {"pet": (400, 224, 224, 3), "hela": (74, 512, 512, 1)}  # random pixels, in files of the same layout
@@ -46,11 +48,11 @@ class Batches:
         np.save(folder / "images.npy", random.integers(256, size=shape, dtype=np.uint8))
         np.save(folder / "masks.npy", random.integers(CLASSES, size=shape[:3], dtype=np.uint8))
         self.images, self.masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-        self.training = Training.of(training | {"scale_jitter": scale_jitter})
+        self.training = Training.model_validate(training | {"scale_jitter": scale_jitter})
         self.generator = torch.Generator().manual_seed(0)
 
     def __call__(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images (n, C, crop, crop) float32 and masks (n, crop, crop) int64."""
         order = torch.randperm(len(self.images), generator=self.generator).numpy()
         batch = load_batch(self.images, self.masks, order[: self.training.batch_size], torch.device("cpu"))
-        return self.training.augmentation(*batch, self.generator)
+        return Augmentation(self.training)(*batch, self.generator)

@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from benchmarks.measure import Row, medians, without_slurm
-from seunet.experiment.evaluation import Testing, evaluate
+from seunet.experiment.evaluation import evaluate
 from seunet.report.tables import collect_crops, collect_history, collect_scores, collect_windows
+from seunet.settings.dataset import Testing
 
 TINY = {
     "datasets": {
@@ -80,7 +81,7 @@ def test(folder: Path) -> None:
     evaluate(
         weights=results / "models" / "reef" / "unet" / "seed0",
         dataset=results / "datasets" / "reef",
-        testing=Testing((0.5, 1, 2), 8),
+        testing=Testing(test_scales=[0.5, 1, 2], size_multiple=8),
         run={"dataset": "reef", "model": "unet", "seed": 0},
         scores=made / "seed0.csv",
         per_image=made / "seed0.npz",

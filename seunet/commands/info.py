@@ -90,13 +90,10 @@ def trained_on(told: dict[str, Any] | None) -> str:
 def training(description: dict[str, Any]) -> str:
     """Return the settings of the training that differ from nothing."""
     told = dict(description.get("training") or {})
-    drawn = told.pop("augmentation", None) or {}
-    if not drawn.get("elastic"):
-        drawn = {name: value for name, value in drawn.items() if not name.startswith("elastic")}
-    if jitter := drawn.pop("scale_jitter", None):
-        drawn |= {"scale_jitter": jitter} if jitter not in (1, {"low": 1.0, "high": 1.0, "law": "linear"}) else {}
-    parts = [f"{name} {value}" for name, value in told.items() if value not in (None, 0, False)]
-    parts += [f"{name} {plain(value)}" for name, value in drawn.items() if value not in (None, 0, False, [], 1)]
+    told |= told.pop("augmentation", None) or {}
+    if told.get("scale_jitter") == 1:
+        del told["scale_jitter"]
+    parts = [f"{name} {plain(value)}" for name, value in told.items() if value not in (None, 0, False, [])]
     return ", ".join([f"seed {description.get('seed')}"] * ("seed" in description) + parts)
 
 

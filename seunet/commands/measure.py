@@ -154,12 +154,13 @@ def measured(weights: Path, given: "Given", data: Any, tests: dict[str, Any], ou
     import pandas as pd
     import torch
 
-    from seunet.experiment.evaluation import Testing, evaluate
+    from seunet.experiment.evaluation import evaluate
     from seunet.experiment.inference import Variant
     from seunet.report.figures import draw_consistency, draw_iou
     from seunet.report.tables import collect_scores, collect_warnings
     from seunet.report.verdict import verdict
     from seunet.runtime.files import atomic
+    from seunet.settings.dataset import Testing
     from seunet.settings.metric import Metric
 
     name = title_of(weights)
@@ -169,13 +170,14 @@ def measured(weights: Path, given: "Given", data: Any, tests: dict[str, Any], ou
     evaluate(
         weights,
         folder,
-        Testing.of(tests, torch.get_num_threads()),
+        Testing.model_validate(tests),
         run,
         folder / "counts.csv",
         folder / "per_image.npz",
         folder / "samples.npz",
         device="cuda" if torch.cuda.is_available() else "cpu",
         variant=Variant(given=given),
+        threads=torch.get_num_threads(),
     )
     metrics, models = {data.dataset: data.metric}, {name: {"label": name}}
     collect_scores([folder / "counts.csv"], {name: name}, metrics, scores, output / "class_iou.csv")

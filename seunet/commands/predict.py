@@ -76,9 +76,9 @@ def predict(
 
     from seunet.commands.answers import Answers, refuse_losses
     from seunet.commands.inputs import find_images
-    from seunet.experiment.inference import Tiling
+    from seunet.settings.dataset import Tile
 
-    network = open_weights(weights, Tiling(tile, margin) if tile else None)
+    network = open_weights(weights, Tile(size=tile, margin=margin) if tile else None)
     images = find_images(inputs, output)
     shown, words = how_shown(at, network)
     answers = Answers(output, network.classes, overlay, probabilities)

@@ -10,14 +10,14 @@ from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from seunet.experiment.application import TrainedNetwork
-    from seunet.experiment.inference import Tiling
+    from seunet.settings.dataset import Tile
 
 Weights = Annotated[
     Path, typer.Argument(metavar="WEIGHTS", help="Folder of a trained network, such as results/models/pet/unet/seed0.")
 ]
 
 
-def open_weights(folder: Path, tiling: "Tiling | None" = None) -> "TrainedNetwork":
+def open_weights(folder: Path, tiling: "Tile | None" = None) -> "TrainedNetwork":
     """Return the trained network of a folder, on a GPU where there is one."""
     import torch
 

@@ -1,9 +1,6 @@
 """Augmentation of a batch of images and masks alike: geometry in one resampling, then a gain per channel."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,56 +8,23 @@ from torch import Tensor
 
 from seunet.data.rescaling import antialias_sigma
 from seunet.layers.lifting import blur
+from seunet.settings.training import JitterRange, Training
+
+ELASTIC_PIXELS, ELASTIC_SPACING = 4.0, 32  # of the displacement: standard deviation, distance of control points
 
 
-@dataclass(frozen=True)
-class ScaleJitter:
-    """The range of the factors by which training images are resized, and their law.
-
-    law: `linear` (uniform in [low, high], as in the paper's protocol) or `log` (each octave alike).
-    """
-
-    low: float = 1.0
-    high: float = 1.0
-    law: str = "linear"
-
-    @classmethod
-    def of(cls, value: "float | Mapping[str, Any]") -> "ScaleJitter":
-        """Return the jitter of a configuration: a number r means uniform in [1/r, r]."""
-        return cls(1 / value, float(value)) if isinstance(value, int | float) else cls(**value)
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return one factor per image, (N,)."""
-        share = torch.rand(count, generator=generator)
-        if self.law == "log":
-            return torch.exp(math.log(self.low) + math.log(self.high / self.low) * share)
-        return self.low + (self.high - self.low) * share
-
-    @property
-    def resizes(self) -> bool:
-        """Tell whether any image is resized."""
-        return (self.low, self.high) != (1, 1)
-
-
-@dataclass(frozen=True)
 class Augmentation:
-    """What is drawn anew for every image of a batch.
+    """What is drawn anew for every image of a batch, by the settings of a training.
 
-    rotation: largest angle in degrees. flips: axes that are mirrored with probability ½, of "horizontal" and
-    "vertical". gain: each channel is multiplied by a factor in [1 − gain, 1 + gain]. elastic: a smooth random
-    displacement. scale_jitter: how images are resized before the crop. crop: side of the random window in pixels; None
-    keeps the frame.
+    Of these it reads crop (side of the random window in pixels; None keeps the frame), augmentation, and scale_jitter
+    (how images are resized before the crop).
     """
 
-    crop: int | None = None
-    rotation: float = 0.0
-    flips: tuple[str, ...] = ()
-    gain: float = 0.0
-    elastic: bool = False
-    scale_jitter: ScaleJitter = ScaleJitter()
-    # displacement of the elastic deformation: standard deviation, and distance between its control points
-    elastic_pixels: float = field(default=4.0, repr=False)
-    elastic_spacing: int = field(default=32, repr=False)
+    def __init__(self, training: Training):
+        self.crop, self.settings, self.jitter = training.crop, training.augmentation, training.jitter
+
+    def __repr__(self) -> str:
+        return f"crop={self.crop} {self.settings} {self.jitter}"
 
     def __call__(self, images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) uint8, (N, H, W) uint8 → float32 in [0, 1] and int64, of side `crop`, on the same device.
@@ -71,14 +35,14 @@ class Augmentation:
         """
         images = images.float() / 255
         size = (self.crop, self.crop) if self.crop else tuple(images.shape[-2:])
-        factor = self.scale_jitter.draw(len(images), generator)
-        if self.scale_jitter.low < 1:
-            images = antialias(images, factor, self.scale_jitter.low)
+        factor = draw_factors(self.jitter, len(images), generator)
+        if self.jitter.low < 1:
+            images = antialias(images, factor, self.jitter.low)
         grid = self.grid(tuple(images.shape[-2:]), size, send(factor, images.device), generator)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         labels = masks[:, None].float()
         labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="reflection", align_corners=False)
-        gain = send(1 + self.gain * symmetric(images.shape[:2], generator), images.device)
+        gain = send(1 + self.settings.gain * symmetric(images.shape[:2], generator), images.device)
         images = images * gain[..., None, None]
         return images.clamp(0, 1), labels[:, 0].long()
 
@@ -93,10 +57,10 @@ class Augmentation:
         device, count = factor.device, len(factor)
         height, width = source
         pixels_x, pixels_y = window_pixels(size, device)  # (h, w), from the window's centre
-        if self.elastic:
+        if self.settings.elastic:
             displacement = self.displacement(count, size, generator, device)
             pixels_x, pixels_y = pixels_x + displacement[:, 0], pixels_y + displacement[:, 1]
-        angle = send(math.radians(self.rotation) * symmetric((count,), generator), device)
+        angle = send(math.radians(self.settings.rotation) * symmetric((count,), generator), device)
         mirror_x = send(self.mirror("horizontal", count, generator), device)
         mirror_y = send(self.mirror("vertical", count, generator), device)
         cos, sin = (torch.cos(angle) / factor)[:, None, None], (torch.sin(angle) / factor)[:, None, None]
@@ -105,7 +69,7 @@ class Augmentation:
         free_y = (height - size[0] / factor).clamp(min=0) / 2
         shift_x = free_x * send(symmetric((count,), generator), device)
         shift_y = free_y * send(symmetric((count,), generator), device)
-        if self.rotation == 0 and not self.scale_jitter.resizes and not self.elastic:
+        if self.settings.rotation == 0 and not self.jitter.resizes and not self.settings.elastic:
             # whole pixels: a plain crop copies values instead of interpolating them
             shift_x = whole_pixels(shift_x, width - size[1])
             shift_y = whole_pixels(shift_y, height - size[0])
@@ -116,15 +80,23 @@ class Augmentation:
     def mirror(self, axis: str, count: int, generator: torch.Generator) -> Tensor:
         """Return −1 or 1 per image, (N,): −1 with probability ½ where this axis is to be mirrored."""
         signs = 1 - 2 * torch.randint(2, (count,), generator=generator).float()
-        return signs if axis in self.flips else signs.abs()
+        return signs if axis in self.settings.flips else signs.abs()
 
     def displacement(
         self, count: int, size: tuple[int, int], generator: torch.Generator, device: torch.device
     ) -> Tensor:
         """Return a smooth random displacement in pixels, (N, 2, h, w): bicubic between random control points."""
-        points = [max(2, math.ceil(side / self.elastic_spacing) + 1) for side in size]
-        control = self.elastic_pixels * torch.randn(count, 2, *points, generator=generator)
+        points = [max(2, math.ceil(side / ELASTIC_SPACING) + 1) for side in size]
+        control = ELASTIC_PIXELS * torch.randn(count, 2, *points, generator=generator)
         return F.interpolate(send(control, device), size=size, mode="bicubic", align_corners=True)
+
+
+def draw_factors(jitter: JitterRange, count: int, generator: torch.Generator) -> Tensor:
+    """Return the factor by which each image is resized, (N,)."""
+    share = torch.rand(count, generator=generator)
+    if jitter.law == "log":
+        return torch.exp(math.log(jitter.low) + math.log(jitter.high / jitter.low) * share)
+    return jitter.low + (jitter.high - jitter.low) * share
 
 
 def window_pixels(size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.rescaling import rescale_logits
-from seunet.experiment.inference import Tiling, predict
+from seunet.experiment.inference import Tile, predict
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 
@@ -75,7 +75,7 @@ class TrainedNetwork:
     those of older versions. Raises UserError where the folder holds no whole network.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu", tiling: Tiling | None = None):
+    def __init__(self, folder: Path, device: torch.device | str = "cpu", tiling: Tile | None = None):
         self.model, self.description = load_model(folder, device)
         self.device, self.tiling = torch.device(device), tiling
         count: int = self.description["num_classes"]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seunet.experiment.inference import Tiling, predict
+from seunet.experiment.inference import Tile, predict
 from seunet.models.calling import SizeError
 
 IMAGES = 4  # of the test images, evenly spaced
@@ -27,7 +27,7 @@ def crop_sizes(height: int, width: int, model: nn.Module) -> list[Size]:
 
 
 @torch.no_grad()
-def crop_counts(model: nn.Module, images: Tensor, tiling: Tiling | None = None) -> list[tuple[int, int, int, int]]:
+def crop_counts(model: nn.Module, images: Tensor, tiling: Tile | None = None) -> list[tuple[int, int, int, int]]:
     """Return (height, width, kept pixels, pixels) for every size to which images (N, C, H, W) are cut.
 
     Kept are the pixels, further than MARGIN from the cut, that have the class that they have in the whole image.

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image
-from seunet.experiment.evaluation import BATCH_PIXELS, Testing
+from seunet.experiment.evaluation import BATCH_PIXELS
 from seunet.experiment.inference import Variant
 from seunet.experiment.opening import open_network
 from seunet.layers.equivariance import interior
 from seunet.models.calling import call
 from seunet.runtime.files import atomic
+from seunet.settings.dataset import Testing
 
 IMAGES = 32  # of the test images, evenly spaced
 BORDER = 1 / 8  # of the side of every map, at each edge, does not count: zeros beyond the edge break any law
@@ -37,18 +38,19 @@ def measure(
     path: Path,
     device: torch.device | str = "cpu",
     variant: Variant = Variant(),
+    threads: int = 1,
 ) -> None:
     """Write the relative error of every stage of a trained network at the scales of `testing`, one row each.
 
     `run` names the run: dataset, model and seed, the first columns. The error is empty where there is none: at a scale
     for which `crop_side` finds no size, and at stages that hold no pair of scales so far apart.
     """
-    torch.set_num_threads(testing.threads)
+    torch.set_num_threads(threads)
     data = Prepared(dataset)
     model, description = open_network(weights, data, variant, device)
     base = description["options"].get("base", 2)
     rows = []
-    for scale in testing.scales:
+    for scale in testing.test_scales:
         pairs = image_pairs(data, scale, testing, torch.device(device))
         errors = stage_errors(model, pairs, scale_steps(scale, base))
         rows += [run | {"scale": scale, "stage": stage, "error": error} for stage, error in errors.items()]
@@ -87,7 +89,7 @@ def crop_side(side: int, factor: Fraction, testing: Testing) -> int:
 
     Both are multiples of size_multiple, and no larger than the image, or than what is predicted in one piece.
     """
-    tile = testing.tiling
+    tile = testing.tile
     largest = min(side, (tile.size + 2 * tile.margin) / max(1, factor)) if tile else side
     unit = testing.size_multiple * factor.denominator
     return int(largest // unit) * unit

@@ -2,9 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +14,12 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.data.source import IGNORED
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
-from seunet.experiment.inference import Tiling, Variant, predict
+from seunet.experiment.inference import Variant, predict
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.windows import WindowCounter
 from seunet.runtime.files import atomic
-from seunet.settings import dataset as settings
+from seunet.settings.dataset import Testing
 from seunet.settings.metric import COUNTS
 
 BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
@@ -30,27 +28,6 @@ SAMPLE_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 SAMPLE_SIDE = 1024  # larger ones are not kept: nobody sees more in a figure
 
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Testing:
-    """At which nominal scales, rounded down to multiples of how many pixels, and in which tiles a network is tested.
-
-    originals: larger test images are made from the pixels of their files, which the data set keeps.
-    """
-
-    scales: tuple[float, ...]
-    size_multiple: int = 16
-    tiling: Tiling | None = None
-    threads: int = 1
-    originals: bool = False
-
-    @classmethod
-    def of(cls, written: dict[str, Any], threads: int) -> "Testing":
-        """Return the settings that are written as in `seunet.settings.dataset.Testing`."""
-        given = settings.Testing.model_validate(written)
-        tiling = Tiling(given.tile.size, given.tile.margin) if given.tile else None
-        return cls(tuple(given.test_scales), given.size_multiple, tiling, threads, given.test_pixels == "original")
 
 
 def evaluate(
@@ -65,19 +42,20 @@ def evaluate(
     windows: Path | None = None,
     device: torch.device | str = "cpu",
     variant: Variant = Variant(),
+    threads: int = 1,
 ) -> None:
     """Test the network of `weights`, a folder or a file, at all scales; write scores (CSV), those per image, samples.
 
     `crops`: how many pixels keep their class when images are cut (CSV, see `crops`). `windows`: counts of every window
     of scales of a SEU-Net that has more of them than in training (CSV, see `windows`); of other networks no row.
     `run` names the run: dataset, model and seed, the first columns of the scores. `variant`: how the network
-    is asked, where that is not as it was trained.
+    is asked, where that is not as it was trained. `threads`: of the CPU.
     """
-    torch.set_num_threads(testing.threads)
+    torch.set_num_threads(threads)
     data = Prepared(dataset)
     model, _ = open_network(weights, data, variant, device)
     evaluator = Evaluator(model, data, testing, torch.device(device))
-    sizes = [evaluator.size(scale) for scale in testing.scales]
+    sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, kept = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
     with WindowCounter(evaluator.model, len(data.classes)) as counter:
@@ -87,10 +65,10 @@ def evaluate(
     if crops:
         write_crops(crops, run, evaluator.crop_counts())
     if windows:
-        write_windows(windows, run, testing.scales, sizes, data.classes, counter)
-    write_scores(scores, run, testing.scales, sizes, data.classes, counts)
-    write_per_image(per_image, testing.scales, sizes, data.classes, counts)
-    write_samples(samples, testing.scales, sizes, data.classes, kept)
+        write_windows(windows, run, testing.test_scales, sizes, data.classes, counter)
+    write_scores(scores, run, testing.test_scales, sizes, data.classes, counts)
+    write_per_image(per_image, testing.test_scales, sizes, data.classes, counts)
+    write_samples(samples, testing.test_scales, sizes, data.classes, kept)
 
 
 class Evaluator:
@@ -116,7 +94,7 @@ class Evaluator:
         They are the data set's own rendering at this size where it has one; else the test images resampled, larger ones
         from the pixels of their files where that is asked.
         """
-        if self.testing.originals and max(size) > max(self.own_size):
+        if self.testing.test_pixels == "original" and max(size) > max(self.own_size):
             yield from self.from_originals(size)
             return
         images, masks = self.data.rendered(*size) or self.data.test
@@ -140,13 +118,13 @@ class Evaluator:
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
         x = x.contiguous(memory_format=torch.channels_last)
-        return predict(self.model, x, self.testing.tiling, len(self.data.classes)).float()
+        return predict(self.model, x, self.testing.tile, len(self.data.classes)).float()
 
     def crop_counts(self) -> list[tuple[int, int, int, int]]:
         """Return what `crops.crop_counts` does, of a few test images at scale 1."""
         images = self.data.test[0][chosen_images(len(self.data.test[0]))]
         x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        return crop_counts(self.model, x, self.testing.tiling)
+        return crop_counts(self.model, x, self.testing.tile)
 
     def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
@@ -181,7 +159,7 @@ def say_warnings(data: Prepared, counts: np.ndarray) -> None:
 def write_scores(
     path: Path,
     run: dict[str, str | int],
-    scales: tuple[float, ...],
+    scales: list[float],
     sizes: list[Size],
     classes: list[str],
     counts: dict[Size, np.ndarray],
@@ -207,7 +185,7 @@ def write_crops(path: Path, run: dict[str, str | int], counts: list[tuple[int, i
 def write_windows(
     path: Path,
     run: dict[str, str | int],
-    scales: tuple[float, ...],
+    scales: list[float],
     sizes: list[Size],
     classes: list[str],
     counter: WindowCounter,
@@ -227,7 +205,7 @@ def write_windows(
 
 def write_per_image(
     path: Path,
-    scales: tuple[float, ...],
+    scales: list[float],
     sizes: list[Size],
     classes: list[str],
     counts: dict[Size, np.ndarray],
@@ -244,7 +222,7 @@ def write_per_image(
 
 def write_samples(
     path: Path,
-    scales: tuple[float, ...],
+    scales: list[float],
     sizes: list[Size],
     classes: list[str],
     kept: dict[Size, dict[str, np.ndarray]],

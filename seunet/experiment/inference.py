@@ -14,17 +14,7 @@ from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import Given
 from seunet.models.windows import RULES
 from seunet.runtime.errors import UserError
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """Images larger than size + 2 · margin are predicted in tiles of `size` pixels, each with `margin` of context.
-
-    Both must be multiples of what the network's subsampling divides by, so that tiles lie on its grid.
-    """
-
-    size: int
-    margin: int
+from seunet.settings.dataset import Tile
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ class MultiScale(nn.Module):
         self.model, self.factors, self.fusion = model, tuple(factors), fusion
         self.size_multiple = size_multiple(model)
 
-    def forward(self, images: Tensor, tiling: "Tiling | None" = None, classes: int | None = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = torch.stack([self.logits(images, factor, tiling, classes) for factor in self.factors])
         if self.fusion == "mean":
@@ -76,7 +66,7 @@ class MultiScale(nn.Module):
         chosen = torch.stack([RULES[self.fusion](answer) for answer in logits]).argmax(0)[None]
         return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
 
-    def logits(self, images: Tensor, factor: float, tiling: "Tiling | None", classes: int | None = None) -> Tensor:
+    def logits(self, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None) -> Tensor:
         """Return what the network says of the images at one factor, (N, classes, H, W) float32."""
         size = tuple(images.shape[-2:])
         asked = tuple(nearest_side(side * factor, self.size_multiple) for side in size)
@@ -95,7 +85,7 @@ class KnownScale(nn.Module):
         super().__init__()
         self.model, self.own_size = model, size
 
-    def forward(self, images: Tensor, tiling: "Tiling | None" = None, classes: int | None = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = predict(self.model, rescale_image(images, self.own_size), tiling, classes)
         return rescale_logits(logits, images.shape[-2:])
@@ -107,7 +97,7 @@ def nearest_side(side: float, multiple: int) -> int:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None, classes: int | None = None) -> Tensor:
+def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classes: int | None = None) -> Tensor:
     """Return logits (N, classes, H, W) of images (N, C, H, W), float32 in [0, 1].
 
     U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
@@ -126,7 +116,7 @@ def predict(model: nn.Module, images: Tensor, tiling: Tiling | None = None, clas
     return logits
 
 
-def predict_tiles(model: nn.Module, images: Tensor, tiling: Tiling, classes: int | None) -> Tensor:
+def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int | None) -> Tensor:
     """Return logits (N, classes, H, W), predicted tile by tile."""
     check_tiling(tiling, size_multiple(model))
     height, width = images.shape[-2:]
@@ -144,13 +134,13 @@ def predict_tiles(model: nn.Module, images: Tensor, tiling: Tiling, classes: int
     return logits
 
 
-def spans(start: int, length: int, tiling: Tiling) -> tuple[slice, slice]:
+def spans(start: int, length: int, tiling: Tile) -> tuple[slice, slice]:
     """Return the pixels that a tile predicts along one axis, and those that it reads."""
     stop = min(start + tiling.size, length)
     return slice(start, stop), slice(max(start - tiling.margin, 0), min(stop + tiling.margin, length))
 
 
-def check_tiling(tiling: Tiling, multiple: int) -> None:
+def check_tiling(tiling: Tile, multiple: int) -> None:
     """Raise UserError when tiles would not lie on the network's grid."""
     for name in ("size", "margin"):
         if getattr(tiling, name) % multiple:

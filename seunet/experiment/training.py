@@ -4,8 +4,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from seunet import __version__
 from seunet.data.arrays import Prepared
-from seunet.data.augmentation import Augmentation, ScaleJitter
+from seunet.data.augmentation import Augmentation
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
@@ -29,41 +28,7 @@ from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
-from seunet.settings import training as settings
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a network is trained: the `training` mapping of a data set and the scale jittering of a model.
-
-    schedule: "plateau" (×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6),
-    "exponential" (÷10 per 100 epochs, from epoch 2 on), "cosine" (to zero over all epochs, for short trainings) or
-    "constant". weight_decay: as in torch.optim.AdamW, multiplied by the learning rate. loss: see `Loss`.
-    class_weights: one for each class, "balanced", or None. precision: "float32", or "bfloat16" for autocast.
-    threads: of the CPU; part of the settings because the order of sums, and so the last bits of the weights, depends
-    on it.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    loss: str = "cross_entropy"
-    class_weights: str | Sequence[float] | None = None
-    precision: str = "float32"
-    threads: int = 1
-    augmentation: Augmentation = Augmentation()
-
-    @classmethod
-    def of(cls, written: dict[str, Any]) -> "Training":
-        """Return the settings that are written as in `seunet.settings.training.Training`."""
-        given = settings.Training.model_validate(written)
-        drawn = dict(given.augmentation) | {"flips": tuple(given.augmentation.flips)}
-        rest = {name: getattr(given, name) for name in settings.DatasetTraining.model_fields}
-        del rest["crop"]
-        jitter = ScaleJitter(**dict(given.jitter))
-        return cls(**rest | {"augmentation": Augmentation(crop=given.crop, scale_jitter=jitter, **drawn)})
+from seunet.settings.training import Training
 
 
 def train(
@@ -93,13 +58,13 @@ def train(
         "num_classes": len(data.classes),
         "options": options,
         "seed": seed,
-        "training": asdict(training),
+        "training": training.model_dump(mode="json"),
         "dataset": dataset_fingerprint(dataset),
         "compiled_layers": device.type == "cpu" and native.is_available(),  # which round otherwise than torch does
     }
     model = build_model(architecture, data.channels, len(data.classes), **options)
     model = model.to(device)
-    check_crop(data, training.augmentation.crop)
+    check_crop(data, training.crop)
     check_trainable(model)
     check_first_batch(model, data, training, device)
     weights = training.class_weights
@@ -130,6 +95,7 @@ class Run:
 
     def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):
         self.model, self.training, self.loss = model, training, loss or Loss()
+        self.augmentation = Augmentation(training)
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
@@ -216,7 +182,7 @@ def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
         check_loss(losses[-1], "loss", f"epoch {run.epoch + 1}, step {len(losses)}")
 
     for indices in tqdm(batches, desc=f"epoch {run.epoch + 1}", leave=False, disable=not sys.stderr.isatty()):
-        x, y = run.training.augmentation(*load_batch(images, masks, indices, device), run.generator)
+        x, y = run.augmentation(*load_batch(images, masks, indices, device), run.generator)
         unread.append(training_step(run, x, y, len(data.classes)))
         if len(unread) > 1:
             read_loss()
@@ -245,7 +211,7 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
         x, _ = next(validation_batches(data, training.batch_size, device))
         model.eval()
         check_finite(call(model, x, len(data.classes)), model)
-    multiple, sides = size_multiple(model), training.augmentation.crop or x.shape[-2:]
+    multiple, sides = size_multiple(model), training.crop or x.shape[-2:]
     if any(side % multiple for side in np.atleast_1d(sides)):
         print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)
 

@@ -138,7 +138,8 @@ ValueRange = Annotated[list[float], Field(min_length=2, max_length=2), AfterVali
 
 
 class Tile(Settings):
-    """Tiles in which large images are predicted."""
+    """Tiles in which images larger than `size + 2 · margin` are predicted. Both are multiples of what the network's
+    subsampling divides by, so that tiles lie on its grid."""
 
     size: Positive
     """Side of the tiles, in pixels."""

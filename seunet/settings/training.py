@@ -72,6 +72,11 @@ class JitterRange(Settings):
         """The largest factor by which a size changes, up or down."""
         return max(self.high, 1 / self.low)
 
+    @property
+    def resizes(self) -> bool:
+        """Tell whether any image is resized."""
+        return (self.low, self.high) != (1, 1)
+
 
 class Jitter(Settings):
     """How images are resized in training."""

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from seunet.data.prepared import Prepared, prepare, render
 from seunet.data.rescaling import rescale_image
-from seunet.experiment import evaluation
 from seunet.experiment.equivariance import crop_side, image_pairs, measure, scale_steps, stage_errors, stages_of
-from seunet.experiment.inference import MultiScale, Tiling, Variant
+from seunet.experiment.inference import MultiScale, Variant
 from seunet.models import SEUNet, SResNet, UNet
 from seunet.models.checkpoint import save_model
 from seunet.report.tables import EQUIVARIANCE_COLUMNS, collect_equivariance
+from seunet.settings.dataset import Testing, Tile
 
 CPU = torch.device("cpu")
 
@@ -119,11 +119,11 @@ def test_the_shift_of_a_base():
 
 
 def test_crops_fit_the_networks_and_the_tiles():
-    testing = evaluation.Testing((0.5,), 16)
+    testing = Testing(test_scales=[0.5], size_multiple=16)
     assert crop_side(224, Fraction(1, 4), testing) == 192  # 48 · 4; a quarter of 224 is no multiple of 16
     assert crop_side(224, Fraction(2), testing) == 224
     assert crop_side(32, Fraction(1, 4), testing) == 0
-    tiled = evaluation.Testing((4,), 16, Tiling(448, 224))
+    tiled = Testing(test_scales=[4], size_multiple=16, tile=Tile(size=448, margin=224))
     assert crop_side(512, Fraction(4), tiled) == 224  # 896 pixels, tiles with their margins; untiled 2048
     assert crop_side(512, Fraction(1, 2), tiled) == 512
 
@@ -131,7 +131,7 @@ def test_crops_fit_the_networks_and_the_tiles():
 def test_image_pairs_use_the_drawing_where_there_is_one(tmp_path, tiny):
     settings = TINY | {"test_scales": [0.5, 1, 2]}
     prepare("reef", settings, {}, tmp_path / "reef")
-    testing = evaluation.Testing((2,), 8)
+    testing = Testing(test_scales=[2], size_multiple=8)
     resampled = list(image_pairs(Prepared(tiny), 2, testing, CPU))
     render("reef", settings, tmp_path / "reef" / "test" / "rendered")
     drawn = list(image_pairs(Prepared(tmp_path / "reef"), 2, testing, CPU))
@@ -149,11 +149,12 @@ def test_from_weights_to_the_table(tmp_path, tiny):
     description = {"architecture": "seunet", "in_channels": 3, "num_classes": model.classifier.out_channels}
     save_model(tmp_path / "seu", model, description | {"options": options})
     run = {"dataset": "reef", "model": "seunet", "seed": 1}
-    measure(tmp_path / "seu", tiny, evaluation.Testing((0.25, 0.5, 0.3, 2), 8), run, tmp_path / "seed1.csv")
-    ensemble = run | {"model": "both"}
     measure(
-        tmp_path / "seu", tiny, evaluation.Testing((2,), 8), ensemble, tmp_path / "both.csv", variant=Variant([0.5, 1])
+        tmp_path / "seu", tiny, Testing(test_scales=[0.25, 0.5, 0.3, 2], size_multiple=8), run, tmp_path / "seed1.csv"
     )
+    ensemble = run | {"model": "both"}
+    testing = Testing(test_scales=[2], size_multiple=8)
+    measure(tmp_path / "seu", tiny, testing, ensemble, tmp_path / "both.csv", variant=Variant([0.5, 1]))
     files = [tmp_path / "seed1.csv", tmp_path / "both.csv"]
     collect_equivariance(files, {"seunet": "SEU-Net", "both": "Both"}, tmp_path / "all.csv")
     table = pd.read_csv(tmp_path / "all.csv")

@@ -5,14 +5,23 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from seunet.data.augmentation import Augmentation, ScaleJitter
+from seunet.data.augmentation import Augmentation, draw_factors
+from seunet.settings.training import Training
 
-BY_2 = ScaleJitter.of(2)
+
+def augmented(crop: int | None = None, scale_jitter: float | dict = 1, **changes) -> Augmentation:
+    return Augmentation(
+        Training.model_validate(
+            {"epochs": 1, "batch_size": 1, "crop": crop, "scale_jitter": scale_jitter, "augmentation": changes}
+        )
+    )
+
+
 STRONG = [
-    Augmentation(rotation=180, flips=("horizontal", "vertical")),
-    Augmentation(crop=32, rotation=30, scale_jitter=ScaleJitter.of(4)),
-    Augmentation(crop=40, elastic=True),
-    Augmentation(crop=80, rotation=10, scale_jitter=BY_2, elastic=True, flips=("horizontal",)),  # larger than the image
+    augmented(rotation=180, flips=["horizontal", "vertical"]),
+    augmented(crop=32, rotation=30, scale_jitter=4),
+    augmented(crop=40, elastic=True),
+    augmented(crop=80, rotation=10, scale_jitter=2, elastic=True, flips=["horizontal"]),  # larger than the image
 ]
 GREY = 100  # grey levels between two classes
 
@@ -45,7 +54,7 @@ def test_nothing_but_a_crop_is_an_exact_crop():
     masks = torch.randint(4, (16, 20, 24), generator=generator, dtype=torch.uint8)
     places = set()
     for seed in range(4):
-        x, y = draw(Augmentation(crop=9), images, masks, seed)
+        x, y = draw(augmented(crop=9), images, masks, seed)
         for i in range(16):
             found = [
                 (top, left)
@@ -65,7 +74,7 @@ def test_nothing_but_a_crop_is_an_exact_crop():
 
 def test_nothing_at_all_is_the_image_itself():
     masks = blobs()
-    x, y = draw(Augmentation(), coded(masks), masks)
+    x, y = draw(augmented(), coded(masks), masks)
     assert torch.equal(y, masks.long())
     torch.testing.assert_close(x * 255, coded(masks).float(), atol=0.01, rtol=0)
 
@@ -77,7 +86,7 @@ def test_flips_mirror_image_and_mask():
         (("vertical",), [[1]]),
         (("horizontal", "vertical"), [[2], [1], [1, 2]]),
     ):
-        x, y = draw(Augmentation(flips=axes), coded(masks), masks)
+        x, y = draw(augmented(flips=list(axes)), coded(masks), masks)
         seen = set()
         for i in range(32):
             options = {(): masks[i : i + 1], **{tuple(d): masks[i : i + 1].flip(d) for d in dims}}
@@ -102,7 +111,7 @@ def test_image_and_mask_move_alike(augmentation):
     for seed in range(3):
         x, y = draw(augmentation, coded(masks), masks, seed)
         # an image that shrinks is blurred first
-        assert disagreement(x, y, 6 if augmentation.scale_jitter.resizes else 2) < 0.01
+        assert disagreement(x, y, 6 if augmentation.jitter.resizes else 2) < 0.01
 
 
 @pytest.mark.parametrize("augmentation", STRONG, ids=repr)
@@ -153,7 +162,7 @@ def test_jitter_changes_sizes_within_its_bounds(jitter):
     image = torch.zeros(side, side, dtype=torch.uint8)
     image[10:70, 10:70] = 1
     masks = image.expand(count, side, side).clone()
-    _, y = draw(Augmentation(crop=320, scale_jitter=ScaleJitter.of(jitter)), coded(masks), masks)
+    _, y = draw(augmented(crop=320, scale_jitter=jitter), coded(masks), masks)
     factors = torch.tensor([run_length(label[160], 160) / width for label in y])
     assert factors.min() >= 1 / jitter * 0.9 and factors.max() <= jitter * 1.1
     assert factors.min() < 1 / jitter * 1.5 and factors.max() > jitter * 0.85  # the whole range is drawn
@@ -163,22 +172,25 @@ def test_jitter_changes_sizes_within_its_bounds(jitter):
 
 def test_a_range_of_jitter_has_a_law():
     generator = torch.Generator().manual_seed(0)
-    linear = ScaleJitter.of({"low": 0.5, "high": 2}).draw(20_000, generator)
-    octaves = ScaleJitter.of({"low": 0.5, "high": 2, "law": "log"}).draw(20_000, generator)
+    linear, octaves = (
+        draw_factors(augmented(scale_jitter={"low": 0.5, "high": 2, "law": law}).jitter, 20_000, generator)
+        for law in ("linear", "log")
+    )
     for factors in (linear, octaves):
         assert factors.min() >= 0.5 and factors.max() <= 2 and factors.min() < 0.52 and factors.max() > 1.95
     assert linear.mean().item() == pytest.approx(1.25, abs=0.01)
     assert octaves.log2().mean().item() == pytest.approx(0, abs=0.02)
-    assert ScaleJitter.of(2) == ScaleJitter(0.5, 2.0, "linear") and not ScaleJitter.of(1).resizes
+    assert augmented(scale_jitter=2).jitter == augmented(scale_jitter={"low": 0.5, "high": 2}).jitter
+    assert augmented(scale_jitter=2).jitter.resizes and not augmented(scale_jitter=1).jitter.resizes
 
 
 def test_no_jitter_keeps_sizes():
     masks = blobs()
     sizes = torch.bincount(masks.flatten().long())
-    _, y = draw(Augmentation(rotation=180), coded(masks), masks)
+    _, y = draw(augmented(rotation=180), coded(masks), masks)
     disc = torch.zeros(1, 64, 64, dtype=torch.uint8)
     disc[0, 24:40, 24:40] = 1
-    _, turned = draw(Augmentation(rotation=180), coded(disc), disc)
+    _, turned = draw(augmented(rotation=180), coded(disc), disc)
     assert turned.sum().item() == pytest.approx(256, rel=0.06) and len(sizes) == 3 and y.shape == masks.shape
 
 
@@ -187,7 +199,7 @@ def test_rotation_stays_within_its_angle(angle):
     """A long bar through the centre: its direction is the angle of the rotation."""
     masks = torch.zeros(64, 64, 64, dtype=torch.uint8)
     masks[:, 31:33, 12:52] = 1
-    _, y = draw(Augmentation(rotation=angle), coded(masks), masks)
+    _, y = draw(augmented(rotation=angle), coded(masks), masks)
     found = []
     for label in y.numpy():
         rows, columns = np.nonzero(label)
@@ -201,7 +213,7 @@ def test_rotation_stays_within_its_angle(angle):
 
 def test_gain_multiplies_each_channel_alone():
     images = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
-    x, _ = draw(Augmentation(gain=0.1), images, torch.zeros(64, 4, 4, dtype=torch.uint8))
+    x, _ = draw(augmented(gain=0.1), images, torch.zeros(64, 4, 4, dtype=torch.uint8))
     factor = x * 2.55
     assert (factor == factor[:, :, :1, :1]).all()  # one number per image and channel
     assert factor.min() >= 0.9 - 1e-5 and factor.max() <= 1.1 + 1e-5
@@ -213,7 +225,7 @@ def test_values_stay_between_0_and_1():
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (8, 3, 32, 32), generator=generator, dtype=torch.uint8)
     masks = torch.zeros(8, 32, 32, dtype=torch.uint8)
-    for augmentation in (*STRONG, Augmentation(gain=0.5)):
+    for augmentation in (*STRONG, augmented(gain=0.5)):
         x, y = draw(augmentation, images, masks)
         assert x.dtype == torch.float32 and y.dtype == torch.int64
         assert x.min() >= 0 and x.max() <= 1
@@ -233,7 +245,7 @@ def test_one_seed_gives_one_result(augmentation):
     assert torch.equal(images, before[0]) and torch.equal(masks, before[1])  # what came in is as it was
 
 
-@pytest.mark.parametrize("augmentation", [*STRONG, Augmentation(crop=32)], ids=repr)
+@pytest.mark.parametrize("augmentation", [*STRONG, augmented(crop=32)], ids=repr)
 def test_a_device_is_never_waited_for(augmentation):
     """Tensors of the meta device have no values: whoever reads one, which on a GPU means to wait, gets an error."""
     images, masks = (torch.zeros(8, *shape, dtype=torch.uint8, device="meta") for shape in ((3, 64, 64), (64, 64)))
@@ -244,8 +256,8 @@ def test_a_device_is_never_waited_for(augmentation):
 def test_images_that_are_not_square():
     masks = blobs()[:, :32]
     for augmentation in (
-        Augmentation(rotation=20, scale_jitter=BY_2),
-        Augmentation(crop=24, elastic=True),
+        augmented(rotation=20, scale_jitter=2),
+        augmented(crop=24, elastic=True),
     ):
         x, y = draw(augmentation, coded(masks), masks)
         assert x.shape[-2:] == y.shape[-2:] == ((32, 64) if augmentation.crop is None else (24, 24))

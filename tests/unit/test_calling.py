@@ -1,7 +1,6 @@
 """Networks of other people: one line for every answer that is no logits, before an epoch is spent; sides are padded."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,25 @@ import pytest
 import torch
 from torch import nn
 
-from seunet.data.augmentation import Augmentation
 from seunet.experiment.crops import crop_counts
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.equivariance import stage_errors
-from seunet.experiment.inference import MultiScale, Tiling, predict
+from seunet.experiment.inference import MultiScale, predict
 from seunet.experiment.metrics import confusion_counts
-from seunet.experiment.training import Training, split_batches, train
+from seunet.experiment.training import split_batches, train
 from seunet.models import find_architecture
 from seunet.models.calling import call, check_trainable
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.dataset import Tile
+from seunet.settings.training import Training
 
-PLAIN = Training(epochs=1, batch_size=4, augmentation=Augmentation(crop=16))
+PLAIN = Training(epochs=1, batch_size=4, crop=16)
+
+
+def changed(**settings) -> Training:
+    return PLAIN.model_copy(update=settings)
 
 
 class Stand(nn.Module):
@@ -66,7 +70,7 @@ def pattern(answer: str, side: int) -> str:
 
 
 def run(dataset: Path, folder: Path, network: str, options: dict | None = None, **settings) -> None:
-    train(dataset, f"test_calling:{network}", options or {}, replace(PLAIN, **settings), 0, folder)
+    train(dataset, f"test_calling:{network}", options or {}, changed(**settings), 0, folder)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -78,7 +82,7 @@ def test_an_answer_that_is_no_logits_costs_no_epoch(tiny, tmp_path, answer):
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-@pytest.mark.parametrize("tiling", [None, Tiling(8, 0)])
+@pytest.mark.parametrize("tiling", [None, Tile(size=8, margin=0)])
 def test_the_message_says_what_came_and_what_is_asked(answer, tiling):
     side = 8 if tiling and answer != "NaN" else 16
     with pytest.raises(UserError, match=pattern(answer, side)):
@@ -231,7 +235,7 @@ def test_no_memory_is_not_taken_for_a_fault_of_the_network():
 
 
 def test_training_pads_too_and_says_so(tiny, tmp_path, capsys):
-    run(tiny, tmp_path, "Down", {"declare": True, "steps": 3}, augmentation=Augmentation(crop=12))
+    run(tiny, tmp_path, "Down", {"declare": True, "steps": 3}, crop=12)
     assert "padded to sides that are multiples of 8" in capsys.readouterr().err
     assert (tmp_path / "model.safetensors").exists()
 

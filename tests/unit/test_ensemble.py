@@ -9,12 +9,13 @@ from torch import nn
 
 from seunet.config import checks as configuration
 from seunet.config import plan
-from seunet.data.augmentation import Augmentation
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment import evaluation
-from seunet.experiment.inference import KnownScale, MultiScale, Tiling, Variant, nearest_side, predict
-from seunet.experiment.training import Training, train
+from seunet.experiment.inference import KnownScale, MultiScale, Variant, nearest_side, predict
+from seunet.experiment.training import train
 from seunet.models import UNet
+from seunet.settings.dataset import Testing, Tile
+from seunet.settings.training import Training
 
 ENSEMBLE = {"label": "Ensemble", "weights_of": "unet", "ensemble": [0.5, 1, 2]}
 
@@ -77,13 +78,13 @@ def test_certainty_of_another_class_is_no_infinity():
 def test_tiles_agree_with_the_whole_at_every_factor(network):
     images = torch.rand(1, 3, 64, 72)
     ensemble = MultiScale(network, [0.5, 1, 2])
-    whole, tiled = predict(ensemble, images), predict(ensemble, images, Tiling(16, 40))
+    whole, tiled = predict(ensemble, images), predict(ensemble, images, Tile(size=16, margin=40))
     torch.testing.assert_close(tiled, whole, atol=1e-4, rtol=0)
 
 
 def test_evaluation_of_an_ensemble(tiny, tmp_path):
     weights = tmp_path / "weights"
-    settings = Training(epochs=1, batch_size=4, augmentation=Augmentation(crop=16))
+    settings = Training(epochs=1, batch_size=4, crop=16)
     train(tiny, "unet", {"width": 4, "depth": 2}, settings, 0, weights, "cpu")
     before = sorted(path.name for path in weights.iterdir())
     scores = {}
@@ -92,7 +93,9 @@ def test_evaluation_of_an_ensemble(tiny, tmp_path):
             tmp_path / f"{name}{suffix}" for suffix in (".csv", ".npz", "-samples.npz", "-crops.csv", "-windows.csv")
         ]
         run = {"dataset": "reef", "model": "unet", "seed": 0}
-        evaluation.evaluate(weights, tiny, evaluation.Testing((0.5, 1, 2), 8), run, *files, variant=Variant(factors))
+        evaluation.evaluate(
+            weights, tiny, Testing(test_scales=[0.5, 1, 2], size_multiple=8), run, *files, variant=Variant(factors)
+        )
         scores[name] = files[0].read_text()
     assert scores["alone"] == scores["one"] != scores["three"]
     assert scores["three"].splitlines()[0].endswith(",".join(evaluation.COUNTS))

@@ -15,12 +15,11 @@ from seunet.data import reef
 from seunet.data.prepared import Prepared, render
 from seunet.experiment import evaluation
 from seunet.experiment.evaluation import COUNTS, evaluate
-from seunet.experiment.evaluation import Testing as Settings
-from seunet.experiment.inference import Tiling
 from seunet.models import build_model
 from seunet.models.checkpoint import load_model, save_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.dataset import Testing, Tile
 
 CLASSES = len(reef.CLASSES)
 RUN = {"dataset": "reef", "model": "unet", "seed": 3}
@@ -60,9 +59,9 @@ def weights(tmp_path_factory) -> Path:
     return network(tmp_path_factory.mktemp("weights"))
 
 
-def score(weights: Path, dataset: Path, folder: Path, testing: Settings | None = None):
+def score(weights: Path, dataset: Path, folder: Path, testing: Testing | None = None):
     """Evaluate; return the table, the counts per image and the samples."""
-    testing = testing or Settings(SCALES, size_multiple=8)
+    testing = testing or Testing(test_scales=list(SCALES), size_multiple=8)
     files = {"scores": folder / "s.csv", "per_image": folder / "p.npz", "samples": folder / "samples.npz"}
     evaluate(weights, dataset, testing, RUN, **files, crops=folder / "crops.csv", windows=folder / "windows.csv")
     return pd.read_csv(files["scores"]), np.load(files["per_image"]), np.load(files["samples"])
@@ -212,7 +211,7 @@ def test_scales_of_one_size_are_tested_once(scored, weights, ignoring, tmp_path,
 
 
 def test_scale_1_need_not_be_among_the_scales(scored, weights, ignoring, tmp_path):
-    table, per_image, samples = score(weights, ignoring, tmp_path, Settings((2, 0.5), size_multiple=8))
+    table, per_image, samples = score(weights, ignoring, tmp_path, Testing(test_scales=[2, 0.5], size_multiple=8))
     assert list(table["scale"].unique()) == [2, 0.5] and samples["scales"].tolist() == [2, 0.5]
     for i, scale in enumerate((2, 0.5)):
         for name in COUNTS:
@@ -228,7 +227,9 @@ def test_batches_do_not_matter(scored, weights, ignoring, tmp_path, monkeypatch)
 
 
 def test_tiles_do_not_matter_where_the_margin_covers_the_receptive_field(scored, weights, ignoring, tmp_path):
-    table, _, _ = score(weights, ignoring, tmp_path, Settings(SCALES, 8, Tiling(size=8, margin=24)))
+    table, _, _ = score(
+        weights, ignoring, tmp_path, Testing(test_scales=list(SCALES), size_multiple=8, tile=Tile(size=8, margin=24))
+    )
     for name in COUNTS:
         assert np.abs(table[name] - scored[0][name]).sum() <= 2
 

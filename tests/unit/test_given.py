@@ -11,9 +11,9 @@ from test_foreign import stand
 
 from seunet.config import checks as configuration
 from seunet.config import plan
-from seunet.experiment.evaluation import Testing as Settings
 from seunet.experiment.evaluation import evaluate
 from seunet.experiment.inference import Variant
+from seunet.settings.dataset import Testing
 
 KEYS = {"label": "Theirs", "architecture": "test_foreign:Stand"}
 
@@ -91,6 +91,6 @@ def test_they_are_evaluated(weights, tiny, tmp_path):
     names = ("scores", "per_image", "samples", "crops", "windows")
     files = {name: tmp_path / f"{name}{'.npz' if name in ('per_image', 'samples') else '.csv'}" for name in names}
     variant = Variant.read({"given": {"architecture": "test_foreign:Stand", "channels": "bgr"}})
-    testing = Settings((1, 0.5), size_multiple=8)
+    testing = Testing(test_scales=[1, 0.5], size_multiple=8)
     evaluate(weights, tiny, testing, {"dataset": "reef", "model": "theirs", "seed": 0}, variant=variant, **files)
     assert set(pd.read_csv(files["scores"])["height"]) == {16, 32}

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from seunet.experiment.inference import Tiling, predict
+from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Tile
 
 NETWORKS = {  # name: architecture, options, a margin that covers its receptive field
     "unet": ("unet", {"width": 4, "depth": 2}, 32),
@@ -52,7 +53,7 @@ def one_thread():
 def test_tiled_is_untiled(name, size):
     """Also where the sides are no multiples of the tile, and where one side is smaller than a tile."""
     model, margin = Recorder(network(name)), NETWORKS[name][2]
-    tiling = Tiling(size=48, margin=margin)
+    tiling = Tile(size=48, margin=margin)
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     tiled = predict(model, images, tiling)
     assert len(model.sizes) == -(-size[0] // 48) * -(-size[1] // 48)
@@ -67,36 +68,40 @@ def test_a_margin_that_is_too_small_shows():
     """So the comparison above can fail."""
     images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     model = Recorder(network("unet"))
-    assert (predict(model, images, Tiling(32, 0)) - predict(model, images)).abs().max() > 1e-3
+    assert (predict(model, images, Tile(size=32, margin=0)) - predict(model, images)).abs().max() > 1e-3
 
 
 def test_small_images_are_predicted_whole():
     model = Recorder(network("unet"))
-    predict(model, torch.rand(1, 3, 64, 64), Tiling(size=32, margin=16))
+    predict(model, torch.rand(1, 3, 64, 64), Tile(size=32, margin=16))
     assert model.sizes == [(64, 64)]
 
 
 def test_largest_input_does_not_grow_with_the_image():
     model = Recorder(network("unet"))
     for side in (100, 164, 260):
-        predict(model, torch.rand(1, 3, side, side), Tiling(size=32, margin=16))
+        predict(model, torch.rand(1, 3, side, side), Tile(size=32, margin=16))
     assert max(max(size) for size in model.sizes) == 64
 
 
 def test_no_gradients_are_kept():
     for model in (network("unet"), Recorder(network("unet"))):
-        assert not predict(model, torch.rand(1, 3, 96, 96), Tiling(32, 8)).requires_grad
+        assert not predict(model, torch.rand(1, 3, 96, 96), Tile(size=32, margin=8)).requires_grad
 
 
 def test_networks_without_a_grid_take_any_tile():
     torch.manual_seed(0)
     model = nn.Conv2d(3, 2, 3, padding=1)
     images = torch.rand(1, 3, 53, 31)
-    torch.testing.assert_close(predict(model, images, Tiling(7, 1)), predict(model, images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        predict(model, images, Tile(size=7, margin=1)), predict(model, images), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize(
-    ("tiling", "key"), [(Tiling(30, 16), "tile.size: 30"), (Tiling(32, 6), "tile.margin: 6")], ids=["size", "margin"]
+    ("tiling", "key"),
+    [(Tile(size=30, margin=16), "tile.size: 30"), (Tile(size=32, margin=6), "tile.margin: 6")],
+    ids=["size", "margin"],
 )
 def test_tiles_off_the_grid_are_refused(tiling, key):
     with pytest.raises(UserError, match=f"{key} is no multiple of 4") as caught:

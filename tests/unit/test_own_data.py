@@ -21,10 +21,10 @@ from seunet.data.masks import ClassMap, class_names
 from seunet.data.partners import folder_files
 from seunet.data.prepared import keep_originals, prepare
 from seunet.data.splits import divide, random_split
-from seunet.experiment import evaluation
 from seunet.experiment.evaluation import Evaluator
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Testing
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
@@ -296,7 +296,7 @@ def test_large_test_scales_see_the_pixels_of_the_files(tmp_path):
         if kept:
             given = {"source": "folder", "path": str(tmp_path), "classes": {"back": 0, "leaf": 255}} | change
             keep_originals("own", given, {}, tmp_path / "out" / "test" / "original")
-        testing = evaluation.Testing((1, 2, 3), 8, originals=kept)
+        testing = Testing(test_scales=[1, 2, 3], size_multiple=8, test_pixels="original" if kept else "prepared")
         evaluator = Evaluator(Recorder(), data, testing, torch.device("cpu"))
         for scale in (0.5, 1, 2, 3):
             size = evaluator.size(scale)
@@ -326,7 +326,7 @@ def test_originals_are_framed_as_the_prepared_images_and_no_larger_than_needed(t
 
 def test_ignored_pixels_count_in_no_score(tmp_path):
     data = prepared(folder(tmp_path, size=(12, 20)), image_size=16, fit="pad")
-    evaluator = Evaluator(Recorder(), data, evaluation.Testing((1,), 8), torch.device("cpu"))
+    evaluator = Evaluator(Recorder(), data, Testing(test_scales=[1], size_multiple=8), torch.device("cpu"))
     from seunet.experiment.windows import WindowCounter
 
     with WindowCounter(evaluator.model, 2) as counter:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +15,29 @@ import torch
 from torch import nn
 
 from seunet.data.arrays import Prepared
-from seunet.data.augmentation import Augmentation, ScaleJitter
 from seunet.experiment import training
 from seunet.experiment.loss import Loss
-from seunet.experiment.training import Training, train
+from seunet.experiment.training import train
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.models import checkpoint
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.training import Training
 
-EVERYTHING = Augmentation(
-    crop=16, rotation=10, flips=("horizontal", "vertical"), gain=0.1, elastic=True, scale_jitter=ScaleJitter.of(2)
-)
+EVERYTHING = {
+    "crop": 16,
+    "scale_jitter": 2,
+    "augmentation": {"rotation": 10, "flips": ["horizontal", "vertical"], "gain": 0.1, "elastic": True},
+}
 SEUNET = {"width": 2, "depth": 1, "num_scales": 2, "scale_dropout": 0.5}
-PLAIN = Training(epochs=3, batch_size=4, augmentation=Augmentation(crop=16))
+PLAIN = Training(epochs=3, batch_size=4, crop=16)
+
+
+def changed(**settings) -> Training:
+    return PLAIN.model_copy(update=settings)
+
+
 FILES = {"model.safetensors", "model.json", "history.csv"}
 
 
@@ -113,7 +120,8 @@ def killed_training(dataset: Path, folder: Path, settings: Training, architectur
 
 @pytest.mark.parametrize("schedule", ["plateau", "exponential", "constant"])
 def test_killed_amid_an_epoch_and_restarted_gives_the_same_weights(tiny, tmp_path, schedule):
-    settings = Training(epochs=4, batch_size=2, schedule=schedule, weight_decay=0.1, augmentation=EVERYTHING)
+    settings = {"epochs": 4, "batch_size": 2, "schedule": schedule, "weight_decay": 0.1} | EVERYTHING
+    settings = Training.model_validate(settings)
     arguments = {"architecture": "seunet", "options": SEUNET}
     run(tiny, tmp_path / "whole", settings, **arguments)
     run(tiny, tmp_path / "again", settings, **arguments)
@@ -153,7 +161,7 @@ def slow_training(dataset: Path, folder: Path, settings: Training):
 
 
 def test_killed_from_outside_while_the_history_grows(tiny, tmp_path):
-    settings = replace(PLAIN, epochs=6)
+    settings = changed(epochs=6)
     run(tiny, tmp_path / "whole", settings)
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=slow_training, args=(tiny, tmp_path / "killed", settings))
@@ -189,9 +197,9 @@ def stop(*_):
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"settings": replace(PLAIN, learning_rate=0.01)}, "training.learning_rate was 0.001, is 0.01"),
-        ({"settings": replace(PLAIN, epochs=5)}, "training.epochs was 3, is 5"),
-        ({"settings": replace(PLAIN, augmentation=Augmentation(crop=8))}, "training.augmentation.crop was 16, is 8"),
+        ({"settings": changed(learning_rate=0.01)}, "training.learning_rate was 0.001, is 0.01"),
+        ({"settings": changed(epochs=5)}, "training.epochs was 3, is 5"),
+        ({"settings": changed(crop=8)}, "training.crop was 16, is 8"),
         ({"seed": 1}, "seed was 0, is 1"),
         ({"options": {"width": 3, "depth": 1}}, "options.width was 2, is 3"),
         ({"architecture": "test_training:ToyNetwork", "options": {}}, "architecture was unet"),
@@ -235,7 +243,7 @@ def test_a_state_that_is_something_else_is_refused(tiny, stopped):
 
 def test_an_exploding_loss_stops_at_once(tiny, tmp_path):
     with pytest.raises(UserError, match=r"the loss is (nan|inf) in epoch \d+, step \d+: .*learning_rate"):
-        run(tiny, tmp_path, replace(PLAIN, learning_rate=1e30, epochs=20))
+        run(tiny, tmp_path, changed(learning_rate=1e30, epochs=20))
     assert not (tmp_path / "model.safetensors").exists()
 
 
@@ -276,7 +284,7 @@ def test_coefficients_stay_within_their_bounds_after_every_step(tiny, tmp_path, 
         return loss
 
     monkeypatch.setattr(training, "training_step", checked)
-    run(tiny, tmp_path, replace(PLAIN, learning_rate=0.3), architecture="seunet", options=SEUNET)
+    run(tiny, tmp_path, changed(learning_rate=0.3), architecture="seunet", options=SEUNET)
     assert len(steps) == 6 and any(steps)  # so large a rate meets the bounds: the test says something
 
 
@@ -286,7 +294,7 @@ def test_coefficients_stay_within_their_bounds_after_every_step(tiny, tmp_path, 
 @pytest.fixture(scope="module")
 def trained(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    run(tiny, folder, replace(PLAIN, epochs=1))
+    run(tiny, folder, changed(epochs=1))
     return folder
 
 
@@ -313,7 +321,7 @@ def test_weights_come_back_as_they_were(trained, tiny):
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert not model.training and torch.equal(model(x), again(x))
     assert description["classes"] == Prepared(tiny).classes and description["options"] == {"width": 2, "depth": 1}
-    assert description["training"] == json.loads(json.dumps(asdict(replace(PLAIN, epochs=1))))
+    assert description["training"] == changed(epochs=1).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
@@ -359,7 +367,7 @@ def test_missing_files(trained, tmp_path, name):
 
 def test_a_crop_larger_than_the_images_is_refused(tiny, tmp_path):
     with pytest.raises(UserError, match="64 is larger than the images of 32 × 32"):
-        run(tiny, tmp_path, replace(PLAIN, augmentation=Augmentation(crop=64)))
+        run(tiny, tmp_path, changed(crop=64))
 
 
 # A full disk
@@ -403,7 +411,9 @@ def test_a_disk_that_fills_while_the_state_is_written(tiny, stopped, monkeypatch
 
 def rates(schedule: str, val_losses: list[float], rate: float = 1e-3) -> list[float]:
     """Return the learning rate of every epoch, given the validation loss at the end of each."""
-    state = training.Run(nn.Linear(1, 1), Training(len(val_losses), 1, rate, schedule=schedule), seed=0)
+    state = training.Run(
+        nn.Linear(1, 1), Training(epochs=len(val_losses), batch_size=1, learning_rate=rate, schedule=schedule), seed=0
+    )
     for loss in val_losses:
         state.optimizer.step()
         state.finish_epoch(1.0, loss, 0.0, 1.0, 1)
@@ -442,7 +452,7 @@ def test_plateau_schedule_counts_improvements_of_more_than_1e_4_alone():
 def test_weight_decay_shrinks_with_the_learning_rate():
     """In torch the decay is multiplied by the rate, so ÷10 of the one is ÷10 of the other (PROTOCOL §4)."""
     layer = nn.Linear(1, 1, bias=False)
-    state = training.Run(layer, Training(1, 1, 1e-3, weight_decay=0.1, schedule="constant"), seed=0)
+    state = training.Run(layer, Training(epochs=1, batch_size=1, learning_rate=1e-3, weight_decay=0.1), seed=0)
     layer.weight.data.fill_(1.0)
     layer.weight.grad = torch.zeros(1, 1)
     state.optimizer.step()
@@ -461,7 +471,14 @@ def test_bfloat16_trains(tiny, tmp_path):
         assert np.isfinite(found).all() and found[-1] < found[0]
         weights, _ = load_model(folder)
         assert {value.dtype for value in weights.parameters()} == {torch.float32}
-        run(tiny, tmp_path / "float32" / architecture, replace(settings, precision="float32"), 0, architecture, options)
+        run(
+            tiny,
+            tmp_path / "float32" / architecture,
+            settings.model_copy(update={"precision": "float32"}),
+            0,
+            architecture,
+            options,
+        )
         plain = losses(tmp_path / "float32" / architecture)["loss"].to_numpy()
         assert not np.array_equal(plain, found)  # it did run in another precision
         np.testing.assert_allclose(plain[0], found[0], rtol=0.1)
@@ -515,7 +532,7 @@ def test_training_sees_no_other_pixels_than_its_own(tiny, tmp_path):
 
 
 def test_a_network_of_the_users_own_trains(tiny, tmp_path):
-    settings = replace(PLAIN, learning_rate=0.1)
+    settings = changed(learning_rate=0.1)
     run(tiny, tmp_path, settings, architecture="test_training:ToyNetwork", options={"bias": 1.0})
     model, description = load_model(tmp_path)
     assert type(model).__name__ == "ToyNetwork" and model.bias == 1.0

@@ -12,6 +12,7 @@ from seunet.experiment.crops import MARGIN, PERIOD, crop_counts, crop_sizes
 from seunet.models import SEUNet, UNet
 from seunet.models.checkpoint import save_model
 from seunet.report.tables import CROPS_COLUMNS, WINDOWS_COLUMNS, collect_crops, collect_windows
+from seunet.settings.dataset import Testing
 
 RUN = {"dataset": "reef", "model": "seunet", "seed": 0}
 LABELS = {"seunet": "SEU-Net", "unet": "U-Net"}
@@ -65,7 +66,7 @@ def files(tiny, tmp_path_factory):
         suffixes = {"scores": ".csv", "per_image": ".npz", "samples": "-s.npz", "crops": "-c.csv", "windows": "-w.csv"}
         made[name] = {key: folder / f"{name}{suffix}" for key, suffix in suffixes.items()}
         run = RUN | {"model": name}
-        evaluation.evaluate(folder / name, tiny, evaluation.Testing((0.5, 1, 2), 8), run, **made[name])
+        evaluation.evaluate(folder / name, tiny, Testing(test_scales=[0.5, 1, 2], size_multiple=8), run, **made[name])
     return made
 
 

@@ -22,8 +22,9 @@ from snakemake.utils import update_config
 from seunet.config import checks as configuration
 from seunet.config import plan
 from seunet.data import reef
-from seunet.experiment.training import Training, train
+from seunet.experiment.training import train
 from seunet.runtime.files import sha256
+from seunet.settings.training import Training
 
 PARTS = ("Snakefile", "workflow", "seunet", "config", "envs")
 MODELS = ("unet-jitter2", "seunet")
@@ -353,7 +354,7 @@ def trained_by_hand(overlay: dict, folder: Path) -> Path:
         update_config(config, layer)
     config = configuration.check(config)
     options = plan.network_options(config, "reef", "seunet")
-    settings = Training.of(plan.training(config, "reef", "seunet"))
+    settings = Training.model_validate(plan.training(config, "reef", "seunet"))
     train(folder / "results" / "datasets" / "reef", "seunet", options, settings, 0, folder / "by_hand")
     return folder / "by_hand"
 

@@ -7,14 +7,15 @@ from job import job
 with job(snakemake, keep=True) as missing:
     if missing:
         from seunet.runtime.device import best_device
-        from seunet.experiment.training import Training, train
+        from seunet.experiment.training import train
+        from seunet.settings.training import Training
 
         settings, run = snakemake.params.settings, snakemake.wildcards
         train(
             dataset=Path(snakemake.input[0]).parent,
             architecture=settings["architecture"],
             options=settings["options"],
-            training=Training.of(settings["training"]),
+            training=Training.model_validate(settings["training"]),
             seed=int(run.seed),
             folder=Path(snakemake.output.weights).parent,
             device=best_device(),
