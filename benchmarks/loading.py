@@ -10,7 +10,8 @@ import yaml
 from benchmarks.measure import Row, medians
 from seunet import build_model
 from seunet.data.augmentation import Augmentation
-from seunet.experiment.training import Run, load_batch, training_step
+from seunet.experiment.run import Run
+from seunet.experiment.training import load_batch, training_step
 from seunet.settings.training import Training
 
 CONFIG = Path("config/config.yaml")

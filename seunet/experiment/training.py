@@ -1,7 +1,6 @@
 """Training: one loop over epochs that can be stopped at any moment and resumed to bitwise the same weights."""
 
 import math
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -16,14 +15,14 @@ from tqdm import tqdm
 
 from seunet import __version__
 from seunet.data.arrays import Prepared
-from seunet.data.augmentation import Augmentation
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
+from seunet.experiment.run import Run
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
 from seunet.models.calling import call, check_finite, check_gradient, check_trainable, size_multiple
-from seunet.models.checkpoint import canonical, exchange_state, load_state, save_model, save_state, settings_hash
+from seunet.models.checkpoint import exchange_state, load_state, save_model, save_state
 from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
@@ -88,81 +87,6 @@ def train(
     shown = {"classes": data.classes, "preparation": data.preparation}
     save_model(folder, model, description | shown | (about or {}) | versions)
     (folder / "last.pt").unlink(missing_ok=True)
-
-
-class Run:
-    """Everything that changes while a network is trained, and how it is stored and restored."""
-
-    def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):
-        self.model, self.training, self.loss = model, training, loss or Loss()
-        self.augmentation = Augmentation(training)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
-        )
-        self.schedule = SCHEDULES[training.schedule](self.optimizer, training.epochs)
-        self.generator = torch.Generator().manual_seed(seed)  # order of the images, and augmentation
-        self.epoch = 0
-        self.history: list[dict[str, float]] = []
-
-    def finish_epoch(self, loss: float, val_loss: float, val_metric: float, seconds: float, images: int) -> None:
-        """Add a row to the history and let the schedule set the learning rate of the next epoch."""
-        self.epoch += 1
-        self.history.append(
-            {
-                "epoch": self.epoch,
-                "loss": loss,
-                "val_loss": val_loss,
-                "val_metric": val_metric,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "seconds": seconds,
-                "images_per_second": images / seconds,
-                "peak_memory_mb": peak_memory_mb(),
-            }
-        )
-        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            self.schedule.step(val_loss)
-        else:
-            self.schedule.step()
-
-    def state(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return all that `resume` needs, and the settings that it belongs to."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "history": self.history,
-            "generator": self.generator.get_state(),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],  # of this GPU alone
-            "settings": canonical(settings),
-            "hash": settings_hash(settings),
-        }
-
-    def resume(self, state: dict[str, Any] | None) -> None:
-        """Continue from a state; with None, from the start."""
-        if state is None:
-            return
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["torch_rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda_rng"][0])
-        print(f"resumed after epoch {self.epoch}", file=sys.stderr, flush=True)
-
-
-SCHEDULES = {
-    # torch drops after patience + 1 epochs without improvement
-    "plateau": lambda optimizer, epochs: torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.1, patience=29, threshold=1e-4, threshold_mode="abs", min_lr=1e-6
-    ),
-    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=10 ** (-1 / 100)),
-    "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
-    "constant": lambda optimizer, epochs: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0),
-}
 
 
 def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
@@ -312,10 +236,3 @@ def report(row: dict[str, float], epochs: int, warnings: list[str]) -> None:
     )
     for warning in warnings if row["epoch"] == epochs else ():
         print(f"warning: on the validation images this network {warning}", file=sys.stderr, flush=True)
-
-
-def peak_memory_mb() -> float:
-    """Return the peak memory in MB: of the GPU where there is one in use, else resident."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
