@@ -36,10 +36,10 @@ class Shown:
     def image(self, own: Size, name: str) -> Size:
         """Return height and width that an image of the size `own` is resampled to."""
         reduction = min(1, *(side / given for side, given in zip(self.size, own, strict=True)))
-        height, width = {
-            "squash": self.size,
-            "pad": tuple(side * reduction for side in own),
-        }.get(self.fit, own)
+        if self.fit == "squash":
+            height, width = map(float, self.size)
+        else:
+            height, width = (side * (reduction if self.fit == "pad" else 1) for side in own)
         size = max(1, round(height * self.factor)), max(1, round(width * self.factor))
         if size[0] * size[1] > MAX_PIXELS:
             raise UserError(f"{name}: {size[1]}x{size[0]} pixels at factor {self.factor:g}; choose a smaller one")
@@ -47,7 +47,8 @@ class Shown:
 
     def canvas(self, image: Size) -> Size:
         """Return height and width of what the network is shown, with the image in the top left corner."""
-        return tuple(max(side, round(least * self.factor)) for side, least in zip(image, self.size, strict=True))
+        height, width = (max(side, round(least * self.factor)) for side, least in zip(image, self.size, strict=True))
+        return height, width
 
     def times(self, scale: float) -> "Shown":
         """Return the same, `scale` times as large."""
@@ -59,7 +60,7 @@ class Shown:
         place = {
             "squash": f"at {height} × {width} pixels",
             "pad": f"reduced to fit {height} × {width} pixels",
-        }.get(self.fit, "at their own pixels")
+        }.get(self.fit or "", "at their own pixels")
         return place if self.factor == 1 else f"{place}, times {self.factor:g}"
 
 
@@ -127,12 +128,10 @@ def classes_at(logits: Tensor, size: Size) -> Tensor:
 
     Class by class, so that the memory does not grow with their number.
     """
-    best = classes = None
-    for index in range(logits.shape[1]):
+    best = rescale_logits(logits[:, :1], size)[0, 0]
+    classes = torch.zeros(size, dtype=torch.int16, device=best.device)
+    for index in range(1, logits.shape[1]):
         plane = rescale_logits(logits[:, index : index + 1], size)[0, 0]
-        if best is None:
-            best, classes = plane, torch.zeros(size, dtype=torch.int16, device=plane.device)
-            continue
         larger = plane > best
         classes[larger], best = index, torch.maximum(best, plane)
     return classes

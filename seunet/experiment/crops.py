@@ -34,7 +34,7 @@ def crop_counts(model: nn.Module, images: Tensor, tiling: Tile | None = None) ->
     """
     whole = predict(model, images, tiling).argmax(1)
     rows, multiple = [], 1
-    for height, width in crop_sizes(*images.shape[-2:], model):
+    for height, width in crop_sizes(images.shape[-2], images.shape[-1], model):
         if height % multiple or width % multiple:
             continue
         try:

@@ -7,7 +7,7 @@ a network that obeys the law in every layer reaches 0. What layers do alone is t
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from seunet.experiment.inference import Variant
 from seunet.experiment.opening import open_network
 from seunet.layers.equivariance import interior
 from seunet.models.calling import call
+from seunet.ops.interpolation import size_of
 from seunet.runtime.files import atomic
 from seunet.settings.dataset import Testing
 
@@ -81,7 +82,8 @@ def image_pairs(
         if drawn:
             yield x, cut(drawn[0][part], times(corner, factor), times(sides, factor)).to(device)
         else:
-            yield x, rescale_image(x, tuple(times(sides, factor)))
+            height, width = times(sides, factor)
+            yield x, rescale_image(x, (height, width))
 
 
 def crop_side(side: int, factor: Fraction, testing: Testing) -> int:
@@ -90,7 +92,9 @@ def crop_side(side: int, factor: Fraction, testing: Testing) -> int:
     Both are multiples of size_multiple, and no larger than the image, or than what is predicted in one piece.
     """
     tile = testing.tile
-    largest = min(side, (tile.size + 2 * tile.margin) / max(1, factor)) if tile else side
+    largest = Fraction(side)
+    if tile:
+        largest = min(largest, (tile.size + 2 * tile.margin) / max(Fraction(1), factor))
     unit = testing.size_multiple * factor.denominator
     return int(largest // unit) * unit
 
@@ -100,7 +104,7 @@ def times(place: np.ndarray, factor: Fraction) -> list[int]:
     return (place * factor.numerator // factor.denominator).tolist()
 
 
-def cut(images: np.ndarray, corner: Sequence[int], sides: Sequence[int]) -> Tensor:
+def cut(images: np.ndarray, corner: Iterable[int], sides: Iterable[int]) -> Tensor:
     """Return a window of uint8 images (n, H, W, C) as (n, C, h, w) float32 in [0, 1]."""
     (top, left), (height, width) = corner, sides
     window = np.ascontiguousarray(images[:, top : top + height, left : left + width])
@@ -166,7 +170,7 @@ def canonical(stage: str, x: Tensor | list[Tensor]) -> Maps:
     Logits have mean 0 over the classes here: what is added to those of all classes changes no probability, and differs
     between networks and ensembles.
     """
-    if stage == "logits":
+    if stage == "logits" and isinstance(x, Tensor):
         return [x - x.mean(1, keepdim=True)]
     return [x] if isinstance(x, Tensor) and x.dim() == 4 else list(x)
 
@@ -183,12 +187,12 @@ def squares(small: Maps, large: Maps, steps: int | None, shrunk: bool) -> Tensor
         if steps is None or steps >= len(small):
             return small[0].new_full((2,), math.nan, dtype=torch.float64)
         small, large = small[: len(small) - steps], large[steps:]
-    return sum(scale_squares(*pair, shrunk) for pair in zip(small, large, strict=True))
+    return torch.stack([scale_squares(*pair, shrunk) for pair in zip(small, large, strict=True)]).sum(0)
 
 
 def scale_squares(small: Tensor, large: Tensor, shrunk: bool) -> Tensor:
     """Return (‖a − b‖², ‖b‖²) of the maps at one scale, per pixel."""
-    large = rescale_image(large, tuple(small.shape[-2:]))
+    large = rescale_image(large, size_of(small))
     small, large = interior(small, BORDER).double(), interior(large, BORDER).double()
     reference = large if shrunk else small
     return torch.stack([(small - large).square(), reference.square()]).mean((-2, -1)).flatten(1).sum(1)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,7 +129,8 @@ class Evaluator:
 
     def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
-        counts, kept = [], {"image": [], "mask": [], "prediction": []}
+        counts: list[Tensor] = []
+        kept: dict[str, list[np.ndarray]] = {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
@@ -231,7 +233,7 @@ def write_samples(
     small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [int(np.argmin([h for h, _ in sizes]))]
     logs = np.log2([scales[i] for i in small])
     chosen = sorted({small[int(np.abs(logs - np.log2(scale)).argmin())] for scale in SAMPLE_SCALES})
-    arrays = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}
+    arrays: dict[str, Any] = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}
     for i, place in enumerate(chosen):
         arrays |= {f"{key}_{i}": value for key, value in kept[sizes[place]].items()}
     with atomic(path) as temporary:

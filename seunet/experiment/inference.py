@@ -12,7 +12,8 @@ from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.models.calling import ask, call, check_finite, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import Given
-from seunet.models.windows import RULES
+from seunet.models.windows import CHOICES
+from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Tile
 
@@ -34,7 +35,9 @@ class Variant:
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "Variant":
         """Return what a mapping with these keys says; `given` is a mapping, too."""
-        return cls(**{key: Given.read(value) if key == "given" else value for key, value in settings.items()})
+        told = dict(settings)
+        given = told.pop("given", None)
+        return cls(**told, given=None if given is None else Given.read(given))
 
     def of(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
         """Return the network that asks `model` so."""
@@ -63,16 +66,17 @@ class MultiScale(nn.Module):
         if self.fusion == "mean":
             mean = logits.softmax(2).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        chosen = torch.stack([RULES[self.fusion](answer) for answer in logits]).argmax(0)[None]
+        chosen = torch.stack([CHOICES[self.fusion](answer) for answer in logits]).argmax(0)[None]
         return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
 
     def logits(self, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None) -> Tensor:
         """Return what the network says of the images at one factor, (N, classes, H, W) float32."""
-        size = tuple(images.shape[-2:])
-        asked = tuple(nearest_side(side * factor, self.size_multiple) for side in size)
+        height, width = (nearest_side(side * factor, self.size_multiple) for side in images.shape[-2:])
         step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
-        logits = [predict(self.model, rescale_image(part, asked), tiling, classes) for part in images.split(step)]
-        return rescale_logits(torch.cat(logits).float(), size)
+        logits = [
+            predict(self.model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)
+        ]
+        return rescale_logits(torch.cat(logits).float(), size_of(images))
 
 
 class KnownScale(nn.Module):
@@ -88,7 +92,7 @@ class KnownScale(nn.Module):
     def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = predict(self.model, rescale_image(images, self.own_size), tiling, classes)
-        return rescale_logits(logits, images.shape[-2:])
+        return rescale_logits(logits, size_of(images))
 
 
 def nearest_side(side: float, multiple: int) -> int:
@@ -120,13 +124,13 @@ def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int |
     """Return logits (N, classes, H, W), predicted tile by tile."""
     check_tiling(tiling, size_multiple(model))
     height, width = images.shape[-2:]
-    logits = None
+    logits = torch.empty(0)
     for top in range(0, height, tiling.size):
         for left in range(0, width, tiling.size):
             rows, outer_rows = spans(top, height, tiling)
             columns, outer_columns = spans(left, width, tiling)
             tile = call(model, images[..., outer_rows, outer_columns], classes)
-            if logits is None:
+            if not logits.numel():
                 logits = tile.new_empty(*tile.shape[:2], height, width)
             inner_rows = slice(rows.start - outer_rows.start, rows.stop - outer_rows.start)
             inner_columns = slice(columns.start - outer_columns.start, columns.stop - outer_columns.start)

@@ -63,6 +63,6 @@ def balanced_weights(masks: np.ndarray, classes: int) -> list[float]:
 
     The mean weight of the pixels that count is 1.
     """
-    counts = sum(np.bincount(mask.ravel(), minlength=256)[:classes] for mask in masks).astype(float)
+    counts = np.sum([np.bincount(mask.ravel(), minlength=256)[:classes] for mask in masks], axis=0).astype(float)
     there = counts > 0
     return np.where(there, counts.sum() / (max(1, there.sum()) * np.maximum(counts, 1)), 1.0).tolist()

@@ -56,7 +56,8 @@ def answers(network: TrainedNetwork, picture: Picture, shown: Shown, scales: Seq
             classes = classes_at(network.logits(picture, shown.times(scale)), reference_size)
         agreement = (classes == reference).float().mean().item()
         counts = confusion_counts(reference[None].long(), classes[None].long(), len(network.classes))
-        overlap = Metric().of_counts(*counts.sum(1).cpu().numpy(), network.classes)
+        tp, fp, fn = counts.sum(1).cpu().numpy()
+        overlap = Metric().of_counts(tp, fp, fn, network.classes)
         found.append(Answer(scale, size, classes.cpu().numpy(), agreement, overlap, shares(winners)))
     return found
 
@@ -73,9 +74,9 @@ def winning_scales(model: nn.Module) -> Iterator[dict[float, int]]:
 
     def see(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         maps, answer = inputs
-        winners = module.winners(maps, module.answers(maps, answer))
+        winners = windows.winners(maps, windows.answers(maps, answer))
         for scale, pixels in enumerate(torch.bincount(winners.flatten(), minlength=len(maps)).tolist()):
-            counts[module.base**scale] = counts.get(module.base**scale, 0) + pixels
+            counts[windows.base**scale] = counts.get(windows.base**scale, 0) + pixels
 
     handle = windows.register_forward_hook(see)
     try:
@@ -93,7 +94,8 @@ def shares(counts: dict[float, int]) -> dict[float, float]:
 def verdict(images: Sequence[Sequence[Answer]]) -> str:
     """Say in one sentence at which scales the answers survive, over all images."""
     scales = sorted({answer.scale for image in images for answer in image} - {1.0})
-    kept, lost = [], []
+    kept: list[str] = []
+    lost: list[str] = []
     for scale in scales:
         at = [answer for image in images for answer in image if answer.scale == scale]
         agreement, overlap = (float(np.mean([getattr(a, key) for a in at])) for key in ("agreement", "overlap"))

@@ -99,7 +99,8 @@ def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
     order = torch.randperm(len(images), generator=run.generator).numpy()
     batches = split_batches(order, run.training.batch_size)
     run.model.train()
-    losses, unread = [], []
+    losses: list[float] = []
+    unread: list[Tensor] = []
 
     def read_loss() -> None:
         losses.append(unread.pop(0).item())
@@ -170,15 +171,21 @@ def validate(
 ) -> tuple[float, float, list[str]]:
     """Return the loss and the data set's metric over all validation images, whole, at scale 1, and warnings."""
     model.eval()
-    sums, counts = [0, 0, 0, 0], 0  # they stay on the device until the end
+    sums: list[list[Tensor]] = []  # they stay on the device until the end
+    counts = torch.zeros(3, len(data.classes), dtype=torch.int64, device=device)
     for x, y in validation_batches(data, training.batch_size, device):
         with autocast(training, device):
             logits = call(model, x, len(data.classes)).float()
-        sums = [total + part.double() for total, part in zip(sums, loss.sums(logits, y), strict=True)]
-        counts = counts + confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
-    metric = data.metric.of_counts(*counts.cpu().numpy(), data.classes)
-    tp, fp, _ = counts
-    return float(loss.value(*sums)), metric, warnings_of(data.classes, (tp + fp).tolist(), metric)
+        sums.append([part.double() for part in loss.sums(logits, y)])
+        counts += confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
+    tp, fp, fn = counts.cpu().numpy()
+    metric = data.metric.of_counts(tp, fp, fn, data.classes)
+    entropy, weight, overlap, size = (sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True))
+    return (
+        float(loss.value(entropy, weight, overlap, size)),
+        metric,
+        warnings_of(data.classes, (tp + fp).tolist(), metric),
+    )
 
 
 def validation_batches(data: Prepared, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.experiment.metrics import confusion_counts
-from seunet.models.windows import RULES, Windows
+from seunet.models.windows import CHOICES, Windows
 
 
 class WindowCounter:
@@ -19,18 +19,19 @@ class WindowCounter:
 
     def __init__(self, model: nn.Module, classes: int):
         found = [module for module in model.modules() if isinstance(module, Windows)]
-        self.windows, self.classes = found[0] if found and model is not found[0] else None, classes
+        self.watches, self.classes = bool(found), classes
+        self.windows = found[0] if found else Windows("max", 1)
         self.seen: tuple | None = None
         self.totals: dict[tuple, list[Tensor]] = defaultdict(list)  # size: counts (windows, 3, C) of each batch
         self.choices: dict[tuple, list[Tensor]] = defaultdict(list)  # size: the share of each window, (windows, N)
 
     def __enter__(self) -> "WindowCounter":
-        if self.windows:
+        if self.watches:
             self.handle = self.windows.register_forward_hook(self.see)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.windows:
+        if self.watches:
             self.handle.remove()
 
     def see(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
@@ -62,7 +63,7 @@ class WindowCounter:
         rule, images = self.windows.rule, len(answers[0])
         if isinstance(rule, int):
             return torch.eye(len(answers))[rule][:, None].expand(-1, images)
-        if RULES[rule] is None:
+        if rule not in CHOICES:
             return torch.full((len(answers), images), torch.nan)
         chosen = self.windows.choose(wholes if rule == "pixel" else answers)
         return torch.stack([(chosen == j).float().mean((1, 2, 3)) for j in range(len(answers))])
@@ -71,6 +72,6 @@ class WindowCounter:
         """Yield a window's name, such as "2-4", its counts (3, C), for how many images it was chosen, of how many."""
         if not self.totals[size]:
             return
-        totals, shares = sum(self.totals[size]), torch.cat(self.choices[size], dim=1)
+        totals, shares = torch.stack(self.totals[size]).sum(0), torch.cat(self.choices[size], dim=1)
         for j, counts in enumerate(totals):
             yield self.windows.name(j), counts, float(shares[j].sum()), shares.shape[1]

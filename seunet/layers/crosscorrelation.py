@@ -86,7 +86,7 @@ class ScaleCrossCorrelation(ScaleLayer):
 
     def correlate(self, x: list[Tensor], scales: Sequence[int]) -> list[Tensor]:
         """Return the outputs (N, C_out, ⌈H/r⌉, ⌈W/r⌉) at neighbouring scales, the i-th with the taps of scales[i]."""
-        total = None
+        total: list[Tensor] = []
         for k, kernel in enumerate(self.kernels()):
             near = [self.neighbour(x, i, k) for i in range(len(x))]
             y = self.convolve(near, kernel, self.bias if k == 0 else None, scales)

@@ -15,8 +15,8 @@ from seunet.ops.acceleration import is_traced
 BLOCK = 64  # outputs of a row that one product of matrices makes
 
 
-class GaussianLifting(nn.Module):
-    """Λ: image (N, C, H, W) → lifted map (S, N, C, H, W); scale 0 is the image itself.
+class ScaleSpace(nn.Module):
+    """Λ: image (N, C, H, W) → one batch (N, C, H, W) for each scale; scale 0 is the image itself.
 
     Law: Λ(R_k f) = R_k Λ(f) when the blurs form a semigroup whose variance grows like γ^{2s} − 1 (`exact`), up to the
     sampling error of a Gaussian on the pixel grid. R_k of an image is a camera further away: it blurs by σ_k, then
@@ -44,10 +44,6 @@ class GaussianLifting(nn.Module):
         if geometry == "released":
             bound = (3.29 * zero_scale) ** 2
             self.coefficient = BoundedCoefficient(in_channels, bound / 25, bound)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) → (S, N, C, H, W)."""
-        return stack_scales(self.maps(image))
 
     def maps(self, image: Tensor, strides: Sequence[int] | None = None) -> list[Tensor]:
         """(N, C, H, W) → S batches (N, C, H, W), channels-last; of scale s every strides[s]-th pixel, if given.
@@ -79,8 +75,16 @@ class GaussianLifting(nn.Module):
         return f"num_scales={self.num_scales}, base={self.base}, geometry={self.geometry}"
 
 
-class Lifting(GaussianLifting):
-    """The same as a list, as networks take it."""
+class GaussianLifting(ScaleSpace):
+    """The scale-space as a lifted map."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) → (S, N, C, H, W)."""
+        return stack_scales(self.maps(image))
+
+
+class Lifting(ScaleSpace):
+    """The scale-space as a list, as networks take it."""
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, C, H, W) → S batches (N, C, H, W)."""

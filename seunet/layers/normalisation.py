@@ -22,13 +22,21 @@ class ScaleBatchNorm(nn.BatchNorm2d):
     given maps may be overwritten, as by torch.nn.ReLU(inplace=True).
     """
 
+    weight: nn.Parameter
+    bias: nn.Parameter
+    running_mean: Tensor  # type: ignore[assignment]  # torch has None for a batch norm without statistics
+    running_var: Tensor  # type: ignore[assignment]
+    num_batches_tracked: Tensor  # type: ignore[assignment]
+
     def __init__(
         self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True, inplace: bool = False
     ):
         super().__init__(channels, eps=eps, momentum=momentum)
         self.positive, self.inplace = positive, inplace
 
-    def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    def forward(  # type: ignore[override]  # torch's takes no list
+        self, x: Tensor | list[Tensor]
+    ) -> Tensor | list[Tensor]:
         """Normalise a map or a lifted map; the shape stays."""
         if isinstance(x, list):
             return list(self.maps(x))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.layers.lifted import ScaleLayer, check_choice, unstack_scales
-from seunet.ops.interpolation import largest, upsample
+from seunet.ops.interpolation import largest, size_of, upsample
 from seunet.runtime.errors import UserError
 
 
@@ -28,8 +28,9 @@ class ScaleProjection(nn.Module):
         if self.reduction == "max":
             keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
             return largest(maps, factors, keep.to(maps[0].device))
-        size, maps = tuple(maps[0].shape[-2:]), dropped(maps, keep)
-        return sum(upsample(x_s, t, "aligned", size) for x_s, t in zip(maps, factors, strict=True)) / len(maps)
+        size, maps = size_of(maps[0]), dropped(maps, keep)
+        first, *others = (upsample(x_s, t, "aligned", size) for x_s, t in zip(maps, factors, strict=True))
+        return sum(others, first) / len(maps)
 
     def extra_repr(self) -> str:
         """Show the reduction."""

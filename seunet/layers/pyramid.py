@@ -9,23 +9,23 @@ dense map: so maps of any size will do, down to one pixel.
 from torch import Tensor
 
 from seunet.layers.crosscorrelation import ScaleCrossCorrelation
-from seunet.layers.lifted import whole_step
-from seunet.layers.lifting import GaussianLifting
+from seunet.layers.lifted import ScaleLayer, whole_step
+from seunet.layers.lifting import ScaleSpace
 from seunet.layers.pooling import FlatDilation, QuadraticDilation
-from seunet.ops.interpolation import upsample
+from seunet.ops.interpolation import size_of, upsample
 
 Pyramid = list[Tensor]
 
 
-class PyramidLifting(GaussianLifting):
-    """Image (N, C, H, W) → pyramid: each blurred copy of the semigroup, decimated. Law: as GaussianLifting."""
+class PyramidLifting(ScaleSpace):
+    """Image (N, C, H, W) → pyramid: each blurred copy of the semigroup, decimated. Law: as ScaleSpace."""
 
     def forward(self, image: Tensor) -> Pyramid:
         """(N, C, H, W) → S batches (N, C, ⌈H/γ^s⌉, ⌈W/γ^s⌉)."""
         return self.maps(image, [whole_step(self.base, s) for s in range(self.num_scales)])
 
 
-class OnLattice:
+class OnLattice(ScaleLayer):
     """Mixin for a layer that mixes no scales: at every scale of a pyramid it acts as at scale 0."""
 
     def at(self, x: Tensor, scale: int) -> Tensor:
@@ -51,7 +51,7 @@ class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
     def neighbour(self, x: Pyramid, i: int, k: int) -> Tensor:
         """Return the batch k scales above the i-th, on the lattice of that."""
         k = min(k, len(x) - 1 - i)
-        return upsample(x[i + k], whole_step(self.base, k), "aligned", tuple(x[i].shape[-2:]))
+        return upsample(x[i + k], whole_step(self.base, k), "aligned", size_of(x[i]))
 
 
 class PyramidQuadraticDilation(OnLattice, QuadraticDilation):

@@ -46,9 +46,9 @@ def load_model(
     """
     folder = Path(folder)
     description = read_description(folder / "model.json")
-    architecture, options = description["architecture"], description["options"] | (options or {})
+    architecture, options = description["architecture"], {**description["options"], **(options or {})}
     if architecture in ("seunet", "sresnet"):  # without the key, they were trained when zeros were the only border
-        options = {"border": "zeros"} | options
+        options = {"border": "zeros", **options}
     try:
         model = build_model(architecture, description["in_channels"], description["num_classes"], **options)
     except UserError as error:

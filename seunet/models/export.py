@@ -100,6 +100,7 @@ def write(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: 
 def to_onnx(program: ExportedProgram, path: Path) -> None:
     """Write a program as ONNX, the weights in the same file."""
     onnx = torch.onnx.export(program, dynamo=True, verbose=False, input_names=["image"], output_names=["logits"])
+    assert onnx is not None  # with dynamo=True
     onnx.save(path, external_data=False)
 
 
@@ -107,8 +108,8 @@ def check(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: 
     """Raise UserError unless the file answers as the network does."""
     sizes = [shape]
     if free.batch or free.multiple:
-        sides = (side + free.multiple for side in shape[2:])
-        sizes.append((shape[0] + free.batch, shape[1], *sides))
+        batch, channels, height, width = shape
+        sizes.append((batch + free.batch, channels, height + free.multiple, width + free.multiple))
     generator = torch.Generator().manual_seed(0)
     answer = reader(path)
     for size in sizes:

@@ -69,6 +69,9 @@ class ForeignNetwork(nn.Module):
         title: what messages call it.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, speech: Speech, channels: int, title: str):
         super().__init__()
         self.network, self.speech, self.title = network, speech, title

@@ -20,7 +20,7 @@ from seunet.layers import (
     Subsampling,
 )
 from seunet.layers.lifted import check_choice, whole_step
-from seunet.layers.lifting import Lifting
+from seunet.layers.lifting import Lifting, ScaleSpace
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
 from seunet.layers.pyramid import (
@@ -82,8 +82,8 @@ class LiftedOperators:
 
     def correlation(self, in_channels: int, out_channels: int, **options: int) -> nn.Module:
         """Return a 3 × 3 scale-cross-correlation."""
-        options = options | {"base": self.base, "basis": self.basis, "border": self.border}
-        return LAYOUTS[self.layout].correlation(in_channels, out_channels, **options)
+        own: dict[str, Any] = {"base": self.base, "basis": self.basis, "border": self.border}
+        return LAYOUTS[self.layout].correlation(in_channels, out_channels, **options, **own)
 
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm over samples and scales, with the constants of the released code, and ReLU."""
@@ -107,7 +107,7 @@ class LiftedOperators:
 
     def project(self) -> nn.Module:
         """Return scale-dropout and the maximum (or mean) over scales, on the image's pixels."""
-        base = self.base if self.layout == "pyramid" else 1
+        base = whole_step(self.base, 1) if self.layout == "pyramid" else 1
         return DroppedProjection(ScaleDropout(self.scale_dropout), ScaleProjection(self.projection, base))
 
 
@@ -128,6 +128,8 @@ class SEUNet(UShape):
     every window of num_scales of them answers for itself: logits (W · N, classes, H, W), window by window, each with a
     loss of its own. So each is calibrated, and learns objects of γ^j times the size. Both are num_scales by default.
     """
+
+    lift: ScaleSpace
 
     def __init__(
         self,

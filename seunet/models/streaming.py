@@ -8,24 +8,26 @@ the first skip is computed again where the decoder needs it.
 
 import ctypes
 from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
+from itertools import chain
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from seunet.layers import ScaleCrossCorrelation
 from seunet.layers.lifted import ScaleLayer
+from seunet.layers.projection import DroppedProjection, ScaleProjection
 from seunet.models.seunet import SEUNet
 from seunet.models.ushape import UShape
 from seunet.ops import native
-from seunet.ops.interpolation import upsample
+from seunet.ops.interpolation import size_of, upsample
 
 MEMORY = 9 * 2**28  # bytes that the maps of a prediction should take on a CPU; if at once they take more, in bands
 BAND = 2**28  # bytes for the maps of one band, however little is left
 MAPS = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
-def is_streamable(model: nn.Module) -> bool:
+def is_streamable(model: nn.Module) -> TypeGuard[UShape]:
     """Tell whether a network can be predicted in bands: a U-shape whose scales do not read each other.
 
     Not a subclass with a forward of its own, which bands would not follow.
@@ -86,15 +88,15 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
         for run in finer:
             run.add_upsampled(level[0].total, scale)
         answers += [run.logits() for run in reading if scale == run.scales[-1]]
-    return model.decide(answers, tuple(images.shape[-2:]))
+    return model.decide(answers, size_of(images))
 
 
 class Run:
     """The maps before the classifier of scales that answer together: the largest values, or the sum, so far."""
 
     def __init__(self, model: UShape, scales: range):
-        projection = getattr(model.project, "projection", None)
-        self.base, self.reduction = (projection.base, projection.reduction) if projection else (1, "max")
+        projection = model.project.projection if isinstance(model.project, DroppedProjection) else ScaleProjection()
+        self.base, self.reduction = projection.base, projection.reduction
         self.classifier, self.scales = model.classifier, scales
         self.total = torch.empty(0)
 
@@ -254,8 +256,12 @@ def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
 
     A band is written when the next one is there, which may read the same rows of the map from before.
     """
-    for (rows, y), _ in pairwise(chain(bands, [None])):
-        whole[:, :, rows] = y
+    before: tuple[slice, Tensor] | None = None
+    for band in chain(bands, [None]):
+        if before:
+            rows, y = before
+            whole[:, :, rows] = y
+        before = band
     return whole
 
 

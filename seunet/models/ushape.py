@@ -158,6 +158,7 @@ def initialise(model: nn.Module) -> None:
     """Draw the weights as the released code does: Glorot-uniform kernels, zero biases. Kernels lie channels-last."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it
             nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

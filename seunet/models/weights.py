@@ -3,7 +3,7 @@
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -168,6 +168,7 @@ class Exported(nn.Module):
 
     def __init__(self, path: Path):
         super().__init__()
+        self.program: Callable[[Tensor], Any]
         self.__dict__["program"] = torch.export.load(str(path)).module()  # no submodule: it refuses eval()
 
     def forward(self, images: Tensor) -> Any:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from seunet.ops.interpolation import upsample
+from seunet.layers.lifted import whole_step
+from seunet.ops.interpolation import size_of, upsample
 from seunet.runtime.errors import UserError
 
 Answer = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)
@@ -39,7 +40,7 @@ class Windows(nn.Module):
     def forward(self, maps: list[Tensor], answer: Answer) -> Tensor:
         """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
         answers = [answer(maps[run.start : run.stop]) for run in self.runs(len(maps))]
-        return self.decide(answers, tuple(maps[0].shape[-2:]))
+        return self.decide(answers, size_of(maps[0]))
 
     def runs(self, scales: int) -> list[range]:
         """Return the runs of scales whose answers the rule asks for, of as many scales."""
@@ -66,7 +67,7 @@ class Windows(nn.Module):
 
     def each(self, maps: list[Tensor], answer: Answer) -> Tensor:
         """Batches (N, F, H_s, W_s) → logits of every window, (W · N, classes, H_0, W_0), window by window."""
-        size = tuple(maps[0].shape[-2:])
+        size = size_of(maps[0])
         return torch.cat([self.whole(logits, j, size) for j, logits in enumerate(self.answers(maps, answer))])
 
     def answers(self, maps: list[Tensor], answer: Answer) -> list[Tensor]:
@@ -75,11 +76,11 @@ class Windows(nn.Module):
 
     def whole(self, logits: Tensor, window: int, size: tuple[int, int]) -> Tensor:
         """Bring the logits of a window to the pixels of the image."""
-        return upsample(logits, self.base**window if self.pyramid else 1, "aligned", size)
+        return upsample(logits, whole_step(self.base, window) if self.pyramid else 1, "aligned", size)
 
     def choose(self, answers: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
-        return torch.stack([RULES[self.rule](logits.float()) for logits in answers]).argmax(0)
+        return torch.stack([CHOICES[str(self.rule)](logits.float()) for logits in answers]).argmax(0)
 
     def winners(self, maps: list[Tensor], answers: Sequence[Tensor]) -> Tensor:
         """Return the scale that each pixel's answer comes from, (N, H, W): most channels have their maximum there.
@@ -87,11 +88,11 @@ class Windows(nn.Module):
         maps, answers: see `forward` and `answers`. The scales are those of the chosen window, all with the rules `max`
         and `mean`.
         """
-        size = tuple(maps[0].shape[-2:])
+        size = size_of(maps[0])
         values = torch.stack([self.whole(x, s, size) for s, x in enumerate(maps)])  # (T, N, F, H, W)
         window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0, device=values.device)
         length = self.length
-        if RULES.get(self.rule):
+        if self.rule in CHOICES:
             wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
             window = self.choose(wholes if self.rule == "pixel" else answers)
         elif not isinstance(self.rule, int):
@@ -128,5 +129,6 @@ def information(logits: Tensor) -> Tensor:
     return certainty(logits) - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True)
 
 
-# what a rule makes largest; None: nothing is chosen
-RULES = {"max": None, "mean": None, "entropy": certainty, "information": information, "pixel": negative_entropy}
+CHOICES: dict[str, Callable[[Tensor], Tensor]]  # what a rule that chooses a window makes largest
+CHOICES = {"entropy": certainty, "information": information, "pixel": negative_entropy}
+RULES = ("max", "mean", *CHOICES)
