@@ -107,6 +107,11 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
     U-shapes predict large images in bands, exactly (see `streaming`). For other networks a tiling bounds the memory;
     the result is that of the whole image wherever the margin covers the receptive field. Sides that the network does
     not take are padded (see `calling`). Raises UserError when the answer is no finite logits of so many `classes`.
+
+    Example:
+        >>> from seunet import UNet
+        >>> predict(UNet(1, 2, width=2, depth=2).eval(), torch.rand(1, 1, 30, 41)).shape
+        torch.Size([1, 2, 30, 41])
     """
     if isinstance(model, MultiScale | KnownScale):
         return model(images, tiling, classes)

@@ -27,6 +27,10 @@ class ScaleCrossCorrelation(ScaleLayer):
     sampled once per scale; for any γ > 1 (the law then holds up to that sampling; for γ^k whole, exactly). By
     default `taps` where γ is an integer. Source of the idea: Sosnovik et al., Scale-Equivariant Steerable Networks
     (2020).
+
+    Example:
+        >>> ScaleCrossCorrelation(2, 4, stride=2)(torch.rand(3, 1, 2, 32, 32)).shape
+        torch.Size([3, 1, 4, 16, 16])
     """
 
     def __init__(

@@ -38,6 +38,11 @@ def equivariance_error(
     Compared are the pixels further than `border` (a share of the side) from the edge, and the scales that both
     sides hold and that read no scale beyond the truncation (the last scale_size − 1 are left out). `rescaled` takes
     the place of R_k x where a change of scale is more than subsampling: of an image, it blurs first.
+
+    Example:
+        >>> from seunet.layers import ScaleCrossCorrelation
+        >>> round(equivariance_error(ScaleCrossCorrelation(2, 3), torch.rand(3, 1, 2, 64, 64)), 6)
+        0.0
     """
     top, left = shift
     before = layer(rescale(x, k, base, (stride * top, stride * left)) if rescaled is None else rescaled)

@@ -76,7 +76,12 @@ class ScaleSpace(nn.Module):
 
 
 class GaussianLifting(ScaleSpace):
-    """The scale-space as a lifted map."""
+    """The scale-space as a lifted map.
+
+    Example:
+        >>> GaussianLifting(3, num_scales=4, geometry="exact")(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([4, 1, 3, 32, 32])
+    """
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (S, N, C, H, W)."""

@@ -22,6 +22,10 @@ class QuadraticDilation(ScaleLayer):
     - `released`: all taps abs(k) ≤ 3γ^s at 2p + k, t_s = 2z(γ^(s+1) − 1): 1, 3, 7, 15 for z = `zero_scale` = 0.5.
 
     One trainable c per channel, initially 1, in [4z²/9, 4z²]. Taps outside the map never win.
+
+    Example:
+        >>> QuadraticDilation(2, geometry="exact")(torch.rand(3, 1, 2, 32, 32)).shape
+        torch.Size([3, 1, 2, 16, 16])
     """
 
     def __init__(self, channels: int, base: float = 2, geometry: str = "released", zero_scale: float = 0.5):
@@ -56,6 +60,10 @@ class FlatDilation(ScaleLayer):
     - `exact`: 3 × 3 taps at 2p + γ^s δ, so that pool(R_k x) = R_k pool(x) exactly for a whole γ^k. (For a γ that is no
       integer, at the taps of `lattice`: a window cannot grow by √2 pixels.)
     - `released`: all pixels of a window of γ^s (one pixel at scale 0), padded as TensorFlow's "SAME" does.
+
+    Example:
+        >>> FlatDilation(geometry="exact")(torch.rand(3, 1, 2, 32, 32)).shape
+        torch.Size([3, 1, 2, 16, 16])
     """
 
     def __init__(self, base: float = 2, geometry: str = "released"):
@@ -87,7 +95,12 @@ def same_padding(x: Tensor, window: int, stride: int) -> Tensor:
 
 
 class Subsampling(ScaleLayer):
-    """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): every second pixel. Law: R_k commutes exactly."""
+    """Lifted map (S, N, C, H, W) → (S, N, C, ⌈H/2⌉, ⌈W/2⌉): every second pixel. Law: R_k commutes exactly.
+
+    Example:
+        >>> Subsampling()(torch.rand(3, 1, 2, 32, 31)).shape
+        torch.Size([3, 1, 2, 16, 16])
+    """
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""

@@ -14,6 +14,11 @@ class ScaleProjection(nn.Module):
     Law: Π(R_k x) = R_k Π(x) as far as the scales cut off by the truncation do not carry the maximum. Where scales have
     the same maximum, the finest receives the gradient. The maps of a pyramid of the given base are brought to the
     pixels of its first map before, by aligned bilinear upsampling, as if it were dense.
+
+    Example:
+        >>> lifted = torch.arange(3.0)[:, None, None, None, None].expand(3, 1, 2, 4, 4)
+        >>> ScaleProjection("max")(lifted).unique(), ScaleProjection("mean")(lifted).unique()
+        (tensor([2.]), tensor([1.]))
     """
 
     def __init__(self, reduction: str = "max", base: int = 1):
@@ -42,6 +47,10 @@ class ScaleDropout(ScaleLayer):
 
     The mask is constant in space, and survivors are *not* rescaled: a maximum over scales follows, whose size
     does not grow with the number of survivors.
+
+    Example:
+        >>> ScaleDropout(1.0).train()(torch.ones(3, 1, 2, 4, 4)).sum()
+        tensor(0.)
     """
 
     def __init__(self, p: float = 0.25):

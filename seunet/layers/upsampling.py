@@ -15,6 +15,10 @@ class ScaleUpsample(ScaleLayer):
       U_{γ^l} R_{γ^k} f = R_{γ^k} U_{γ^l} f on maps f = U_{γ^m} g that are themselves upsampled, m ≥ k (partial
       equivariance). Past the last pixel the map is continued by its value.
     - `released`: half-pixel centres; each level shifts the map by half a pixel.
+
+    Example:
+        >>> ScaleUpsample(geometry="exact")(torch.rand(3, 1, 2, 16, 16)).shape
+        torch.Size([3, 1, 2, 32, 32])
     """
 
     def __init__(self, factor: int = 2, geometry: str = "released"):

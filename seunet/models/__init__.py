@@ -86,7 +86,12 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
 
 
 def build_model(architecture: str, in_channels: int, num_classes: int, **options) -> nn.Module:
-    """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H, W)."""
+    """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H, W).
+
+    Example:
+        >>> build_model("seunet", in_channels=1, num_classes=2, width=4, depth=2).size_multiple
+        4
+    """
     factory = find_architecture(architecture)
     arguments = channel_arguments(factory, in_channels, num_classes) | accepted_options(factory, options)
     if factory in ARCHITECTURES.values():

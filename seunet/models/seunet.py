@@ -127,6 +127,12 @@ class SEUNet(UShape):
     evaluation mode; windows: which of them answer, see `Windows`. scales_in_training: how many in training mode, where
     every window of num_scales of them answers for itself: logits (W · N, classes, H, W), window by window, each with a
     loss of its own. So each is calibrated, and learns objects of γ^j times the size. Both are num_scales by default.
+
+    Example:
+        >>> import torch
+        >>> network = SEUNet(3, 2, width=4, depth=2, geometry="exact", layout="pyramid").eval()
+        >>> network(torch.rand(1, 3, 50, 64)).shape
+        torch.Size([1, 2, 50, 64])
     """
 
     lift: ScaleSpace

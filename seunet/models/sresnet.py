@@ -63,6 +63,11 @@ class SResNet(nn.Module):
     Lifting, nine blocks (three of stride 2), scale-dropout, mean over scales, 1 × 1 classifier, nearest
     upsampling by 8. The released code handed the dropout rate to batch norm by mistake (dropout off, wrong
     momentum); here both are as described. border: as of SEUNet.
+
+    Example:
+        >>> import torch
+        >>> SResNet(in_channels=1, num_classes=2, width=2)(torch.rand(1, 1, 64, 64)).shape
+        torch.Size([1, 2, 64, 64])
     """
 
     size_multiple = 8

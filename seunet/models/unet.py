@@ -36,7 +36,13 @@ class ImageOperators:
 
 
 class UNet(UShape):
-    """The baseline: image (N, C, H, W) → logits (N, classes, H, W), sides multiples of 2^depth."""
+    """The baseline: image (N, C, H, W) → logits (N, classes, H, W), sides multiples of 2^depth.
+
+    Example:
+        >>> import torch
+        >>> UNet(in_channels=3, num_classes=2, width=4, depth=2)(torch.rand(1, 3, 32, 64)).shape
+        torch.Size([1, 2, 32, 64])
+    """
 
     def __init__(self, in_channels: int, num_classes: int, width: int = 16, depth: int = 4):
         super().__init__(ImageOperators(), in_channels, num_classes, width, depth)

@@ -29,6 +29,12 @@ class Windows(nn.Module):
 
     Args: rule, one of these; length, S; base, γ; pyramid, whether map s lies on the lattice γ^s Z².
     Raises UserError for another rule.
+
+    Example:
+        >>> import torch
+        >>> maps = [torch.rand(1, 4, 16, 16) for scale in range(3)]
+        >>> Windows("information", length=2)(maps, lambda window: torch.stack(window).amax(0)).shape
+        torch.Size([1, 4, 16, 16])
     """
 
     def __init__(self, rule: str | int, length: int, base: float = 2, pyramid: bool = False):
