@@ -2,10 +2,12 @@
 
 import os
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from image_files import (
@@ -484,3 +486,12 @@ def test_files_cut_short_are_refused(make):
             picture = result(open_image, file.data[:-cut], "a.file")
             got = picture and result(picture.stored)
             assert got is None or np.array_equal(got, file.stored[..., : got.shape[2]])
+
+
+def test_the_frames_of_a_microscope_are_counted_where_tifffile_gives_them_no_tags():
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        for frame in noise(np.random.default_rng(0), (6, 8, 8), 8):  # "state.": how ScanImage describes a page
+            file.write(frame, description="state.x=1", metadata=None)
+    with pytest.raises(UserError, match="a.tif: . frames; save each as an image of its own"):
+        open_image(stream.getvalue(), "a.tif")

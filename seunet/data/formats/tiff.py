@@ -6,12 +6,16 @@ What tifffile would fill in or guess (missing strips, other photometrics) is ref
 import logging
 import math
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seunet.data.formats.picture import Picture, damaged, unreadable
 from seunet.data.formats.pillow import upright_if_unknown
 from seunet.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
 
 MAX_CHANNELS = 16
 MAX_BYTES = 2**30  # of one image, or of one tile, decoded
@@ -47,10 +51,10 @@ def _read(data: bytes, name: str) -> Picture:
 
     with _Strict():
         file = tifffile.TiffFile(BytesIO(data))
-        page = file.pages[0]
+        page = file.pages.first
         _check_numbers(page, name)
         frames = _frames(file)
-    samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
+    samples, bits, dtype, compression = page.samplesperpixel, page.bitspersample, page.dtype, int(page.compression)
     photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
     extras = tuple(map(int, page.extrasamples))
     if not isinstance(bits, int):
@@ -61,11 +65,11 @@ def _read(data: bytes, name: str) -> Picture:
     if photometric not in readable:
         kind = tifffile.PHOTOMETRIC(photometric).name if photometric in tuple(tifffile.PHOTOMETRIC) else photometric
         raise UserError(f"{name}: TIFF of {kind} colours, which are not read; save it as RGB or grey")
-    if int(page.sampleformat) not in KINDS or page.dtype is None:
+    if int(page.sampleformat) not in KINDS or dtype is None:
         raise UserError(f"{name}: TIFF of samples that are not read (format {page.sampleformat}, {bits} bits)")
     if samples > MAX_CHANNELS:
         raise UserError(f"{name}: {samples} channels; at most {MAX_CHANNELS} are read")
-    _check_segments(page, len(data), name)
+    _check_segments(page, dtype.itemsize, len(data), name)
     extra = samples - (3 if photometric in (RGB, YCBCR) else 1)
     alpha = extra > 0 and extras[-1:] in ((ASSOCIATED,), (UNASSOCIATED,))
     if {ASSOCIATED, UNASSOCIATED} & set(extras[:-1]):
@@ -98,7 +102,7 @@ def _read(data: bytes, name: str) -> Picture:
 class _Strict(logging.Handler):
     """Raises what tifffile would only log, such as a tag that cannot be read, when the block ends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.errors: list[str] = []
 
@@ -114,7 +118,7 @@ class _Strict(logging.Handler):
             raise ValueError(self.errors[0])
 
 
-def _check_numbers(page, name: str) -> None:
+def _check_numbers(page: "TiffPage", name: str) -> None:
     """Raise UserError unless the tags that say how pixels lie hold whole numbers, and one where one is meant.
 
     tifffile rounds fractions, and takes the first of several.
@@ -132,17 +136,18 @@ def _check_numbers(page, name: str) -> None:
             raise damaged(name, f"{key} is {value!r}, not one whole number")
 
 
-def _frames(file) -> int:
+def _frames(file: "TiffFile") -> int:
     """Return the images of a file: its pages but for reduced copies, times planes; or what ImageJ says of one page."""
-    pages = [page for page in file.pages if not page.tags.valueof(254, 0) & 5]  # 1: a smaller copy, 4: a mask
-    first = file.pages[0]
-    count = len(pages) * first.imagedepth
+    first = file.pages.first
+    # Tag 254 has 1 for a smaller copy, 4 for a mask. A page of ScanImage or LSM files may come without tags: an image.
+    others = [page for page in file.pages if isinstance(page, type(first)) and page.tags.valueof(254, 0) & 5]
+    count = (len(file.pages) - len(others)) * first.imagedepth
     if file.is_imagej or first.is_shaped:  # all images may lie behind one page
         count = max(count, file.series[0].size // max(1, math.prod(first.shape)))
     return count
 
 
-def _check_segments(page, length: int, name: str) -> None:
+def _check_segments(page: "TiffPage", itemsize: int, length: int, name: str) -> None:
     """Raise UserError unless every strip or tile is there, whole and of a sane size."""
     height, width = page.imagelength, page.imagewidth
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, width)
@@ -150,7 +155,7 @@ def _check_segments(page, length: int, name: str) -> None:
         raise damaged(name, "a side of 0 pixels")
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     expected = math.ceil(height / rows) * math.ceil(width / columns) * planes
-    if max(height * width, rows * columns) * page.samplesperpixel * page.dtype.itemsize > MAX_BYTES:
+    if max(height * width, rows * columns) * page.samplesperpixel * itemsize > MAX_BYTES:
         raise UserError(f"{name}: absurd dimensions ({width}x{height}, {page.samplesperpixel} channels); reduce it")
     offsets, counts = page.dataoffsets, page.databytecounts
     if not len(offsets) == len(counts) == expected or min(counts) < 1 or min(offsets) < 1:
@@ -159,7 +164,7 @@ def _check_segments(page, length: int, name: str) -> None:
         raise damaged(name, "it ends early")
 
 
-def _palette(page, name: str) -> np.ndarray:
+def _palette(page: "TiffPage", name: str) -> np.ndarray:
     """Return the colours (n, 3) uint8 of a palette; TIFF gives them 16 bits, as v · 257 or v · 256."""
     if page.colormap is None or page.samplesperpixel != 1:
         raise damaged(name, "it has no palette")
