@@ -34,11 +34,12 @@ class Augmentation:
         waited for.
         """
         images = images.float() / 255
-        size = (self.crop, self.crop) if self.crop else tuple(images.shape[-2:])
+        height, width = images.shape[-2:]
+        size = (self.crop, self.crop) if self.crop else (height, width)
         factor = draw_factors(self.jitter, len(images), generator)
         if self.jitter.low < 1:
             images = antialias(images, factor, self.jitter.low)
-        grid = self.grid(tuple(images.shape[-2:]), size, send(factor, images.device), generator)
+        grid = self.grid((height, width), size, send(factor, images.device), generator)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         labels = masks[:, None].float()
         labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="reflection", align_corners=False)

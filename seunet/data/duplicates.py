@@ -1,7 +1,7 @@
 """The same image in two splits, mirrored or turned by 90° as well: a test on what was trained tells nothing."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def copies(prints: Mapping[str, Mapping[str, str]]) -> Copies:
     return [{split: sorted(names) for split, names in places.items()} for places in found.values() if len(places) > 1]
 
 
-def said(found: Copies, names: Mapping[str, Iterable[str]]) -> list[str]:
+def said(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the lines that say how many images of which split are in which other one, with examples."""
     lines = []
     for i, first in enumerate(SPLITS):
@@ -51,7 +51,7 @@ def said(found: Copies, names: Mapping[str, Iterable[str]]) -> list[str]:
     return lines
 
 
-def refuse(found: Copies, names: Mapping[str, Iterable[str]]) -> None:
+def refuse(found: Copies, names: Mapping[str, Sequence[str]]) -> None:
     """Raise UserError when an image is in several splits."""
     if lines := said(found, names):
         raise UserError(

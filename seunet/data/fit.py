@@ -14,7 +14,8 @@ Size = tuple[int, int]  # height, width
 
 def image_sides(image_size: int | Sequence[int]) -> Size:
     """Return height and width of a data set's `image_size`: one number is a square."""
-    return (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return height, width
 
 
 def fitted(sample: Sample, size: Size, rule: str) -> Iterator[Sample]:
@@ -62,7 +63,8 @@ def starts(length: int, side: int) -> Iterator[tuple[int, int]]:
 def padded_content(own: Size, size: Size) -> Size:
     """Return the size that an image has inside a padded one: its own, or reduced in its aspect until it fits."""
     factor = min(1, size[0] / own[0], size[1] / own[1])
-    return tuple(max(1, min(side, round(length * factor))) for length, side in zip(own, size, strict=True))
+    height, width = (max(1, min(side, round(length * factor))) for length, side in zip(own, size, strict=True))
+    return height, width
 
 
 def padded(array: np.ndarray, size: Size, value: int = 0) -> np.ndarray:

@@ -89,9 +89,10 @@ def _check_pairs(root: Path, images: Files, masks: Files, windowed: bool) -> int
         (first, path), (other, other_path), *_ = channels.items()
         raise UserError(f"{other_path}: {counted(other)}, but {path} has {first}; give all images the same channels")
     if windowed and len(depths) > 1:
-        (first, path), (other, other_path), *_ = depths.items()
+        (depth, path), (other_depth, other_path), *_ = depths.items()
         raise UserError(
-            f"{other_path}: {other} pixels, but {path} has {first}, and one value_range is meant for all; convert them"
+            f"{other_path}: {other_depth} pixels, but {path} has {depth}, and one value_range is meant for all; "
+            "convert them"
         )
     return max(channels)
 

@@ -71,7 +71,7 @@ def to_array(
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
-        return _resampled(_loaded(picture), channels, size)
+        return _resampled(_loaded(picture.pillow, picture.name), channels, size)
     pixels = window(picture.shown(), picture.name) if window else picture.bytes()
     return _resized(pixels, channels, size or pixels.shape[:2])
 
@@ -81,13 +81,13 @@ def counted(channels: int) -> str:
     return f"{channels} channel" + "s" * (channels != 1)
 
 
-def _loaded(picture: Picture) -> Image.Image:
-    """Return Pillow's image of a picture, decoded."""
+def _loaded(image: Image.Image, name: str) -> Image.Image:
+    """Return an image of Pillow, decoded."""
     try:
-        picture.pillow.load()
+        image.load()
     except Exception as error:  # Pillow raises nearly anything on damaged files
-        raise damaged(picture.name, error) from error
-    return picture.pillow
+        raise damaged(name, error) from error
+    return image
 
 
 def _resampled(image: Image.Image, channels: int, size: tuple[int, int] | None) -> np.ndarray:

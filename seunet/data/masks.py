@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import numpy as np
 
@@ -74,14 +75,14 @@ class ClassMap:
 
     def _intervals(self, name: str, entry: object) -> list[Interval]:
         if self.colours:
-            colours = [entry] if _is_colour(entry) else entry
+            colours = entry if _is_list_of_colours(entry) else [entry] if _is_colour(entry) else []
             if not all(0 <= value <= 255 for colour in colours for value in colour):
                 raise UserError(f"classes.{name}: {entry} is no colour [r, g, b] of 0 to 255; change it")
             return [(r << 16 | g << 8 | b,) * 2 for r, g, b in colours]
         listed = entry["values"] if isinstance(entry, dict) and list(entry) == ["values"] else entry
         listed = listed if isinstance(listed, list) else [listed]
-        intervals = [_interval(value) for value in listed]
-        if not listed or None in intervals:
+        intervals = [interval for value in listed if (interval := _interval(value))]
+        if not listed or len(intervals) < len(listed):
             raise UserError(
                 f'classes.{name}: {entry} must be a pixel value, a range such as "1..255", a list of them, nonzero, '
                 "or (in all classes and ignore) a colour [r, g, b]"
@@ -103,15 +104,15 @@ def _interval(value: object) -> Interval | None:
     return (int(match[1]), int(match[2])) if match and int(match[1]) <= int(match[2]) else None
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_colour(entry: object) -> bool:
+def _is_colour(entry: object) -> TypeGuard[list[int]]:
     return isinstance(entry, list) and len(entry) == 3 and all(map(_is_number, entry))
 
 
-def _is_list_of_colours(entry: object) -> bool:
+def _is_list_of_colours(entry: object) -> TypeGuard[list[list[int]]]:
     return isinstance(entry, list) and bool(entry) and all(map(_is_colour, entry))
 
 

@@ -73,7 +73,8 @@ class _Guard:
     """Checks of every member, wanted or not."""
 
     def __init__(self, path: Path):
-        self.path, self.seen, self.total = path, set(), 0
+        self.path, self.total = path, 0
+        self.seen: set[str] = set()
 
     def check(self, name: str, size: int, is_file: bool, is_folder: bool) -> None:
         parts = PurePosixPath(name.replace("\\", "/"))
@@ -107,9 +108,9 @@ def _tar_members(path: Path, guard: _Guard, wanted: Callable[[str], bool]) -> It
             for member in tar:
                 # a sparse file may claim any size
                 guard.check(member.name, member.size, member.isfile() and not member.issparse(), member.isdir())
-                if member.isfile() and wanted(member.name):
-                    yield member.name, tar.extractfile(member).read()
-                tar.members = []  # tarfile keeps every header otherwise
+                if member.isfile() and wanted(member.name) and (content := tar.extractfile(member)):
+                    yield member.name, content.read()
+                tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
         while rest := stream.read(2**20):  # to the end, where gzip keeps its checksum
             guard.grow(len(rest))
 
@@ -118,8 +119,8 @@ class _Header(tarfile.TarInfo):
     """The header of a member; one that announces a name of absurd length is refused."""
 
     @classmethod
-    def frombuf(cls, *arguments) -> "_Header":
-        header = super().frombuf(*arguments)
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        header = super().frombuf(buf, encoding, errors)
         if header.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and header.size > NAME_LIMIT:
             raise tarfile.ReadError(f"a header of {header.size:,} bytes")
         return header

@@ -107,7 +107,7 @@ def expression(pattern: str) -> re.Pattern:
 
 def bases(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
     """Return the folder that each pattern begins with."""
-    return {key: root / re.match(r"(?:[^{*/]*/)*", pattern)[0] for key, pattern in wanted.items()}
+    return {key: root / re.split(r"[^/]*[{*]", pattern)[0] for key, pattern in wanted.items()}
 
 
 def walk(root: Path, wanted: Mapping[str, str]) -> Iterator[Path]:

@@ -79,7 +79,7 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
 class Survey:
     """What is seen of the samples of a source while they pass: fingerprints by split and name, and sizes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.prints: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
         self.sizes: set[Size] = set()
 

@@ -1,6 +1,6 @@
 """What every data set looks like before it is prepared: classes, the names of each split, and a reader."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -29,7 +29,7 @@ class Source:
 
     classes: Sequence[str]
     channels: int
-    splits: dict[str, Sequence[str]]
+    splits: Mapping[str, Sequence[str]]
     read: Callable[[str], Iterable[Sample]]
     rendered: Callable[[int, int], Iterator[Sample]] | None = None
     dropped: list[dict[str, str]] = field(default_factory=list)

@@ -174,15 +174,15 @@ def _named(key: str, entry: str | list[str], names: Sequence[str], root: Path) -
         return found
     listed = _read_list(f"split.{key}", root / entry) if isinstance(entry, str) else entry
     known = set(names)
-    found = {}
+    chosen: set[str] = set()
     for line in listed:
         name = next((n for n in (line, str(PurePosixPath(line).with_suffix(""))) if n in known), None)
         if name is None:
             raise unknown(key, line, names)
-        if name in found:
+        if name in chosen:
             raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
-        found[name] = None
-    return sorted(found)
+        chosen.add(name)
+    return sorted(chosen)
 
 
 def unknown(key: str, line: str, names: Sequence[str]) -> UserError:

@@ -4,7 +4,7 @@ import warnings
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from seunet.data.formats.picture import Picture, damaged, unreadable
 from seunet.runtime.errors import UserError
@@ -16,7 +16,7 @@ SAMPLES = {"1": 1, "L": 1, "P": 1, "RGB": 3, "RGBA": 4}  # of the modes that are
 def read(data: bytes, name: str) -> Picture:
     """Return the picture of a JPEG, GIF or BMP file; UserError for modes that would not be read exactly."""
     image = open_pillow(data, name, ("JPEG", "GIF", "BMP"))
-    form = "JPEG" if image.format == "MPO" else image.format  # MPO: a JPEG with a preview behind it
+    form = "JPEG" if image.format == "MPO" else str(image.format)  # MPO: a JPEG with a preview behind it
     if image.mode not in SAMPLES:
         raise UserError(f"{name}: {form} of {image.mode} colours, which are not read; save it as RGB")
     if form == "BMP" and int.from_bytes(data[28:30], "little") == 16 and image.info.get("compression") != -1:
@@ -48,7 +48,7 @@ def read(data: bytes, name: str) -> Picture:
     )
 
 
-def open_pillow(data: bytes, name: str, formats: tuple[str, ...]) -> Image.Image:
+def open_pillow(data: bytes, name: str, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Return an image of Pillow, not decoded yet."""
     try:
         with warnings.catch_warnings():

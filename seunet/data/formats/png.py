@@ -19,7 +19,8 @@ ORIENTED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # keywords of t
 
 def read(data: bytes, name: str) -> Picture:
     """Return the picture of a PNG file. Raises UserError where it is damaged, cut short or against the standard."""
-    frames, still, oriented, header, transparency = 0, True, False, b"", b""
+    frames, oriented, header, transparency = 0, False, b"", b""
+    still: bool | None = True
     for kind, content in _chunks(data, name):
         if kind == b"IHDR" and not header:
             header = bytes(content)
