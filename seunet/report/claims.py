@@ -75,7 +75,8 @@ class Bootstrap:
     """The runs on one data set, all tested on the same draws of its test images."""
 
     def __init__(self, metric: Metric):
-        self.metric, self.layout, self.images = metric, {}, 0
+        self.metric, self.images = metric, 0
+        self.layout: dict[str, np.ndarray | tuple[int, ...]] = {}
         self.runs: dict[tuple[Path, float], Run] = {}
 
     def run(self, path: Path, beyond: float = SEEN) -> Run:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -13,7 +12,7 @@ from seunet.report.figures import style
 from seunet.report.tables import read_table
 
 # Told apart without colour: by the marker, and by the word beside it.
-LOOKS = {
+LOOKS: dict[str, style.Look] = {
     SUPPORTED: {"color": style.BLUE, "marker": "o", "markersize": 3.6},
     CONTRADICTED: {"color": style.RED, "marker": "D", "markersize": 3.2},
     UNDECIDED: {"color": "0.4", "marker": "o", "markersize": 3.6, "markerfacecolor": "white"},
@@ -52,7 +51,7 @@ def draw_claims(claims: Path | str, paths: Iterable[Path | str], commit: str | N
 def draw_block(axes: Axes, y: float, text: str, rows: pd.DataFrame) -> float:
     """Draw a claim and its rows from y on, in inches from the top; return where they end."""
     width = style.COLUMN - LEFT - RIGHT
-    place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+    place: style.Look = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
     lines = ROW * (text.count("\n") + 1)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # hides the lines of the grid
     axes.text(0.05 / width - LEFT / width, y + lines / 2, text, bbox=box, **(place | {"fontsize": 7.5}))
@@ -67,7 +66,7 @@ def draw_block(axes: Axes, y: float, text: str, rows: pd.DataFrame) -> float:
     return y
 
 
-def draw_interval(axes: Axes, y: float, estimate: float, low: float, high: float, look: dict[str, Any]) -> None:
+def draw_interval(axes: Axes, y: float, estimate: float, low: float, high: float, look: style.Look) -> None:
     """Draw an estimate and its interval with caps, or arrows where it leaves the axis."""
     left, right = axes.get_xlim()
     line = {"color": look["color"], "linewidth": 1, "solid_capstyle": "butt"}

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -116,8 +117,8 @@ class Curves:
         """Draw what the labels allow, where it is given; return the line for the legend."""
         if self.ceiling is None:
             return []
-        look = {"color": style.INK, "linewidth": 0.7, "linestyle": ":", "label": "ceiling of the labels"}
-        return [axes.axhline(self.ceiling, **look)]
+        label = "ceiling of the labels"
+        return [axes.axhline(self.ceiling, color=style.INK, linewidth=0.7, linestyle=":", label=label)]
 
     def note(self) -> str | None:
         """Return what line and band mean."""
@@ -157,8 +158,8 @@ def draw_apart(curves: Curves) -> Figure:
     grid = figure.subplots(rows, PANELS, sharey=True, squeeze=False)
     means = curves.table.pivot_table(curves.column, "true_scale", "model")
     first, *others = curves.looks
-    thin = {"color": curves.looks[first].colour, "linewidth": 0.9, "label": curves.looks[first].label}
-    pale = {"color": "0.82", "linewidth": 0.7, "label": "other models", "zorder": 1}
+    thin: style.Look = {"color": curves.looks[first].colour, "linewidth": 0.9, "label": curves.looks[first].label}
+    pale: style.Look = {"color": "0.82", "linewidth": 0.7, "label": "other models", "zorder": 1}
     for axes, (model, look) in zip(grid.flat, curves.looks.items(), strict=False):
         for other in others:
             axes.plot(means.index, means[other], **pale)
@@ -176,7 +177,7 @@ def draw_apart(curves: Curves) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel(curves.name)
     block_title(grid[0, 0], curves.dataset)
-    handles = [Line2D([], [], **thin), Line2D([], [], **pale), *ceiling]
+    handles: list[Artist] = [Line2D([], [], **thin), Line2D([], [], **pale), *ceiling]
     if curves.training_scales:
         handles.append(Patch(color="0.93", label="scales of its training, where jittered"))
     style.legend_below(figure, handles, ". ".join([SCALE_LABEL, *filter(None, [curves.note()])]))
@@ -186,8 +187,7 @@ def draw_apart(curves: Curves) -> Figure:
 def block_title(axes: Axes, dataset: str) -> None:
     """Write the name of the data set above the title of its first panel."""
     above = 16 + 8 * axes.get_title("left").count("\n")
-    place = {"xytext": (0, above), "textcoords": "offset points", "fontweight": "bold"}
-    axes.annotate(dataset, (0, 1), xycoords="axes fraction", **place)
+    axes.annotate(dataset, (0, 1), (0, above), "axes fraction", "offset points", fontweight="bold")
 
 
 def mark_training(axes: Axes) -> None:
@@ -195,7 +195,7 @@ def mark_training(axes: Axes) -> None:
     axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
 
 
-def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: dict[str, Any]) -> None:
+def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: style.Look) -> None:
     """Draw the mean over seeds as a line and, with several seeds, their minimum and maximum as a band."""
     finite = table[np.isfinite(table[y])]
     seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])

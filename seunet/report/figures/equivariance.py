@@ -70,7 +70,8 @@ def grid(names: Mapping[str, list[str]]) -> tuple[Figure, dict[tuple[str, str], 
     heights = [math.ceil(len(models) / columns) for models in names.values()]
     figure = style.new_figure(style.PAGE, PANEL * sum(heights) + 0.35 * len(names))
     axes = figure.subplots(sum(heights), columns, sharey=True, squeeze=False)
-    panels, top = {}, 0
+    panels: dict[tuple[str, str], Axes] = {}
+    top = 0
     for (dataset, models), height in zip(names.items(), heights, strict=True):
         block = axes[top : top + height].ravel()
         panels |= {(dataset, model): panel for model, panel in zip(models, block, strict=False)}
@@ -80,7 +81,7 @@ def grid(names: Mapping[str, list[str]]) -> tuple[Figure, dict[tuple[str, str], 
     return figure, panels
 
 
-def scale_looks(scales: Iterable[float]) -> dict[float, dict[str, Any]]:
+def scale_looks(scales: Iterable[float]) -> dict[float, style.Look]:
     """Return the line of each scale, smallest first: the darker, the further from 1; hue and marker tell which way."""
     looks = {}
     for (hue, marker), side in ((SMALLER, [s for s in scales if s < 1]), (LARGER, [s for s in scales if s > 1])):
@@ -92,7 +93,7 @@ def scale_looks(scales: Iterable[float]) -> dict[float, dict[str, Any]]:
     return dict(sorted(looks.items()))
 
 
-def draw_panel(axes: Axes, rows: pd.DataFrame, looks: Mapping[float, dict[str, Any]]) -> None:
+def draw_panel(axes: Axes, rows: pd.DataFrame, looks: Mapping[float, style.Look]) -> None:
     """Draw one model: a line per scale over its stages."""
     for scale, look in looks.items():
         at_scale = rows[rows["scale"] == scale]
@@ -115,7 +116,7 @@ def share_axes(panels: Mapping[Any, Axes], table: pd.DataFrame) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_ylim(low, high)
-        if axes.get_subplotspec().is_first_col():
+        if (place := axes.get_subplotspec()) and place.is_first_col():
             axes.set_ylabel("Relative error")
 
 

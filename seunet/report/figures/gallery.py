@@ -235,7 +235,7 @@ def scale_title(samples: dict[str, np.ndarray], scale: int) -> str:
     return f"×{true:.3g}\n{height}×{width} px"
 
 
-def legend_handles(classes: list[str], colours: np.ndarray, ignored: bool) -> list:
+def legend_handles(classes: list[str], colours: np.ndarray, ignored: bool) -> list[Patch]:
     """Return the legend: a patch for each class, the marks of errors, and the hatching if needed."""
     handles = [
         Patch(facecolor=colour / 255, edgecolor=style.INK, linewidth=0.4, label=name)

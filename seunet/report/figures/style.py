@@ -4,21 +4,28 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import seaborn
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
 
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.typing import LegendLocType, RcKeyType  # which matplotlib 3.10 lacks
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column paper
 DPI = 300
 LABEL_WIDTH = 26  # characters of a model's label in a line of the legend: two columns fit in COLUMN
 INK = "0.25"  # grey of axes, grids' captions and reference lines
 
-RC = {
+Look = dict[str, Any]  # keyword arguments of matplotlib: of a line, a text, …
+
+RC: "dict[RcKeyType, Any]" = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -54,7 +61,7 @@ PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, "#000000", SKY, BROWN, GREY]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]  # 10 against 9 colours: 90 distinct pairs
 
 # Line styles without (False) and with (True) jittering; the second when the colours come again.
-LINES = {False: ["-", (0, (1, 0.8))], True: [(0, (3, 1.2)), (0, (4, 1, 1, 1))]}
+LINES: dict[bool, list[LineStyleType]] = {False: ["-", (0, (1, 0.8))], True: [(0, (3, 1.2)), (0, (4, 1, 1, 1))]}
 BOUND = (0, (5, 2))  # of models that are told the scale
 
 
@@ -74,7 +81,7 @@ class ModelStyle:
     bound: bool = False
 
     @property
-    def line(self) -> dict[str, Any]:
+    def line(self) -> Look:
         """Keyword arguments of `Axes.plot`."""
         if self.bound:
             label = wrapped(self.label, LABEL_WIDTH)
@@ -125,20 +132,20 @@ def shown_models(models: Iterable[str], present: Iterable[str], where: str) -> l
     return shown
 
 
-def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
     """Return an empty figure in inches; by default it is laid out so that nothing overlaps."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # draws without a display
     return figure
 
 
-def legend_below(figure: Figure, handles: Sequence[Any], title: str | None = None) -> None:
+def legend_below(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
     """Put the legend under the axes in as many columns as fit, and make the figure taller by its height."""
     width, height = figure.get_size_inches()
-    place = "outside lower center" if figure.get_layout_engine() else "lower center"
+    place: LegendLocType = "outside lower center" if figure.get_layout_engine() else "lower center"
     for columns in range(min(6, len(handles)), 0, -1):
         legend = figure.legend(handles=handles, loc=place, ncols=columns, title=title, columnspacing=1.2)
-        box = legend.get_window_extent(figure.canvas.get_renderer())
+        box = legend.get_window_extent()
         if box.width / DPI <= width - 0.1 or columns == 1:
             break
         legend.remove()
@@ -151,7 +158,9 @@ def save(figure: Figure, paths: Iterable[Path | str], title: str, commit: str | 
     The same figure gives the same bytes: no date, no version of the library that drew it.
     """
     for path in map(Path, paths):
-        metadata = {"Title": title} | ({"Source": f"commit {commit}"} if commit else {})
+        metadata: dict[str, str | None] = {"Title": title}
+        if commit:
+            metadata["Source"] = f"commit {commit}"
         if path.suffix == ".svg":
             metadata |= {"Date": None, "Creator": None}  # None: leave out
         elif path.suffix == ".png":

@@ -116,12 +116,12 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, colours: Normalize) -> None:
     mark_training(axes)
 
 
-DOT_LOOK = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.5, "zorder": 3}
+DOT_LOOK: style.Look = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.5, "zorder": 3}
 
 
 def dot_handle(share: float) -> Line2D:
     """Return the entry of the legend for a share of images."""
-    look = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": 0.5}
+    look: style.Look = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": 0.5}
     return Line2D([], [], linestyle="none", marker="o", markersize=math.sqrt(DOT * share), label=f"{share:.0%}", **look)
 
 
@@ -150,5 +150,4 @@ def window_ends(window: str) -> tuple[float, ...]:
 
 def block_name(axes: Axes, dataset: str) -> None:
     """Write the name of the data set above the title of the first panel."""
-    place = {"xytext": (0, 14), "textcoords": "offset points", "fontweight": "bold"}
-    axes.annotate(dataset, (0, 1), xycoords="axes fraction", **place)
+    axes.annotate(dataset, (0, 1), (0, 14), "axes fraction", "offset points", fontweight="bold")

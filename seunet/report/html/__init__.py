@@ -94,7 +94,7 @@ def marked(text: str) -> str:
     """Return a caption as HTML."""
     tagged = "<{0.lastgroup}>{1}</{0.lastgroup}>"
     plain = escape(" ".join(text.split()), quote=False)
-    return MARKS.sub(lambda mark: tagged.format(mark, mark[mark.lastgroup]), plain)
+    return MARKS.sub(lambda mark: tagged.format(mark, mark[mark.lastgroup or 0]), plain)
 
 
 def claims_of(path: Path) -> list[dict[str, Any]]:

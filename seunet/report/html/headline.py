@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 
 from seunet.report.tables import with_true_scale
@@ -85,7 +86,7 @@ def named(models: tuple[str, ...], labels: dict[str, str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]} are best, less than {TIE:g} apart"
 
 
-def span(scales) -> str:
+def span(scales: list[float] | pd.Index) -> str:
     """Return "at ×2" or "from ×2 to ×4"."""
     first, last = factor(scales[0]), factor(scales[-1])
     return f"at {first}" if first == last else f"from {first} to {last}"
@@ -104,7 +105,7 @@ def seeds_sentence(table: pd.DataFrame) -> str:
     return f"Means of {seeds[0]} trainings." if len(seeds) == 1 else f"Means of {seeds[0]} to {seeds[-1]} trainings."
 
 
-def spread(scales) -> list[float]:
+def spread(scales: np.ndarray) -> list[float]:
     """Return at most COLUMNS of the scales, ends and the scale of training among them."""
     if len(scales) <= COLUMNS:
         return list(scales)
