@@ -18,7 +18,8 @@ from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.extras import missing_extra
 
 COMMANDS = (init, predict, measure, scales, export, info, compare)  # in the order of the help
-UsageError = typer.BadParameter.__base__  # what typer raises for an unknown option, a missing argument, …
+# What typer raises for an unknown option, a missing argument, …: of its own click, or of the package, by its version
+UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ignore[assignment]
 
 
 @contextmanager

@@ -59,7 +59,9 @@ class Answers:
 class Written(Protocol):
     """The files that a command writes for an image."""
 
-    output: Path
+    @property
+    def output(self) -> Path:
+        """The folder of all of them."""
 
     def files(self, image: Input) -> list[Path]:
         """Return them."""
@@ -143,9 +145,13 @@ def write_png(file: Path, image: Image.Image) -> None:
 def write_probabilities(files: list[Path], probabilities: np.ndarray, classes: list[str]) -> None:
     """Write probabilities (C, H, W): as float16 in one .npz, or as a 16-bit grey PNG per class (65535 is 1)."""
     if files[0].suffix == ".npz":
-        arrays = {"probabilities": probabilities.astype(np.float16), "classes": np.array(classes), MARK: np.array(NOTE)}
         with atomic(files[0]) as temporary:
-            np.savez_compressed(temporary, **arrays)
+            np.savez_compressed(  # seunet: the MARK
+                temporary,
+                probabilities=probabilities.astype(np.float16),
+                classes=np.array(classes),
+                seunet=np.array(NOTE),
+            )
         return
     for file, plane in zip(files, probabilities, strict=True):
         write_png(file, Image.fromarray((plane * 65535).round().astype(np.uint16)))

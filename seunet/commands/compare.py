@@ -86,5 +86,5 @@ def weight_differences(first: Path, second: Path) -> list[str]:
     if not changed:
         return []
     gaps = {name: float(np.abs(one[name].astype(float) - two[name]).max()) for name in changed}
-    name = max(gaps, key=gaps.get)
+    name = max(gaps, key=gaps.__getitem__)
     return [f"weights: {len(changed)} of {len(one)} tensors differ, most {name}, by up to {gaps[name]:.2g}"]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from seunet.runtime.errors import UserError
 MOST_IMAGES, MOST_MASKS = 200, 300  # that are read; of more, an even choice
 MOST_CLASSES = 30  # more values than these are taken for instances
 WINDOWS = (255, 1023, 4095, 16383, 65535)  # largest values of 8, 10, 12, 14 and 16 bits
+Classes = dict[str, int | str | list[int]]  # as in a configuration: {name: value or colour}, {"nonzero": name}
+T = TypeVar("T")
 
 
 @dataclass
@@ -22,9 +25,9 @@ class Content:
 
     sizes: list[tuple[int, int]]
     channels: list[int]
-    value_range: list | None
-    classes: dict
-    ignore: list
+    value_range: list[float] | None
+    classes: Classes
+    ignore: list[int]
     instances: bool
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -40,13 +43,15 @@ def look(pairs: Sequence[tuple[Path, Path]]) -> Content:
     return Content(sizes, channels, value_range, classes, ignore, instances, notes)
 
 
-def chosen(files: Sequence[Path], most: int) -> list[Path]:
-    """Return at most so many files, evenly spaced."""
+def chosen(files: Sequence[T], most: int) -> list[T]:
+    """Return at most so many of the files, evenly spaced."""
     places = np.unique(np.linspace(0, len(files) - 1, most).round().astype(int))
     return [files[i] for i in places]
 
 
-def look_at_images(files: Sequence[Path], notes: dict[str, str]) -> tuple[list, list, list | None]:
+def look_at_images(
+    files: Sequence[Path], notes: dict[str, str]
+) -> tuple[list[tuple[int, int]], list[int], list[float] | None]:
     """Return sizes, numbers of channels, and the values of black and white where images have more than 8 bits."""
     pictures = [open_image(read_file(file), str(file)) for file in files]
     sizes = [picture.size[::-1] for picture in pictures]
@@ -66,7 +71,7 @@ def look_at_images(files: Sequence[Path], notes: dict[str, str]) -> tuple[list, 
     return sizes, channels, value_range
 
 
-def look_at_masks(files: Sequence[Path], notes: dict[str, str]) -> tuple[dict, list, bool]:
+def look_at_masks(files: Sequence[Path], notes: dict[str, str]) -> tuple[Classes, list[int], bool]:
     """Return classes and ignored values as in the configuration, and whether values are instances."""
     sets, coloured, crumbs = [], False, []
     for file in files:
@@ -109,10 +114,11 @@ def is_instances(sets: Sequence[set[int]]) -> bool:
     """Tell whether values number objects: each mask has 0 and 1 to n, almost, and n differs from mask to mask."""
     counts = [len(found - {0}) for found in sets]
     numbered = [not (found - {0}) or max(found) <= 1.5 * len(found) for found in sets]
-    return max(counts) > 2 and all(0 in found for found in sets) and np.mean(numbered) > 0.8 and len(set(counts)) > 1
+    mostly = bool(np.mean(numbered) > 0.8)
+    return max(counts) > 2 and all(0 in found for found in sets) and mostly and len(set(counts)) > 1
 
 
-def colour_classes(files: Sequence[Path], notes: dict[str, str]) -> tuple[dict, list, bool]:
+def colour_classes(files: Sequence[Path], notes: dict[str, str]) -> tuple[Classes, list[int], bool]:
     """Return a class for every colour of the masks."""
     found: Counter = Counter()
     for file in files:

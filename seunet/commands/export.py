@@ -69,7 +69,8 @@ def example_size(network: "TrainedNetwork", size: tuple[int, int] | None) -> tup
     multiple = size_multiple(network.model)
     if size is None:
         told = network.training_scale.size if network.training_scale else (SIDE, SIDE)
-        return tuple(-(-side // multiple) * multiple for side in told)
+        height, width = (-(-side // multiple) * multiple for side in told)
+        return height, width
     for side in size:
         if side < 1 or side % multiple:
             raise UserError(f"--size: {side} is no multiple of {multiple}, which this network needs")

@@ -172,14 +172,16 @@ def common_tail(group: Group) -> tuple[str, str, str, str] | None:
     return None if tail is None else ("", "", "", tail)
 
 
-def matched(images: Group, masks: Group, ends: tuple[str, str, str, str]) -> list:
+def matched(
+    images: Group, masks: Group, ends: tuple[str, str, str, str]
+) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     """Return the pairs of keys of images and masks whose names are the same without their ends."""
     before, after, start, end = ends
     own = {key: name for key in masks.files if (name := bare(key, start, end)) is not None}
     by_name = {name: key for key, name in own.items()}
     taken = set(own) if masks is images else set()
-    pairs = [(key, by_name.get(bare(key, before, after))) for key in images.files if key not in taken]
-    return [(image, mask) for image, mask in pairs if mask is not None]
+    names = [(key, bare(key, before, after)) for key in images.files if key not in taken]
+    return [(image, by_name[name]) for image, name in names if name in by_name]
 
 
 def ends_around(names: list[tuple[str, str]], group: Group) -> tuple[str, str] | None:
