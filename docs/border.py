@@ -6,7 +6,7 @@ import matplotlib
 import torch
 
 from seunet import SEUNet
-from seunet.data.reef import render
+from seunet.data.rendering import render
 from seunet.data.shapes import draw_scene
 from seunet.report.figures import style
 

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import scale_axis
+from seunet.report.figures.axes import scale_axis
 
 JITTERS = {  # name: the factors of training images, windows in training
     "no jitter, one window": (1, 1, 1),

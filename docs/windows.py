@@ -6,7 +6,7 @@ import matplotlib
 import pandas as pd
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import scale_axis
+from seunet.report.figures.axes import scale_axis
 
 HERE = Path(__file__).parent
 RULES = {

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seunet.commands.own_data import data_settings, description_of
 from seunet.commands.texts import normalisation, numbers, options_of, parsed_classes
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
+    from seunet.data.arrays import Prepared
     from seunet.models.weights import Given
 
 SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
@@ -149,7 +151,7 @@ def measure(
     typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")
 
 
-def measured(weights: Path, given: "Given", data: Any, tests: dict[str, Any], output: Path) -> str:
+def measured(weights: Path, given: "Given", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
     """Test the network on prepared data, write all results, and return the sentence about them."""
     import pandas as pd
     import torch
@@ -164,7 +166,7 @@ def measured(weights: Path, given: "Given", data: Any, tests: dict[str, Any], ou
     from seunet.settings.metric import Metric
 
     name = title_of(weights)
-    run = {"dataset": data.dataset, "model": name, "seed": 0}
+    run: dict[str, str | int] = {"dataset": data.dataset, "model": name, "seed": 0}
     scores, folder = output / "scores.csv", Path(data.folder)
     tests["test_scales"] = list(dict.fromkeys(tests["test_scales"]))
     evaluate(
@@ -216,36 +218,7 @@ def check_output(output: Path) -> None:
         raise UserError(f"{output}: holds tables of something else; name another folder for the results")
 
 
-def data_settings(folder: Path, said: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of the data set, as a configuration has them.
-
-    What was not said is as in the network's training (`own`: its description), else as seen in the files.
-    """
-    from seunet.data.looking import guess_classes, one_size
-    from seunet.data.partners import partners
-
-    told = own.get("preparation") or {}
-    as_trained = {key: told[key] for key in ("image_size", "fit", "value_range", "metric") if told.get(key)}
-    data = {"source": "folder", "path": str(folder)} | as_trained | said
-    files, _ = partners(data)
-    if "image_size" not in data:
-        data["image_size"] = list(one_size(files["images"].values()))
-    if len(set(data["image_size"])) == 1:
-        data["image_size"] = data["image_size"][0]
-    if "classes" not in data:
-        data["classes"] = guess_classes(files["masks"].values(), own.get("classes"))
-        typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
-    return {"ignore": [], "metric": "mean_iou"} | data
-
-
-def description_of(folder: Path | None) -> dict[str, Any]:
-    """Return what is known of a network that was trained here; nothing of others."""
-    from seunet.models.checkpoint import read_description
-
-    return read_description(folder / "model.json") if folder else {}
-
-
-def multiple_of(weights: Path, given: "Given", data: Any) -> int:
+def multiple_of(weights: Path, given: "Given", data: "Prepared") -> int:
     """Return what the sides of the test images are rounded down to: what the network needs, where scale 1 keeps it."""
     from seunet.models.calling import size_multiple
     from seunet.models.weights import load_given

@@ -1,4 +1,4 @@
-"""The generated data set: scenes of a reef (see `reef`), drawn on the fly, so that a demo needs no download.
+"""The generated data set: scenes of a `reef`, drawn on the fly, so that a demo needs no download.
 
 A scene depends on (seed, split, index) alone: the same on every run, whatever the counts and limits are. Test
 scenes can be *rendered* at another size, which a photograph cannot: what a network does at scale 4 is then
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seunet.data import reef
+from seunet.data import reef, rendering
 from seunet.data.source import SPLITS, Sample, Source
 from seunet.data.splits import apply_limits
 from seunet.runtime.errors import UserError
@@ -27,7 +27,7 @@ def generate(settings: dict) -> Source:
     def rendered(split: str, height: int, width: int) -> Iterator[Sample]:
         for name in splits[split]:
             scene = draw_scene(seed, name, size)
-            yield (name, *reef.render(scene, height, width))
+            yield (name, *rendering.render(scene, height, width))
 
     return Source(
         classes=reef.CLASSES,

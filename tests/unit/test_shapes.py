@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seunet.data import reef
+from seunet.data import reef, rendering
 from seunet.data.shapes import draw_scene, generate
 from seunet.runtime.errors import UserError
 
@@ -23,7 +23,7 @@ def things():
                 continue
             lone = reef.Thing(**{**vars(thing), "x": 16.0, "y": 16.0})
             scene = reef.Scene(32, np.zeros((1, 4)), np.zeros((2, 3), np.float32), [], [lone])
-            image, mask = reef.render(scene, 32, 32)
+            image, mask = rendering.render(scene, 32, 32)
             colors.append(image[mask == thing.label].mean(axis=0))
             areas.append([(mask == thing.label).sum()])
             labels.append(thing.label)
@@ -78,8 +78,8 @@ def test_the_same_scene_at_another_scale(scale):
     """Averaged back, a large rendering is the small one, image and mask, apart from boundaries."""
     for index in range(6):
         scene = draw_scene(0, f"test_{index:05d}", SIDE)
-        image, mask = reef.render(scene, SIDE, SIDE)
-        large, large_mask = reef.render(scene, SIDE * scale, SIDE * scale)
+        image, mask = rendering.render(scene, SIDE, SIDE)
+        large, large_mask = rendering.render(scene, SIDE * scale, SIDE * scale)
         blocks = large.reshape(SIDE, scale, SIDE, scale, 3).mean(axis=(1, 3))
         assert np.abs(blocks - image).mean() < 4
         votes = large_mask.reshape(SIDE, scale, SIDE, scale)
@@ -91,8 +91,8 @@ def test_the_same_scene_at_another_scale(scale):
 def test_enlarging_reveals_detail():
     """A large rendering holds detail that an enlarged small one lacks, though water softens both."""
     scene = draw_scene(0, "test_00000", SIDE)
-    large = reef.render(scene, 4 * SIDE, 4 * SIDE)[0].astype(float)
-    small = Image.fromarray(reef.render(scene, SIDE, SIDE)[0])
+    large = rendering.render(scene, 4 * SIDE, 4 * SIDE)[0].astype(float)
+    small = Image.fromarray(rendering.render(scene, SIDE, SIDE)[0])
     enlarged = np.asarray(small.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BICUBIC)).astype(float)
     assert np.abs(large - enlarged).mean() > 0.5
 
@@ -108,7 +108,7 @@ def test_rendered_follows_the_test_split_at_any_size():
 
 
 def test_all_classes_occur():
-    masks = [reef.render(draw_scene(0, f"train_{i:05d}", SIDE), SIDE, SIDE)[1] for i in range(40)]
+    masks = [rendering.render(draw_scene(0, f"train_{i:05d}", SIDE), SIDE, SIDE)[1] for i in range(40)]
     shares = np.bincount(np.concatenate(masks).ravel(), minlength=len(reef.CLASSES)) / (40 * SIDE**2)
     assert 0.5 < shares[0] < 0.85
     assert shares[1:].min() > 0.04

@@ -1,9 +1,10 @@
 """Figures for a paper, drawn from tables and samples alone.
 
-`style` has what they share, `curves` metric and consistency against scale, `gallery` predictions side by side,
-`windows` the windows of scales of lifted networks, `winners` the scale that won at each pixel, `crops` how answers
-hold when images are cut, `training` the training curves, `claims` differences with their intervals, `equivariance`
-the errors of trained networks. Every function writes its figure under all paths it is given (.png, .svg).
+`style` and `axes` have what they share, `curves` metric and consistency against scale, `gallery` predictions side by
+side, `windows` the windows of scales of lifted networks, `winners` the scale that won at each pixel, `crops` how
+answers hold when images are cut, `training` the training curves, `claims` differences with their intervals,
+`equivariance` the errors of trained networks. Every function writes its figure under all paths it is given (.png,
+.svg).
 """
 
 from seunet.report.figures.claims import draw_claims

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.ticker import MultipleLocator
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import Models, Paths, band_note, draw_band, unit_limits
+from seunet.report.figures.axes import Models, Paths, band_note, draw_band, unit_limits
 from seunet.report.tables import CROPS_COLUMNS, read_table
 
 TICKS = 8  # at most, at multiples of a power of two: networks halve images

@@ -1,13 +1,11 @@
 """Metric and consistency against the scale of the test images."""
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -16,6 +14,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from seunet.report.figures import style
+from seunet.report.figures.axes import (
+    SCALE_LABEL,
+    Models,
+    Paths,
+    band_note,
+    block_title,
+    draw_band,
+    mark_training,
+    scale_axis,
+    unit_limits,
+)
 from seunet.report.tables import SCORES_COLUMNS, read_table, with_true_scale
 from seunet.runtime.errors import UserError
 from seunet.settings.metric import Metric
@@ -23,10 +32,6 @@ from seunet.settings.metric import Metric
 TOGETHER = 6  # curves in a panel, at most: the bands of more hide each other
 PANELS = 4  # beside each other, at most
 TITLE_WIDTH = 30  # characters of a model's label above its panel, in a line
-SCALE_LABEL = "Scale of the test images, relative to training"
-FRACTIONS = {-1: "½", -2: "¼", -3: "⅛"}
-Paths = Iterable[Path | str]
-Models = Mapping[str, Mapping[str, Any]]
 
 
 def draw_iou(
@@ -184,35 +189,6 @@ def draw_apart(curves: Curves) -> Figure:
     return figure
 
 
-def block_title(axes: Axes, dataset: str) -> None:
-    """Write the name of the data set above the title of its first panel."""
-    above = 16 + 8 * axes.get_title("left").count("\n")
-    axes.annotate(dataset, (0, 1), (0, above), "axes fraction", "offset points", fontweight="bold")
-
-
-def mark_training(axes: Axes) -> None:
-    """Draw a line at the scale of the training images."""
-    axes.axvline(1, color=style.INK, linewidth=0.7, linestyle=":", zorder=0.5)
-
-
-def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: style.Look) -> None:
-    """Draw the mean over seeds as a line and, with several seeds, their minimum and maximum as a band."""
-    finite = table[np.isfinite(table[y])]
-    seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])
-    axes.plot(seeds.index, seeds["mean"], **line)
-    if table["seed"].nunique() > 1:
-        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0)
-
-
-def band_note(table: pd.DataFrame, shown: list[str]) -> str | None:
-    """Return what line and band mean, for the title of the legend; None when every model has one seed."""
-    seeds = sorted(set(table[table["model"].isin(shown)].groupby("model")["seed"].nunique()))
-    if seeds[-1] == 1:
-        return None
-    number = str(seeds[-1]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    return f"Line: mean of {number} seeds; band: minimum to maximum"
-
-
 def draw_training_scales(axes: Axes, styles: list[style.ModelStyle]) -> None:
     """Draw for each model the interval of scales [1/r, r] that it was trained on, or a point at 1."""
     for row, model in enumerate(styles):
@@ -223,31 +199,3 @@ def draw_training_scales(axes: Axes, styles: list[style.ModelStyle]) -> None:
     axes.set(ylim=(len(styles) - 0.4, -0.6), yticks=[])
     axes.set_ylabel("Training\nscales", rotation=0, ha="right", va="center")
     axes.spines["left"].set_visible(False)
-
-
-def scale_axis(axes: Axes, scales: Iterable[float]) -> None:
-    """Make the x axis a log2 axis over `scales` with ticks ×¼ ×½ ×1 ×2 ×4, the training scale marked."""
-    low, high = math.log2(min([*scales, 0.5])), math.log2(max([*scales, 2]))
-    margin = 0.04 * (high - low)
-    powers = range(math.ceil(low - margin), math.floor(high + margin) + 1)
-    axes.set_xscale("log", base=2)
-    axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
-    axes.set_xticks([2.0**p for p in powers], [power_label(p) for p in powers])
-    axes.set_xticks([], minor=True)
-
-
-def power_label(power: int) -> str:
-    """Return ×¼ for −2, ×4 for 2, and so on; ×1 with the note that it is the training scale."""
-    if power == 0:
-        return "×1\n(training)"
-    return f"×{FRACTIONS.get(power) or (2**power if power > 0 else f'1/{2**-power}')}"
-
-
-def unit_limits(*panels: Axes) -> None:
-    """Fit the y axes to all data, within [0, 1] and at least 0.1 wide: noise shall not fill the panel."""
-    ends = np.array([axes.dataLim.intervaly for axes in panels])
-    ends = ends[np.isfinite(ends).all(1)]
-    low, high = (ends[:, 0].min(), ends[:, 1].max()) if len(ends) else (0, 1)
-    margin = max(0.05 * (high - low), (0.1 - (high - low)) / 2)
-    for axes in panels:
-        axes.set_ylim(max(low - margin, -0.01), min(high + margin, 1.01))

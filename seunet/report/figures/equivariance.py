@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import band_note, block_title, draw_band, power_label
+from seunet.report.figures.axes import band_note, block_title, draw_band, power_label
 from seunet.report.tables import EQUIVARIANCE_COLUMNS, read_table
 from seunet.runtime.errors import UserError
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import band_note, draw_band, unit_limits
+from seunet.report.figures.axes import band_note, draw_band, unit_limits
 from seunet.report.tables import HISTORY_COLUMNS, Metrics, read_table
 from seunet.settings.metric import Metric
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import SCALE_LABEL, Models, Paths, mark_training, scale_axis
+from seunet.report.figures.axes import SCALE_LABEL, Models, Paths, mark_training, scale_axis
 from seunet.report.tables import WINDOWS_COLUMNS, read_table, with_true_scale
 from seunet.runtime.errors import UserError
 from seunet.settings.metric import Metric

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from seunet.report.figures import style
-from seunet.report.figures.curves import Models, Paths
+from seunet.report.figures.axes import Models, Paths
 from seunet.report.figures.gallery import (
     NAME_WIDTH,
     chosen_images,
