@@ -123,7 +123,7 @@ def compiled_scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
     """Return what `scatter` does."""
-    grad = native.channels_last(grad)
+    grad, rows, columns = (native.channels_last(x) for x in (grad, rows, columns))
     images, channels, height, width = shape
     grad_x = native.empty(shape, torch.float32).zero_()
     squares = torch.empty(images, channels)

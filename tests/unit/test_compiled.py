@@ -33,6 +33,7 @@ def test_wrong_arguments_never_reach_the_compiled_code() -> None:
         ((x, x, *tables), "takes 5 arguments, got 4"),
         ((x.double(), x, *tables, shape), "argument 0: expected float., got a tensor of torch.float64"),
         ((x[..., ::2], x, *tables, shape), "argument 0: expected float."),
+        ((x.contiguous(), x, *tables, shape), "argument 0: expected float."),  # not channels-last
         ((x, x, tables[0].long(), tables[1], shape), "argument 2: expected int32_t."),
         ((x, x, *tables, 3.0), "argument 4: expected int64_t., got 3.0"),
     ]:

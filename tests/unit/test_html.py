@@ -16,7 +16,7 @@ from PIL import Image
 from seunet.report.claims import CLAIMS_COLUMNS
 from seunet.report.html import duration, marked, write_page
 from seunet.report.html.graph import draw_rules, layers
-from seunet.report.html.headline import headlines
+from seunet.report.html.headline import headlines, spread
 from seunet.report.tables import SCORES_COLUMNS
 from seunet.runtime.errors import UserError
 
@@ -199,3 +199,9 @@ def test_a_browser_shows_it(results, tmp_path, width):
     assert "At the scale of training UNET is best (0.90)." in seen["text"]
     assert "SEUNET keeps more" in seen["text"] and "one class <b>everywhere</b>" in seen["text"]
     assert seen["needed"] <= seen["width"]
+
+
+def test_the_table_shows_the_octaves():
+    scales = np.array([0.25, 0.5, 0.625, 0.75, 1, 1.125, 1.375, 2, 2.75, 4])
+    assert {0.25, 0.5, 1, 2, 4} < set(spread(scales)) and len(spread(scales)) == 7
+    assert spread(scales[4:6]) == [1, 1.125] and 1 in spread(2.0 ** np.arange(-4, 12))

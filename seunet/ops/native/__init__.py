@@ -83,9 +83,9 @@ def converted(what: str, kind: str, value: Argument | Sequence[Argument]) -> Any
 
 
 def is_dense(x: Tensor) -> bool:
-    """Tell whether the numbers of a CPU tensor lie one behind another, as (N, C, H, W) or channels-last."""
-    dense = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
-    return x.device.type == "cpu" and dense
+    """Tell whether the numbers of a CPU tensor lie one behind another; those of (N, C, H, W) channels-last."""
+    order = torch.channels_last if x.dim() == 4 else torch.contiguous_format
+    return x.device.type == "cpu" and x.is_contiguous(memory_format=order)
 
 
 def describe(value: object) -> str:

@@ -106,11 +106,11 @@ def seeds_sentence(table: pd.DataFrame) -> str:
 
 
 def spread(scales: np.ndarray) -> list[float]:
-    """Return at most COLUMNS of the scales, ends and the scale of training among them."""
-    if len(scales) <= COLUMNS:
-        return list(scales)
-    places = {round(i * (len(scales) - 1) / (COLUMNS - 1)) for i in range(COLUMNS)}
-    middle = min(range(len(scales)), key=lambda i: abs(scales[i] - 1))
-    if middle not in places:
-        places.remove(min(places - {0, len(scales) - 1}, key=lambda i: abs(i - middle)))
-    return [scales[i] for i in sorted(places | {middle})]
+    """Return at most COLUMNS of the scales: those nearest to whole octaves, then those farthest from any of these."""
+    logs = np.log2(scales)
+    octaves = np.arange(np.rint(logs.min()), np.rint(logs.max()) + 1)
+    chosen = list(dict.fromkeys(int(np.abs(logs - octave).argmin()) for octave in octaves))
+    chosen = sorted(chosen, key=lambda i: abs(logs[i]))[:COLUMNS]
+    while len(chosen) < min(COLUMNS, len(scales)):
+        chosen.append(int(np.abs(logs[:, None] - logs[chosen]).min(1).argmax()))
+    return [scales[i] for i in sorted(chosen)]
