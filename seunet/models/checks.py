@@ -51,3 +51,22 @@ def check_probability(name: str, value: float) -> float:
 def default_border(geometry: str) -> str:
     """Return what correlations of a geometry read beyond a map: zeros as published, else the border pixels."""
     return "zeros" if geometry == "released" else "replicate"
+
+
+def check_exact(geometries: dict[str, str]) -> None:
+    """Raise UserError unless every operator has the exact geometry: the others need pixels off the lattice."""
+    for name, geometry in geometries.items():
+        if geometry != "exact":
+            raise UserError(f"layout: pyramid needs the exact geometry, and {name} is {geometry}; set geometry: exact")
+
+
+def check_windows(rule: str | int, num_scales: int, **counts: int) -> None:
+    """Raise UserError where there are fewer scales than in a window, or no window of this number at test."""
+    for name, count in counts.items():
+        if count < num_scales:
+            raise UserError(f"{name}: {count} is less than num_scales {num_scales}; give at least that")
+    last = counts["scales_at_test"] - num_scales
+    if isinstance(rule, int) and rule > last:
+        raise UserError(
+            f"windows: there is no window {rule}; {counts['scales_at_test']} scales have windows 0 to {last}"
+        )

@@ -30,11 +30,17 @@ from seunet.layers.pyramid import (
     PyramidQuadraticDilation,
 )
 from seunet.layers.upsampling import MODES
-from seunet.models.checks import check_base, check_positive, check_probability, default_border
+from seunet.models.checks import (
+    check_base,
+    check_exact,
+    check_positive,
+    check_probability,
+    check_windows,
+    default_border,
+)
 from seunet.models.ushape import UShape
 from seunet.models.windows import Windows
 from seunet.ops.pointwise import UpsampledFusion
-from seunet.runtime.errors import UserError
 
 POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
 
@@ -235,22 +241,3 @@ class SEUNet(UShape):
     def size_multiple(self) -> int:
         """Sides of an image must be multiples of this."""
         return self.multiple_of(self.depth, self.layout)
-
-
-def check_exact(geometries: dict[str, str]) -> None:
-    """Raise UserError unless every operator has the exact geometry: the others need pixels off the lattice."""
-    for name, geometry in geometries.items():
-        if geometry != "exact":
-            raise UserError(f"layout: pyramid needs the exact geometry, and {name} is {geometry}; set geometry: exact")
-
-
-def check_windows(rule: str | int, num_scales: int, **counts: int) -> None:
-    """Raise UserError where there are fewer scales than in a window, or no window of this number at test."""
-    for name, count in counts.items():
-        if count < num_scales:
-            raise UserError(f"{name}: {count} is less than num_scales {num_scales}; give at least that")
-    last = counts["scales_at_test"] - num_scales
-    if isinstance(rule, int) and rule > last:
-        raise UserError(
-            f"windows: there is no window {rule}; {counts['scales_at_test']} scales have windows 0 to {last}"
-        )

@@ -6,24 +6,19 @@ that the band can see, so that nothing but its input and its output is ever whol
 the first skip is computed again where the decoder needs it.
 """
 
-import ctypes
-from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from seunet.layers import ScaleCrossCorrelation
-from seunet.layers.lifted import ScaleLayer
 from seunet.layers.projection import DroppedProjection, ScaleProjection
+from seunet.models.bands import BAND, OneScale, room_for, size
 from seunet.models.seunet import SEUNet
 from seunet.models.ushape import UShape
-from seunet.ops import native
 from seunet.ops.interpolation import size_of, upsample
 
 MEMORY = 9 * 2**28  # bytes that the maps of a prediction should take on a CPU; if at once they take more, in bands
-BAND = 2**28  # bytes for the maps of one band, however little is left
 MAPS = 7  # maps of `width` channels at full resolution that a U-shape holds at its peak
 
 
@@ -55,11 +50,6 @@ def memory_for(images: Tensor) -> int:
     if images.device.type == "cuda":
         return torch.cuda.get_device_properties(images.device).total_memory // 2
     return MEMORY
-
-
-def size(*maps: Tensor) -> int:
-    """Return the bytes of maps."""
-    return sum(x.numel() * x.element_size() for x in maps)
 
 
 @torch.no_grad()
@@ -140,138 +130,3 @@ class Run:
     def fitting(self) -> int:
         """Return how many rows of the total fit in BAND four times."""
         return BAND // (4 * size(self.total[:, :, 0]))
-
-
-class OneScale:
-    """A U-shape at one scale, stage by stage. memory: bytes for its maps; what whole maps leave, bands may take."""
-
-    def __init__(self, model: UShape, scale: int, memory: int, rows: int | None):
-        self.model, self.scale, self.memory, self.rows = model, scale, memory, rows
-
-    def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield which rows, and the features (N, F, rows, W) there, of a lifted batch (N, C, H, W)."""
-        width = self.model.classifier.in_channels
-        (first, first_pool), *down = self.model.down()
-        (level, fuse), *up = self.model.up()
-        top = nn.Sequential(*first)
-        skips: list[Tensor] = []
-        lifted, x = x, self.whole(nn.Sequential(top, first_pool), x, width, [], stride=2)
-        for layers, pool in down:
-            skips.append(self.whole(nn.Sequential(*layers), x, 2 * x.shape[1], skips))
-            x = self.whole(pool, skips[-1], skips[-1].shape[1], skips[:-1], stride=2)
-        x = self.whole(level, x, 2 * x.shape[1], skips)
-        for level, next_fuse in up:
-            skip = skips[-1]
-            bands = self.bands(level, skip.shape, fused(fuse, x, skip), skip.shape[1], size(x, *skips))
-            x = fill(skips.pop(), bands)  # the output takes the place of the skip: it has as many channels
-            release_freed_memory()
-            fuse = next_fuse
-        again = self.reach(top)
-
-        def window(rows: slice) -> Tensor:
-            """Return the input of the head on some rows, from the first skip made anew."""
-            wider = slice(max(0, rows.start - again), rows.stop + again)
-            skip = self.run(top, lifted[:, :, wider])[:, :, rows.start - wider.start :][:, :, : rows.stop - rows.start]
-            return fused(fuse, x, skip, rows.start)(slice(rows.start, rows.start + skip.shape[2]))
-
-        yield from self.bands(self.model.head, lifted.shape, window, width, size(x), again)
-
-    def whole(self, layers: nn.Module, x: Tensor, channels: int, others: list[Tensor], stride: int = 1) -> Tensor:
-        """Apply layers, to so many channels, to a map, in bands; together they subsample by `stride`.
-
-        others: what else is in memory.
-        """
-        y = room_for(x, channels, stride)
-        wide = max(x.shape[1], channels // 2)
-        fill(y, self.bands(layers, x.shape, lambda rows: x[:, :, rows], wide, size(x, y, *others), 0, stride))
-        release_freed_memory()
-        return y
-
-    def bands(
-        self,
-        layers: nn.Module,
-        shape: torch.Size,
-        window: Callable[[slice], Tensor],
-        channels: int,
-        held: int,
-        beyond: int = 0,
-        stride: int = 1,
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Yield output rows and their values, band by band.
-
-        window(rows) gives the input of the layers on some rows of a map of `shape`; making it and applying the layers
-        takes about four times `channels` numbers a pixel. held: the bytes of all whole maps. beyond: rows that making
-        a window reads further.
-        """
-        batch, _, height, width = shape
-        halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
-        room = max(BAND, self.memory - held)
-        fitting = room // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
-        step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
-        for top in range(0, height, step):
-            rows = slice(max(0, top - halo), min(top + step + halo, height))
-            y = self.run(layers, window(rows))
-            out = slice(top // stride, -(-min(top + step, height) // stride))
-            yield out, y[:, :, out.start - rows.start // stride : out.stop - rows.start // stride]
-
-    def run(self, layers: nn.Module, x: Tensor) -> Tensor:
-        """Apply a layer, or several in turn, at this scale."""
-        if isinstance(layers, nn.Sequential):
-            for layer in layers:
-                x = self.run(layer, x)
-            return x
-        return layers.at(x, self.scale) if isinstance(layers, ScaleLayer) else layers(x)
-
-    def reach(self, layers: nn.Module) -> int:
-        """Return how many rows of the input an output of the layers reads to either side."""
-        if isinstance(layers, nn.Sequential):
-            return sum(self.reach(layer) for layer in layers)
-        if isinstance(layers, ScaleLayer):
-            return layers.reach(self.scale)
-        kernel, dilation = (
-            value[0] if isinstance(value, tuple) else value  # of a convolution or pooling on ordinary maps
-            for value in (getattr(layers, name, 1) for name in ("kernel_size", "dilation"))
-        )
-        return dilation * (kernel - 1) // 2 + (kernel + 1) % 2
-
-
-def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[[slice], Tensor]:
-    """Return a function of rows, from an even one on, that fuses a coarse map with a skip; its row 0 is row `first`."""
-
-    def on(rows: slice) -> Tensor:
-        coarse = x[:, :, rows.start // 2 : -(-rows.stop // 2)]
-        return fuse(coarse, skip[:, :, rows.start - first : rows.stop - first])
-
-    return on
-
-
-def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
-    """Return memory for a map of so many channels, and of the size of x subsampled."""
-    shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
-    return native.empty(shape, x.dtype, x.device)
-
-
-def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
-    """Write bands, rows and their values, into a map and return it.
-
-    A band is written when the next one is there, which may read the same rows of the map from before.
-    """
-    before: tuple[slice, Tensor] | None = None
-    for band in chain(bands, [None]):
-        if before:
-            rows, y = before
-            whole[:, :, rows] = y
-        before = band
-    return whole
-
-
-def release_freed_memory() -> None:
-    """Let the C library give what was freed back to the system: it keeps it, in pieces too small for the next maps."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim:
-        trim(0)
-
-
-def even(rows: int) -> int:
-    """Return the number, or the next, that is even."""
-    return rows + rows % 2

@@ -26,8 +26,8 @@ class Windows(nn.Module):
     - `entropy`: for each image the window whose pixels have the least mean entropy.
     - `information`: for each image the window of most mutual information between pixel and class,
       I = H(mean over pixels of p) − mean over pixels of H(p): it is sure of each pixel, and says more than one thing.
-    - `blend`: the mean of the windows' probabilities, weighted by exp(I / τ), τ = TEMPERATURE: where two windows say nearly
-      as much, no pixel more or less of the image tips the choice.
+    - `blend`: the mean of the windows' probabilities, weighted by exp(I / τ), τ = TEMPERATURE: where two windows say
+      nearly as much, no pixel more or less of the image tips the choice.
     - `pixel`: for each pixel the window of least entropy.
     - a number j: window j.
 

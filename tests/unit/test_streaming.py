@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seunet.experiment.inference import predict
-from seunet.models import UNet, build_model, streaming
+from seunet.models import UNet, bands, build_model, streaming
 
 PYRAMID = {"geometry": "exact", "layout": "pyramid"}
 NETWORKS = {
@@ -61,7 +61,7 @@ def test_large_images_are_streamed_and_small_ones_not(monkeypatch: pytest.Monkey
     whole = predict(model, images)
     assert len(shown) == 1
     monkeypatch.setattr(streaming, "MEMORY", 4 * streaming.MAPS * 4 * 3 * 64 * 64 - 1)
-    monkeypatch.setattr(streaming, "BAND", 2**18)
+    monkeypatch.setattr(bands, "BAND", 2**18)
     torch.testing.assert_close(predict(model, images), whole, rtol=1e-4, atol=1e-4)
     assert len(shown) == 1
 
@@ -77,7 +77,7 @@ def test_a_band_sees_as_far_as_the_network(name: str, monkeypatch: pytest.Monkey
     """With less, the comparison above fails: so the reach is not merely large enough by chance."""
     model = network(name)
     images = torch.rand(1, 3, 96, 32, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setattr(streaming.OneScale, "reach", lambda self, layers: 0)
+    monkeypatch.setattr(bands.OneScale, "reach", lambda self, layers: 0)
     assert (streaming.stream(model, images, 8) - model(images)).abs().max() > 1e-3
 
 
@@ -92,6 +92,6 @@ def test_a_forward_of_its_own_is_predicted_whole() -> None:
 
 
 def test_reach_respects_dilation() -> None:
-    one = streaming.OneScale(UNet(1, 2, width=1, depth=1), 0, 0, None)
+    one = bands.OneScale(UNet(1, 2, width=1, depth=1), 0, 0, None)
     layers = [nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3, dilation=4), nn.MaxPool2d(2), nn.Conv2d(1, 1, (5, 1)), nn.ReLU()]
     assert [one.reach(layer) for layer in layers] == [1, 4, 1, 2, 0]
