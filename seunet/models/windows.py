@@ -9,8 +9,6 @@ from seunet.layers.lifted import whole_step
 from seunet.ops.interpolation import size_of, upsample
 from seunet.runtime.errors import UserError
 
-TEMPERATURE = 0.05  # nats: the information by which a window must be ahead to have e times the weight
-
 Answer = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)
 
 
@@ -26,8 +24,6 @@ class Windows(nn.Module):
     - `entropy`: for each image the window whose pixels have the least mean entropy.
     - `information`: for each image the window of most mutual information between pixel and class,
       I = H(mean over pixels of p) − mean over pixels of H(p): it is sure of each pixel, and says more than one thing.
-    - `blend`: the mean of the windows' probabilities, weighted by exp(I / τ), τ = TEMPERATURE: where two windows say
-      nearly as much, no pixel more or less of the image tips the choice.
     - `pixel`: for each pixel the window of least entropy.
     - a number j: window j.
 
@@ -66,9 +62,8 @@ class Windows(nn.Module):
         if isinstance(self.rule, int):
             return self.whole(answers[0], self.rule, size)
         wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
-        if self.rule in ("mean", "blend"):
-            probabilities = torch.stack([logits.float().softmax(1) for logits in wholes])
-            mean = (probabilities * self.weights(answers)).sum(0)
+        if self.rule == "mean":
+            mean = torch.stack([logits.float().softmax(1) for logits in wholes]).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
         chosen = self.choose(wholes if self.rule == "pixel" else answers)
         logits = wholes[0]
@@ -92,12 +87,6 @@ class Windows(nn.Module):
     def choose(self, answers: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
         return torch.stack([CHOICES[str(self.rule)](logits.float()) for logits in answers]).argmax(0)
-
-    def weights(self, answers: Sequence[Tensor]) -> Tensor:
-        """Return the weight of every window in the mean, (windows, N or 1, 1, 1, 1); their sum is 1."""
-        if self.rule == "mean":
-            return torch.full((len(answers), 1, 1, 1, 1), 1 / len(answers), device=answers[0].device)
-        return (torch.stack([information(logits.float()) for logits in answers]) / TEMPERATURE).softmax(0)
 
     def winners(self, maps: list[Tensor], answers: Sequence[Tensor]) -> Tensor:
         """Return the scale that each pixel's answer comes from, (N, H, W): most channels have their maximum there.
@@ -147,5 +136,5 @@ def information(logits: Tensor) -> Tensor:
 
 
 CHOICES: dict[str, Callable[[Tensor], Tensor]]  # what a rule that chooses a window makes largest
-CHOICES = {"entropy": certainty, "information": information, "blend": information, "pixel": negative_entropy}
+CHOICES = {"entropy": certainty, "information": information, "pixel": negative_entropy}
 RULES = ("max", "mean", *CHOICES)

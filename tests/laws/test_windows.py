@@ -32,8 +32,7 @@ def test_without_more_scales_every_rule_is_the_plain_network(image, layout):
     plain = network(layout=layout)(image)
     for rule in ("max", "entropy", "information", "pixel", 0):
         assert torch.equal(network(layout=layout, windows=rule)(image), plain)
-    for rule in ("mean", "blend"):
-        assert torch.allclose(network(layout=layout, windows=rule)(image).softmax(1), plain.softmax(1), atol=1e-6)
+    assert torch.allclose(network(layout=layout, windows="mean")(image).softmax(1), plain.softmax(1), atol=1e-6)
 
 
 @pytest.mark.parametrize("layout", ["pyramid", "dense"])
@@ -83,18 +82,6 @@ def test_information_wants_answers_that_are_sure_and_say_several_things():
     answers = [x[None] for x in (background, unsure, both)]
     assert Windows("information", 1).choose(answers).item() == 2
     assert Windows("entropy", 1).choose(answers[:2]).item() == 0
-
-
-def test_a_blend_is_the_mean_where_windows_say_as_much_and_the_best_where_one_says_more():
-    sure = torch.tensor([8.0, -8.0])[:, None, None].expand(2, 4, 4).clone()
-    sure[:, :2] = sure[:, :2].flip(0)
-    half = sure.clone()
-    half[:, 1] = 0
-    blend = Windows("blend", 1)
-    same, better = ([x[None] for x in pair] for pair in ((sure, sure.flip(0)), (sure, half)))
-    assert torch.allclose(blend.decide(same, (4, 4)).exp(), torch.full((1, 2, 4, 4), 0.5))
-    assert blend.weights(better)[0] > 0.9 and torch.allclose(blend.weights(better).sum(), torch.tensor(1.0))
-    assert torch.equal(blend.decide(better, (4, 4)).argmax(1), sure.argmax(0)[None])
 
 
 def test_each_image_of_a_batch_has_its_own_window(image):
