@@ -24,7 +24,7 @@ from seunet.report.tables import with_true_scale
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 BOUND = "unet-known"  # is told the scale, so it is no rival
-SHOWN = ("unet", "unet-jitter2", "unet-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
+SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
 
 
 def copy(results: Path) -> None:
