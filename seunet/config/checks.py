@@ -5,9 +5,7 @@ from typing import Any
 from seunet.config.dataset_checks import check_dataset, check_trained_on
 from seunet.config.known import check_known
 from seunet.config.model_checks import check_model, check_pair, check_shared_options, check_weights
-from seunet.config.plan import (
-    all_runs,
-)
+from seunet.config.plan import all_runs
 from seunet.config.reading import read
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Claim, Configuration

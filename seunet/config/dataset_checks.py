@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 
 from seunet.config.known import check_known
-from seunet.config.plan import (
-    archive_suffix,
-    folder_files,
-)
+from seunet.config.plan import archive_suffix, folder_files
 from seunet.data import hela, pet, reef
 from seunet.data.fit import image_sides
 from seunet.data.masks import ClassMap, class_names

@@ -8,12 +8,7 @@ import torch
 from torch import nn
 
 from seunet.config.known import check_known
-from seunet.config.plan import (
-    given_weights,
-    network_options,
-    trained_model,
-    weight_files,
-)
+from seunet.config.plan import given_weights, network_options, trained_model, weight_files
 from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
 from seunet.models.weights import Given, folder_of, kind_of
 from seunet.runtime.errors import UserError
