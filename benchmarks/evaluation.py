@@ -59,7 +59,8 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
         files = {key: folder / name for key, name in names.items()}
 
         def whole() -> None:
-            evaluate(folder, folder, testing, {"dataset": "pet", "model": architecture, "seed": 0}, **files)
+            run = {"dataset": "pet", "model": architecture, "seed": 0}
+            evaluate(folder, folder, testing, run, **files, threads=torch.get_num_threads())
 
         evaluator = Evaluator(load_model(folder)[0], Prepared(folder), testing, torch.device("cpu"))
         check(evaluator)

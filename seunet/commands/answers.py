@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -145,13 +145,10 @@ def write_png(file: Path, image: Image.Image) -> None:
 def write_probabilities(files: list[Path], probabilities: np.ndarray, classes: list[str]) -> None:
     """Write probabilities (C, H, W): as float16 in one .npz, or as a 16-bit grey PNG per class (65535 is 1)."""
     if files[0].suffix == ".npz":
+        arrays: dict[str, Any] = {"probabilities": probabilities.astype(np.float16), "classes": np.array(classes)}
+        arrays[MARK] = np.array(NOTE)
         with atomic(files[0]) as temporary:
-            np.savez_compressed(  # seunet: the MARK
-                temporary,
-                probabilities=probabilities.astype(np.float16),
-                classes=np.array(classes),
-                seunet=np.array(NOTE),
-            )
+            np.savez_compressed(temporary, **arrays)
         return
     for file, plane in zip(files, probabilities, strict=True):
         write_png(file, Image.fromarray((plane * 65535).round().astype(np.uint16)))
