@@ -1,8 +1,10 @@
 """Write the tables of docs/reproduction.md from docs/reproduction/*.csv: python docs/reproduction.py, from the root.
 
-python docs/reproduction.py RESULTS first copies tables, record and figures of a finished run from its results.
+python docs/reproduction.py RESULTS first adds a finished run: its tables to those of earlier runs, record and figures.
+What several runs measured must be the same to the last digit: trainings are bitwise reproducible.
 """
 
+import json
 import math
 import re
 import shutil
@@ -27,15 +29,58 @@ BOUND = "unet-known"  # is told the scale, so it is no rival
 SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
 
 
-def copy(results: Path) -> None:
-    """Copy what the page shows."""
-    TABLES.mkdir(exist_ok=True)
-    for name in ("scores", "claims", "windows", "crops"):
-        shutil.copy(results / "tables" / f"{name}.csv", TABLES)
-    shutil.copy(results / "run.json", TABLES)
+KEYS = {
+    "scores": ["dataset", "model", "seed", "scale"],
+    "windows": ["dataset", "model", "seed", "scale", "window"],
+    "crops": ["dataset", "model", "seed", "height", "width"],
+}
+
+
+def add(results: Path) -> None:
+    """Add what the page shows of a finished run."""
+    for name, key in KEYS.items():
+        write(name, joined(*both(name, results), key))
+    write("claims", decided(*both("claims", results)))
+    keep_record(json.loads((results / "run.json").read_text(encoding="utf-8")))
     for dataset in pd.read_csv(TABLES / "scores.csv")["dataset"].unique():
         draw(dataset)
     shutil.copy(results / "figures" / "hela_scales.png", FIGURES / "reproduction_hela_scales.png")
+
+
+def both(name: str, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a table of the page and that of a run."""
+    return pd.read_csv(TABLES / f"{name}.csv"), pd.read_csv(results / "tables" / f"{name}.csv")
+
+
+def write(name: str, table: pd.DataFrame) -> None:
+    """Write a table of the page."""
+    table.to_csv(TABLES / f"{name}.csv", index=False)
+
+
+def joined(old: pd.DataFrame, new: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Return the rows of both tables, each once; a row that both have with other values is an error."""
+    rows = pd.concat([old, new]).drop_duplicates()
+    twice = rows[rows.duplicated(key, keep=False)]
+    if len(twice):
+        example = twice.sort_values(key)[:2]
+        raise SystemExit(f"{len(twice) // 2} rows differ from those of an earlier run, such as\n{example}")
+    return rows
+
+
+def decided(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return every claim on every data set once, of the run with more seeds, of two the later one."""
+    rows = pd.concat([old, new]).sort_values("seeds", kind="stable").drop_duplicates(["claim", "dataset"], keep="last")
+    order = list(dict.fromkeys([*old["claim"], *new["claim"]]))
+    return rows.sort_values("claim", key=lambda names: names.map(order.index), kind="stable")
+
+
+def keep_record(record: dict[str, Any]) -> None:
+    """Write a run's record as run.json; the one before keeps its commit in its name."""
+    path = TABLES / "run.json"
+    before = json.loads(path.read_text(encoding="utf-8"))
+    if before["commit"] != record["commit"]:
+        path.rename(TABLES / f"run-{before['commit'][:7]}.json")
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def draw(dataset: str) -> None:
@@ -242,5 +287,5 @@ def signed(value: float) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        copy(Path(sys.argv[1]))
+        add(Path(sys.argv[1]))
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

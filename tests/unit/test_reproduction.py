@@ -4,6 +4,7 @@ import importlib.util
 import re
 
 import pandas as pd
+import pytest
 from conftest import ROOT
 
 PAGE = ROOT / "docs" / "reproduction.md"
@@ -35,3 +36,17 @@ def test_every_data_set_has_its_table_its_claims_and_its_figure():
     for dataset in pd.read_csv(ROOT / "docs" / "reproduction" / "scores.csv")["dataset"].unique():
         assert f"scores of {dataset}" in names and f"claims on {dataset}" in names
         assert f"figures/reproduction_{dataset}_iou.png" in text
+
+
+def test_a_row_that_two_runs_measured_must_be_the_same():
+    old = pd.DataFrame({"dataset": ["pet"], "model": ["unet"], "seed": [0], "scale": [1.0], "iou": [0.5]})
+    key, more = ["dataset", "model", "seed", "scale"], old.assign(seed=1)
+    assert len(script().joined(old, pd.concat([old, more]), key)) == 2
+    with pytest.raises(SystemExit, match="1 rows differ from those of an earlier run"):
+        script().joined(old, old.assign(iou=0.5000001), key)
+
+
+def test_of_two_verdicts_on_a_claim_the_one_with_more_seeds_stays():
+    old = pd.DataFrame({"claim": ["a", "b"], "dataset": "pet", "verdict": ["undecided", "supported"], "seeds": [1, 3]})
+    new = pd.DataFrame({"claim": ["b", "a"], "dataset": "pet", "verdict": ["undecided", "supported"], "seeds": [2, 3]})
+    assert script().decided(old, new)["verdict"].tolist() == ["supported", "supported"]
