@@ -1,7 +1,7 @@
 """Write the tables of docs/reproduction.md from docs/reproduction/*.csv: python docs/reproduction.py, from the root.
 
 python docs/reproduction.py RESULTS first adds a finished run: its tables to those of earlier runs, record and figures.
-What several runs measured must be the same to the last digit: trainings are bitwise reproducible.
+What several runs measured must be the same to the last digit: runs on machines of another kind take other seeds.
 """
 
 import json
