@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.layers.lifted import whole_step
+from seunet.ops.acceleration import is_traced
 from seunet.ops.interpolation import size_of, upsample
 from seunet.runtime.errors import UserError
 
@@ -61,6 +62,8 @@ class Windows(nn.Module):
             return answers[0]
         if isinstance(self.rule, int):
             return self.whole(answers[0], self.rule, size)
+        if self.rule in ("entropy", "information") and not is_traced():
+            return self.of_images(answers, self.choose(answers).flatten().tolist(), size)
         wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
         if self.rule == "mean":
             mean = torch.stack([logits.float().softmax(1) for logits in wholes]).mean(0)
@@ -70,6 +73,10 @@ class Windows(nn.Module):
         for j, other in enumerate(wholes[1:], start=1):
             logits = torch.where(chosen == j, other, logits)
         return logits
+
+    def of_images(self, answers: list[Tensor], chosen: Sequence[int], size: tuple[int, int]) -> Tensor:
+        """Return the logits (N, classes, H, W) of one window for each image; no other is brought to that size."""
+        return torch.cat([self.whole(answers[j][i : i + 1], j, size) for i, j in enumerate(chosen)])
 
     def each(self, maps: list[Tensor], answer: Answer) -> Tensor:
         """Batches (N, F, H_s, W_s) → logits of every window, (W · N, classes, H_0, W_0), window by window."""
@@ -118,10 +125,15 @@ class Windows(nn.Module):
         return f"rule={self.rule}"
 
 
+def logarithms(logits: Tensor) -> Tensor:
+    """Return log p (N, classes, H, W), class by class in memory, where sums over pixels are fast."""
+    return logits.contiguous().log_softmax(1)
+
+
 def negative_entropy(logits: Tensor) -> Tensor:
     """Return Σ p log p of each pixel, (N, 1, H, W)."""
-    logarithm = logits.log_softmax(1)
-    return (logarithm.exp() * logarithm).sum(1, keepdim=True)
+    log_p = logarithms(logits)
+    return (log_p.exp() * log_p).sum(1, keepdim=True)
 
 
 def certainty(logits: Tensor) -> Tensor:
@@ -131,8 +143,11 @@ def certainty(logits: Tensor) -> Tensor:
 
 def information(logits: Tensor) -> Tensor:
     """Return the mutual information of pixel and class in nats, (N, 1, 1, 1)."""
-    p = logits.softmax(1).mean((2, 3), keepdim=True)
-    return certainty(logits) - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True)
+    log_p = logarithms(logits)
+    p = log_p.exp()
+    mean = p.mean((2, 3), keepdim=True)
+    entropy_of_mean = -(mean * mean.clamp_min(torch.finfo(mean.dtype).tiny).log()).sum(1, keepdim=True)
+    return entropy_of_mean + (p * log_p).sum(1, keepdim=True).mean((2, 3), keepdim=True)
 
 
 CHOICES: dict[str, Callable[[Tensor], Tensor]]  # what a rule that chooses a window makes largest
