@@ -17,12 +17,12 @@ LABELS |= {"pyramid": "SEU-Net, pyramid"}
 TARGETS = {"unet": 1.1, "exact": 1.6, "released": 1.5, "pyramid": 1.6}
 LEAST = 1.1  # of the step of the network that gains most
 
-# Where compiled code stands that no operator of the registry has: the layer decides for a list of maps at once.
+# Compiled code that is a part of an operator: the function that chooses it.
 PLACES = {
-    "batch norm": "seunet.layers.normalisation.is_compiled",
     "lattices and borders": "seunet.ops.correlation.is_compiled",
     "gradient of kernels": "seunet.ops.correlation.use_compiled_gradient",
 }
+UNUSED = ("batch_norm_evaluation",)  # in a step of training
 
 
 def rows() -> list[Row]:
@@ -48,7 +48,7 @@ def rows() -> list[Row]:
 
 def kernels() -> list[str]:
     """Return the names of what is compiled."""
-    return [*acceleration.OPERATORS, *PLACES]
+    return [*(name for name in acceleration.OPERATORS if name not in UNUSED), *PLACES]
 
 
 def stepping(model: nn.Module, x: torch.Tensor, y: torch.Tensor, key: str) -> Callable[[], float]:

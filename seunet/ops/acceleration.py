@@ -1,58 +1,61 @@
-"""One way to accelerate: an operator is a function of torch, the reference, with a compiled twin beside it.
+"""One way to accelerate: an operator is a function in torch, the reference, with a compiled twin beside it.
 
-Each call takes the twin where it can: on float32 or bfloat16 tensors of a CPU, with a C++ compiler, outside of tracing
-(torch.compile, torch.export, torch.jit.trace, torch.func), and unless SEUNET_COMPILED=0. Else it takes the reference.
+Each call takes the twin where that is possible: on tensors in the memory of the CPU whose types the compiled code knows,
+with a C++ compiler, outside of tracing (torch.compile, torch.export, torch.jit.trace, torch.func), and unless
+SEUNET_COMPILED=0. Otherwise it takes the reference. No other module decides this.
 """
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from seunet.ops import native
 
-OPERATORS: dict[str, "Operator"] = {}
+P = ParamSpec("P")
+R = TypeVar("R")
+OPERATORS: dict[str, "Operator[Any, Any]"] = {}
 
 
-class Operator:
-    """A reference and, once it is registered by `compiled`, its twin of the same arguments."""
+class Operator(Generic[P, R]):
+    """A reference and, once `compiled` has registered it, its twin: a function of the same arguments."""
 
-    def __init__(self, reference: Callable[..., Any]):
+    def __init__(self, reference: Callable[P, R]):
         functools.update_wrapper(self, reference)
         self.reference = reference
-        self.twin: Callable[..., Any] | None = None
+        self.twin: Callable[P, R] | None = None
         OPERATORS[reference.__name__] = self
 
-    def compiled(self, twin: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(self, twin: Callable[P, R]) -> Callable[P, R]:
         """Register the twin."""
         self.twin = twin
         return twin
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Apply the twin if it takes all tensors among the arguments, else the reference."""
-        if self.twin and is_compiled(*tensors(arguments)):
-            return self.twin(*arguments)
-        return self.reference(*arguments)
+        if self.twin and is_compiled(*tensors([*args, *kwargs.values()])):
+            return self.twin(*args, **kwargs)
+        return self.reference(*args, **kwargs)
 
 
 def tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors of floating-point numbers among arguments, and in lists among them."""
+    """Yield the tensors among arguments, and in lists among them."""
     for argument in arguments:
         if isinstance(argument, list | tuple):
             yield from tensors(argument)
-        elif isinstance(argument, Tensor) and argument.is_floating_point():
+        elif isinstance(argument, Tensor):
             yield argument
 
 
-def is_compiled(*maps: Tensor) -> bool:
+def is_compiled(*operands: Tensor) -> bool:
     """Tell whether compiled code takes these tensors, here and now; the first call compiles."""
-    return not is_traced() and all(map(native.takes, maps)) and native.is_available()
+    return not is_traced() and all(map(native.takes, operands)) and native.is_available()
 
 
 def is_traced() -> bool:
-    """Tell whether torch records what is done, so that it must be done by torch's operators alone."""
+    """Tell whether torch records what is done, so that only operators of torch may be used."""
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()

@@ -49,6 +49,7 @@ def test_every_compiled_function_has_a_signature() -> None:
 def test_operators_have_a_twin_and_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OPERATORS and all(operator.twin for operator in OPERATORS.values())
     assert is_compiled(torch.ones(1)) and not is_compiled(torch.ones(1).double())
+    assert not is_compiled(torch.ones(1), torch.ones(1, dtype=torch.complex64))  # a type without a name in C++
     monkeypatch.setenv("SEUNET_COMPILED", "0")
     assert not is_compiled(torch.ones(1))
 
@@ -125,6 +126,17 @@ def test_batch_norm_is_that_of_torch() -> None:
         ours.inplace = True
         ours(y)
         torch.testing.assert_close(y, F.relu(theirs(x)))
+
+
+def test_batch_norm_with_weights_in_bfloat16() -> None:
+    """The statistics of the compiled code are float32; the running ones are of the type of the layer."""
+    (x,) = maps_of(SIZES["one map"])
+    layer, exact = ScaleBatchNorm(21).bfloat16(), ScaleBatchNorm(21)
+    for norm in (layer, exact):
+        norm(x.to(norm.weight))
+    assert layer.running_mean.dtype == torch.bfloat16
+    torch.testing.assert_close(layer.running_mean.float(), exact.running_mean, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(layer.running_var.float(), exact.running_var, rtol=0.02, atol=0.02)
 
 
 def test_batch_norm_far_from_zero() -> None:

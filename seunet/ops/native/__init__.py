@@ -25,7 +25,6 @@ SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 # no fused multiply-add: products are rounded as torch rounds them
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-std=c++17", "-fPIC")
-DTYPES = (torch.float32, torch.bfloat16)
 C_TYPES = {
     torch.float32: "float",
     torch.bfloat16: "bfloat16",
@@ -36,9 +35,9 @@ C_TYPES = {
 
 
 def takes(x: Tensor) -> bool:
-    """Tell whether the compiled code takes this tensor: numbers in the memory of the CPU, at least one."""
+    """Tell whether the compiled code takes this tensor: on the CPU, not empty, and of a type that has a name in C++."""
     plain = type(x) in (Tensor, torch.nn.Parameter)
-    return plain and x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0
+    return plain and x.device.type == "cpu" and x.dtype in C_TYPES and x.numel() > 0
 
 
 def is_available() -> bool:
