@@ -19,7 +19,7 @@ LEAST = 1.1  # of the step of the network that gains most
 
 # Compiled code that is a part of an operator: the function that chooses it.
 PLACES = {
-    "lattices and borders": "seunet.ops.correlation.is_compiled",
+    "lattices": "seunet.ops.correlation.use_lattices",
     "gradient of kernels": "seunet.ops.correlation.use_compiled_gradient",
 }
 UNUSED = ("batch_norm_evaluation",)  # in a step of training
@@ -65,7 +65,7 @@ def stepping(model: nn.Module, x: torch.Tensor, y: torch.Tensor, key: str) -> Ca
 def disabled(key: str) -> Iterator[None]:
     """Let one kernel's work be done by torch."""
     if key in PLACES:
-        with patch(PLACES[key], lambda *maps: False):
+        with patch(PLACES[key], lambda *arguments: False):
             yield
         return
     operator = acceleration.OPERATORS[key]

@@ -1,8 +1,8 @@
 """One way to accelerate: an operator is a function in torch, the reference, with a compiled twin beside it.
 
-Each call takes the twin where that is possible: on tensors in the memory of the CPU whose types the compiled code knows,
-with a C++ compiler, outside of tracing (torch.compile, torch.export, torch.jit.trace, torch.func), and unless
-SEUNET_COMPILED=0. Otherwise it takes the reference. No other module decides this.
+Each call takes the twin where that is possible: on tensors of a CPU whose types the compiled code knows, with a C++
+compiler, outside of tracing (torch.compile, torch.export, torch.jit.trace, torch.func), and unless SEUNET_COMPILED=0.
+Otherwise it takes the reference. No other module decides this.
 """
 
 import functools

@@ -148,7 +148,7 @@ def through_statistics(
 
 
 class CompiledNormalisation(torch.autograd.Function):
-    """See `Normalisation`; compiled, with the ReLU. Two passes over the maps in each direction; it stores no new map."""
+    """See `Normalisation`; compiled, with the ReLU: two passes over the maps in each direction. Stores no new map."""
 
     @staticmethod
     def forward(ctx, weight, bias, eps, positive, *maps):

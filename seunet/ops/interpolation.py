@@ -1,4 +1,4 @@
-"""Linear interpolation of maps to a larger size: added to a map, or inside a maximum over scales."""
+"""Upsampling of maps: alone, added to a larger map, or inside a maximum over scales."""
 
 import functools
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ MODES = ("nearest", "half_pixel", "aligned")
 def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = None) -> Tensor:
     """Upsample (N, C, h, w) to (N, C, t h, t w), or to the part of it that is `size`.
 
-    nearest: each pixel becomes a square. half_pixel: bilinear, pixels are squares with the value at their centre, as
-    TensorFlow and torch take them by default. aligned: bilinear, output pixel t·p is input pixel p, and past the last
-    pixel the map is continued by its value.
+    nearest: each pixel becomes a square of t × t. half_pixel: bilinear between the centres of the pixels, the default
+    of TensorFlow and torch. aligned: bilinear, output pixel t·p is input pixel p; past the last pixel its value is
+    repeated.
     """
     height, width = (factor * side for side in x.shape[-2:])
     if factor == 1:
@@ -41,7 +41,7 @@ def size_of(x: Tensor) -> tuple[int, int]:
 
 @Operator
 def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
-    """Return y + upsample(x), cut to the size of y, (N, C, H, W); without gradients, y may be overwritten."""
+    """Return y + upsample(x), cut to the size of y, (N, C, H, W). Without gradients, y may be overwritten."""
     return y + upsample(x, factor, mode, size_of(y))
 
 
@@ -67,12 +67,12 @@ def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Ten
 
 @largest.compiled
 def largest_compiled(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
-    """Compare all scales in one pass."""
+    """Compare all scales in one pass, which interpolates where the scales are coarser."""
     return Largest.apply(tuple(factors), keep, *maps)
 
 
 def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> Tensor:
-    """Write y + upsample(x) to `out`, which may be y; return where it was written."""
+    """Write y + upsample(x) to `out`, which may be y; return the map that was written."""
     x, source = native.channels_last(x), native.channels_last(y)
     out = source if out is y else native.channels_last(out)
     rows, columns = axes_of(x.shape, y.shape, factor, mode)
@@ -92,13 +92,13 @@ class AddUpsampled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        """Return the gradient itself for y, and its transposed interpolation for x."""
+        """Return the gradients: for y the given one, for x the transpose of the interpolation of it."""
         shape, factor, mode = ctx.geometry
         return grad, transpose(grad, shape, factor, mode), None, None
 
 
 class Largest(torch.autograd.Function):
-    """See `largest`; compiled. Keeps the number of the scale that has the maximum, a byte per value."""
+    """See `largest`; compiled. For backward it stores the number of the scale with the maximum, a byte per value."""
 
     @staticmethod
     def forward(ctx, factors, keep, *maps):
@@ -138,9 +138,9 @@ def transpose(
     keep: Tensor | None = None,
     number: int = 0,
 ) -> Tensor:
-    """Return the gradient of `upsample` for its input, of the given shape; compiled.
+    """Return the gradient for the input of `upsample`, of the given shape, from that for the output; compiled.
 
-    With a place, only gradients where it is `number` count, times keep (N, C).
+    place, keep and number, as of `largest`: only output pixels whose place is `number` count, times keep (N, C).
     """
     grad = native.channels_last(grad)
     images, channels, height, width = grad.shape
@@ -153,16 +153,16 @@ def transpose(
 
 
 def axes_of(small: torch.Size, large: torch.Size, factor: int, mode: str) -> list[tuple[Tensor, ...]]:
-    """Return, for rows and columns, what `axis_of` says."""
+    """Return `axis_of` the rows and `axis_of` the columns."""
     return [axis_of(small[i], large[i], factor, mode) for i in (2, 3)]
 
 
 @functools.lru_cache(maxsize=1024)
 def axis_of(small: int, large: int, factor: int, mode: str) -> tuple[Tensor, ...]:
-    """Return how outputs 0 … large − 1 read an axis of `small` pixels.
+    """Return five tables: how an axis of `large` output pixels is interpolated from `small` input pixels.
 
-    The input before, the input after (int32), the weight of the latter (float32); and for each input the first output
-    that reads it, and the one behind the last (int32).
+    For each output: the input before it, the input after it (int32), and the weight of the input after it (float32).
+    For each input: the first output that reads it, and one more than the last output that reads it (int32).
     """
     place = torch.arange(large, dtype=torch.float64)
     place = {"nearest": place // factor, "aligned": place / factor, "half_pixel": (place + 0.5) / factor - 0.5}[mode]

@@ -1,7 +1,7 @@
-"""Maps continued by their border pixels, and maps taken apart into the lattices that dilated kernels read.
+"""Maps continued by their border pixels, and maps as batches of the lattices that dilated kernels read.
 
-A kernel whose taps lie d pixels apart reads, for an output at p, pixels of the lattice p + d Z² alone. There are d² of
-these, each a map of ⌈H/d⌉ × ⌈W/d⌉ pixels. Continued by border pixels means: each lattice is, as a map of its own.
+A kernel whose taps lie d pixels apart reads, for an output at p, only pixels of the lattice p + d Z². A map has d² such
+lattices, of at most ⌈H/d⌉ × ⌈W/d⌉ pixels. It is continued lattice by lattice: each one repeats its own border pixels.
 """
 
 import functools
@@ -12,8 +12,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
+from seunet.ops.acceleration import Operator
 
 
+@Operator
 def continued(x: Tensor, step: int, margin: int) -> Tensor:
     """Continue (N, C, H, W) by `margin` pixels of each lattice: (N, C, H + 2 step margin, W + 2 step margin)."""
     if step == 1:
@@ -22,15 +24,21 @@ def continued(x: Tensor, step: int, margin: int) -> Tensor:
     return x.index_select(2, rows).index_select(3, columns)
 
 
+@continued.compiled
+def continued_compiled(x: Tensor, step: int, margin: int) -> Tensor:
+    """Copy the map once, rows and columns together."""
+    return Gathered.apply(x, margins(*x.shape[-2:], step, margin))
+
+
 def place(side: int, step: int, margin: int) -> Tensor:
-    """Return the pixels of an axis of a map and of its margins."""
+    """Return the places of an axis and of its margins: −step · margin … side + step · margin − 1."""
     return torch.arange(-step * margin, side + step * margin)
 
 
 def nearest(place: Tensor, side: int, step: int) -> Tensor:
-    """Return the pixels of 0 … side − 1 that are nearest to the places, a multiple of `step` apart from them.
+    """Return, for each place, the nearest of the pixels 0 … side − 1 whose distance is a multiple of `step`.
 
-    Where there is none (step > side), any pixel.
+    Where no pixel has such a distance (step > side), the result is any pixel.
     """
     first = place % step
     last = first + (side - 1 - first).div(step, rounding_mode="floor") * step
@@ -39,17 +47,17 @@ def nearest(place: Tensor, side: int, step: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """How a map is copied to blocks: tables of its rows and columns, for the rows and columns of row and column blocks.
+    """How a map is copied to a grid of blocks: tables of the rows and the columns of the map that each block holds.
 
-    −1 in a table: no pixel of the map. once: every pixel of the map is in exactly one block.
+    −1 in a table is no pixel of the map; the block has a 0 there. once: exactly one block has each pixel of the map.
     """
 
-    rows: Tensor  # int32, (row blocks, rows of a block)
-    columns: Tensor
+    rows: Tensor  # int32, (blocks in a column of the grid, rows of a block)
+    columns: Tensor  # int32, (blocks in a row of the grid, columns of a block)
     once: bool
 
     def shape(self, x: torch.Size) -> list[int]:
-        """Return what the compiled code wants to know of a map (N, C, H, W)."""
+        """Return the sizes of a map (N, C, H, W) and of its blocks, in the order of lattice.cpp."""
         images, channels, height, width = x
         counts = [self.rows.shape[0], self.columns.shape[0], self.rows.shape[1], self.columns.shape[1]]
         return [images, height, width, *counts, channels]
@@ -57,23 +65,24 @@ class Blocks:
 
 @functools.lru_cache(maxsize=1024)
 def margins(height: int, width: int, step: int, margin: int) -> Blocks:
-    """Return one block: the map, continued."""
+    """Return the table of one block, which is the continued map."""
     rows, columns = (nearest(place(side, step, margin), side, step).int()[None] for side in (height, width))
     return Blocks(rows, columns, once=False)
 
 
 @functools.lru_cache(maxsize=1024)
 def lattices(height: int, width: int, step: int, margin: int) -> Blocks:
-    """Return step² blocks of equal size, one per lattice, continued by `margin` pixels; shorter ones by one more.
+    """Return the tables of step² blocks of equal size, one per lattice, each continued by `margin` pixels.
 
-    Without a margin, what a shorter one lacks is no pixel of the map.
+    Lattices may be one pixel shorter than others. With a margin, these are continued by one pixel more; without one,
+    their last row or column is no pixel of the map.
     """
     rows, columns = (lattice_table(side, step, margin) for side in (height, width))
     return Blocks(rows, columns, once=margin == 0)
 
 
 def lattice_table(side: int, step: int, margin: int) -> Tensor:
-    """Return the pixels of an axis, lattice by lattice."""
+    """Return the table of one axis: a row per lattice."""
     along = torch.arange(-margin, -(-side // step) + margin) * step
     places = torch.arange(step)[:, None] + along
     if margin:
@@ -86,28 +95,28 @@ class Gathered(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, blocks):
-        """Copy."""
+        """Copy the pixels of the map."""
         ctx.shape, ctx.blocks = x.shape, blocks
         return gather(x, blocks)
 
     @staticmethod
     def backward(ctx, grad):
-        """Sum the gradients of all copies of a pixel."""
+        """Sum the gradients of the copies of each pixel."""
         return fold(grad, ctx.shape, ctx.blocks), None
 
 
 class Folded(torch.autograd.Function):
-    """Blocks → the map (N, C, H, W) of the given size whose pixels they are; compiled."""
+    """Blocks → map (N, C, H, W) of the given shape; compiled."""
 
     @staticmethod
     def forward(ctx, blocks, shape, table):
-        """Sum all copies of a pixel."""
+        """Sum the copies of each pixel."""
         ctx.table = table
         return fold(blocks, shape, table)
 
     @staticmethod
     def backward(ctx, grad):
-        """Copy."""
+        """Copy the gradient of each pixel to the blocks that have it."""
         return gather(grad, ctx.table), None, None
 
 
@@ -121,7 +130,7 @@ def gather(x: Tensor, blocks: Blocks) -> Tensor:
 
 
 def fold(values: Tensor, shape: torch.Size, blocks: Blocks) -> Tensor:
-    """Return the map of the given shape, each pixel the sum of its copies; compiled."""
+    """Return the map of the given shape: each pixel is the sum of its copies in the blocks; compiled."""
     values = native.channels_last(values)
     out = native.empty(shape, values.dtype)
     tables = (blocks.rows, blocks.columns, blocks.shape(shape), int(blocks.once))

@@ -72,6 +72,29 @@ def test_gradients_in_float64(border: str) -> None:
     assert torch.autograd.gradcheck(lambda x, kernel: dilated_correlation([x], kernel, None, 1, [2], border)[0], inputs)
 
 
+@pytest.mark.parametrize(("step", "margin"), [(1, 2), (2, 1), (3, 2), (9, 1)])
+def test_compiled_continuation_is_the_plain_one(step: int, margin: int) -> None:
+    x = torch.randn(2, 3, 8, 7, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found, expected = continued(x, step, margin), continued.reference(x, step, margin)
+    assert type(found.grad_fn).__name__ == "GatheredBackward" and torch.equal(found, expected)
+    grad = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    gradients = [torch.autograd.grad(y, x, grad)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("border", correlation.BORDERS)
+def test_mixed_types_are_those_of_autocast(border: str) -> None:
+    """Under autocast maps are float32 or bfloat16, and the kernel is float32: the outputs are bfloat16 either way."""
+    maps = [native.channels_last(torch.randn(1, 16, 21, 21)).to(t) for t in (torch.float32, torch.bfloat16)]
+    kernel = torch.randn(8, 16, 3, 3).requires_grad_()
+    for correlate in (dilated_correlation, dilated_correlation.reference):
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = correlate(maps, kernel, None, 1, [1, 2], border)
+        assert all(y.dtype == torch.bfloat16 for y in outputs)
+        (grad,) = torch.autograd.grad(sum(y.float().square().mean() for y in outputs), kernel)
+        assert grad.dtype == torch.float32 and grad.isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_folding_is_the_transpose_of_gathering(dtype: torch.dtype) -> None:
     x = native.channels_last(torch.randint(-4, 4, (2, 3, 9, 8)).to(dtype))
