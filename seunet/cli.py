@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -53,14 +54,17 @@ def end(message: str, status: int) -> None:
 
 
 class Commands(TyperGroup):
-    """A group of commands that says mistakes in one line, of the call as of what it is about."""
+    """A group of commands that reports every mistake in one line, those in the call and those in the data.
 
-    def make_context(self, *args, **kwargs):
+    Contexts are Any: the class is of typer's own click, or of the package, by the version of typer.
+    """
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the options of the group."""
         with mistakes_in_one_line():
             return super().make_context(*args, **kwargs)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         """Read the options of a command, and run it."""
         with mistakes_in_one_line():
             return super().invoke(ctx)

@@ -60,29 +60,29 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
     """
     lifted = model.lift(images)
     maps = lifted if isinstance(lifted, list) else [lifted]
-    runs = [Run(model, scales) for scales in model.runs(len(maps))]
+    projections = [RunningProjection(model, scales) for scales in model.runs(len(maps))]
     answers: list[Tensor] = []
     for scale, x in enumerate(maps):
-        reading = [run for run in runs if scale in run.scales]
-        level = [run for run in reading if run.factor(scale) == 1]
-        finer = [run for run in reading if run.factor(scale) > 1]
+        reading = [projection for projection in projections if scale in projection.scales]
+        level = [projection for projection in reading if projection.factor(scale) == 1]
+        finer = [projection for projection in reading if projection.factor(scale) > 1]
         if finer and not level:
-            level = [Run(model, range(scale, scale + 1))]  # holds the coarse map until it is combined
-        for run in level:
-            run.begin(x, scale)
-        held = size(*maps, *answers, *(run.total for run in {*level, *finer}))
+            level = [RunningProjection(model, range(scale, scale + 1))]  # holds the coarse map until it is combined
+        for projection in level:
+            projection.begin(x, scale)
+        held = size(*maps, *answers, *(projection.total for projection in {*level, *finer}))
         if level:
             for some, y in OneScale(model, scale, memory_for(images) - held, rows).features(x):
-                for run in level:
-                    run.add(y, scale, some)
-        for run in finer:
-            run.add_upsampled(level[0].total, scale)
-        answers += [run.logits() for run in reading if scale == run.scales[-1]]
+                for projection in level:
+                    projection.add(y, scale, some)
+        for projection in finer:
+            projection.add_upsampled(level[0].total, scale)
+        answers += [projection.logits() for projection in reading if scale == projection.scales[-1]]
     return model.decide(answers, size_of(images))
 
 
-class Run:
-    """The maps before the classifier of scales that answer together: the largest values, or the sum, so far."""
+class RunningProjection:
+    """Projection of scales that answer together, scale by scale: maximum (or sum) of the features added so far."""
 
     def __init__(self, model: UShape, scales: range):
         projection = model.project.projection if isinstance(model.project, DroppedProjection) else ScaleProjection()
@@ -91,11 +91,11 @@ class Run:
         self.total = torch.empty(0)
 
     def factor(self, scale: int) -> int:
-        """Return γ^k, the pixels of the run's maps per pixel, to either side, of the map of a scale."""
+        """Return γ^k, the pixels of the projection per pixel of the map of a scale, along an axis."""
         return self.base ** (scale - self.scales.start)
 
     def begin(self, x: Tensor, scale: int) -> None:
-        """Make room for the maps if this scale, of lifted images x, is the first."""
+        """Reserve memory for the total if this scale, of lifted images x, is the first."""
         if scale == self.scales.start:
             self.total = room_for(x, self.classifier.in_channels)
 
@@ -120,7 +120,7 @@ class Run:
         return torch.maximum(a, b) if self.reduction == "max" else a + b
 
     def logits(self) -> Tensor:
-        """Classify, band by band, and let the maps go."""
+        """Classify, band by band, and free the memory of the total."""
         share = 1 if self.reduction == "max" else 1 / len(self.scales)
         parts = self.total.split(max(1, self.fitting()), dim=2)
         logits = torch.cat([self.classifier(part * share) for part in parts], dim=2)
