@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seunet.data.source import SPLITS
+from seunet.data.splits import SHARES, drawn
 from seunet.runtime.errors import UserError
 
 Copies = list[dict[str, list[str]]]  # of each image that is in several splits: {split: names}
@@ -51,13 +52,24 @@ def said(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-def refuse(found: Copies, names: Mapping[str, Sequence[str]]) -> None:
-    """Raise UserError when an image is in several splits."""
+def refuse(found: Copies, names: Mapping[str, Sequence[str]], settings: Mapping) -> None:
+    """Raise UserError, with what the user can do, when an image is in several splits."""
     if lines := said(found, names):
-        raise UserError(
-            f"duplicates: {lines[0]}; remove one of each, keep them together (duplicates: group), or accept them "
-            "(duplicates: warn)"
-        )
+        raise UserError(f"duplicates: {lines[0]}; {remedies(found, settings)}")
+
+
+def remedies(found: Copies, settings: Mapping) -> str:
+    """Return what the user of a data set can do about its copies.
+
+    Archives have checksums, so they cannot be changed. Images can be kept together where all their splits are drawn.
+    """
+    accept = "accept them (duplicates: warn)"
+    if settings["source"] != "folder":
+        return accept
+    by_chance = drawn(settings.get("split") or SHARES)
+    if all(by_chance.issuperset(places) for places in found):
+        return f"remove one of each, keep them together (duplicates: group), or {accept}"
+    return f"remove one of each, name both in the same split, or {accept}"
 
 
 def _quarters(image: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
@@ -42,25 +42,28 @@ def partners(settings: Mapping) -> tuple[dict[str, Files], list[Path]]:
     """
     root, wanted = data_root(settings), patterns(settings)
     check_folders(root, wanted)
-    problems = Problems(root)
     found: dict[str, Files] = {key: {} for key in wanted}
+    refused: dict[Path, str] = {}  # file: why
     left = []
     for path, key, name in matches(root, wanted):
         if path.is_symlink() and not path.exists():
-            problems.add(f"{path}: a link to nothing; remove it or put the file there")
+            refused[path] = "a link to nothing; remove it or put the file there"
         elif key is None and wanted.items() >= PATTERNS.items():
-            problems.add(f"{path}: {NO_IMAGE}")
+            refused[path] = NO_IMAGE
         elif key is None:
             left.append(path)
         elif path.suffix.lower() not in SUFFIXES or not path.is_file():
-            problems.add(f"{path}: {NO_IMAGE}")
+            refused[path] = NO_IMAGE
         elif name in found[key]:
-            problems.add(f"{path}: has the same name as {found[key][name].name}; rename or remove one")
+            refused[path] = f"has the same name as {found[key][name].name}; rename or remove one"
         if key:
             found[key].setdefault(name, path)
-    if not found["images"] and not problems.lines:
+    if not found["images"] and not refused:
         raise UserError(f"{root / wanted['images']}: no image in it; put PNG, TIFF, GIF or JPEG files there")
-    check_partners(root, wanted, found, problems)
+    problems = Problems(root)
+    for path, reason in refused.items():
+        problems.add(f"{path}: {reason}")
+    check_partners(root, wanted, found, refused, problems)
     problems.refuse()
     return found, left
 
@@ -138,13 +141,15 @@ def check_folders(root: Path, wanted: Mapping[str, str]) -> None:
             ) from error
 
 
-def check_partners(root: Path, wanted: Mapping[str, str], found: Mapping[str, Files], problems: Problems) -> None:
-    """Note each image without a partner of some kind, and the other way round."""
+def check_partners(
+    root: Path, wanted: Mapping[str, str], found: Mapping[str, Files], refused: Container[Path], problems: Problems
+) -> None:
+    """Note each image without a partner of some kind, and the other way round; not files that are refused anyway."""
     images = found["images"]
     for key in wanted:
         for these, others, missing in ((images, found[key], key), (found[key], images, "images")):
             forms = {normalize("NFC", name): path for name, path in others.items()}
-            for name in sorted(these.keys() - others.keys()):
+            for name in sorted(name for name in these.keys() - others.keys() if these[name] not in refused):
                 if twin := forms.get(normalize("NFC", name)):
                     if missing == key:  # once for the pair
                         problems.add(f"{these[name]}: same name in another Unicode form as {twin}; rename one of them")

@@ -53,7 +53,7 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
             raise UserError(f"datasets.{name}: no image of {split} has a pixel that counts; look at ignore and valid")
     found = duplicates.copies(survey.prints)
     if settings.get("duplicates", "warn") != "warn":
-        duplicates.refuse(found, source.splits)
+        duplicates.refuse(found, source.splits, settings)
     for line in [survey.said(size, rule), *(f"warning: {line}" for line in duplicates.said(found, source.splits))]:
         print(f"{name}: {line}", file=sys.stderr)
     description = {

@@ -63,6 +63,11 @@ def divide(
     return {key: named.get(key) or drawn.get(key, []) for key in SPLITS}
 
 
+def drawn(split: Mapping) -> set[str]:
+    """Return the splits whose images are drawn, not named: those of shares, or of folds."""
+    return set(SPLITS) if "folds" in split else set(_shares(split))
+
+
 def random_split(names: Iterable[str], shares: Mapping[str, float], seed: int) -> dict[str, list[str]]:
     """Return {split: sorted names}: the names shuffled by `seed` and cut by `shares`, which sum to 1."""
     _check_shares(shares)

@@ -453,6 +453,16 @@ def test_spoilt_folders(tmp_path, mistake, said):
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
+@pytest.mark.parametrize("what", ["text", "link"])
+def test_a_file_that_is_no_image_is_reported_once(tmp_path, what):
+    """Not as no image, and again as an image without a mask."""
+    file = folder_data(tmp_path) / "images" / "notes.txt"
+    file.symlink_to("nowhere") if what == "link" else file.write_text("notes")
+    with pytest.raises(UserError) as error:
+        prepare_folder(tmp_path, split={"train": 0.5, "val": 0.25, "test": 0.25})
+    assert str(error.value).count("notes") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

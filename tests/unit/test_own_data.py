@@ -15,7 +15,7 @@ from test_configuration import change, good, message
 from seunet.config import checks as configuration
 from seunet.config import plan
 from seunet.data.arrays import Prepared
-from seunet.data.duplicates import fingerprint, orientations
+from seunet.data.duplicates import fingerprint, orientations, remedies
 from seunet.data.fit import fitted, image_sides, starts
 from seunet.data.masks import ClassMap, class_names
 from seunet.data.partners import folder_files
@@ -196,6 +196,23 @@ def test_copies_across_splits_are_refused(tmp_path):
     with pytest.raises(UserError, match="duplicates: 2 of 2 test images are also in train.*h = a"):
         prepared(tmp_path, split=with_copies(tmp_path), duplicates="error")
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("rule", ["error", "group"])
+def test_grouping_is_recommended_only_where_it_works(tmp_path, rule):
+    """Images that are named by lists stay where they are, so grouping cannot keep them together."""
+    with pytest.raises(UserError, match="name both in the same split, or accept") as listed:
+        prepared(tmp_path, split=with_copies(tmp_path), duplicates=rule)
+    assert "duplicates: group" not in str(listed.value)
+    found = [{"train": ["a"], "test": ["h"]}]
+    for split, works in [
+        (None, True),
+        ({"folds": 3, "fold": 0}, True),
+        ({"train": 0.5, "val": ["b"], "test": 0.5}, True),
+        ({"train": ["a"], "val": 0.5, "test": 0.5}, False),
+    ]:
+        assert ("duplicates: group" in remedies(found, {"source": "folder", "split": split})) == works
+    assert remedies(found, {"source": "hela"}) == "accept them (duplicates: warn)"
 
 
 @pytest.mark.parametrize("seed", range(6))
