@@ -12,12 +12,13 @@ def data_settings(folder: Path, said: dict[str, Any], own: dict[str, Any]) -> di
     What was not said is as in the network's training (`own`: its description), else as seen in the files.
     """
     from seunet.data.looking import guess_classes, one_size
-    from seunet.data.partners import partners
+    from seunet.data.partners import partners, patterns
 
     told = own.get("preparation") or {}
     as_trained = {key: told[key] for key in ("image_size", "fit", "value_range", "metric") if told.get(key)}
     data = {"source": "folder", "path": str(folder)} | as_trained | said
-    files, _ = partners(data)
+    wanted = patterns(data.get("images"), data.get("masks"), data.get("valid"))
+    files, _ = partners(folder.expanduser(), wanted)
     if "image_size" not in data:
         data["image_size"] = list(one_size(files["images"].values()))
     if len(set(data["image_size"])) == 1:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from seunet.config.known import check_known
-from seunet.config.plan import archive_suffix, folder_files
+from seunet.config.plan import archive_suffix
 from seunet.data import hela, pet, reef
 from seunet.data.fit import image_sides
 from seunet.data.masks import ClassMap, class_names
-from seunet.data.partners import PATTERNS, patterns
+from seunet.data.partners import folder_files, patterns
 from seunet.data.prepared import GENERATED, SOURCES
 from seunet.data.splits import check_split
 from seunet.runtime.errors import UserError
@@ -110,7 +110,7 @@ def check_folder(path: str, dataset: Dataset) -> None:
     try:
         ClassMap(dataset.classes or {}, dataset.ignore)
         check_split(dataset.split.given())
-        patterns(dataset.given(*PATTERNS, "valid"))
+        patterns(dataset.images, dataset.masks, dataset.valid)
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
     try:

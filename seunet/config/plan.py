@@ -8,7 +8,6 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from seunet.data import partners
 from seunet.data.fit import image_sides
 from seunet.data.rescaling import rescaled_size
 from seunet.models import accepted_options, find_architecture
@@ -144,8 +143,3 @@ def archive_suffix(url: str) -> str:
     """Return the suffix of an archive's address, such as .tar.gz, or nothing."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     return "".join(s for s in PurePosixPath(name).suffixes[-2:] if s in (".tar", ".gz", ".tgz", ".zip"))
-
-
-def folder_files(dataset: Dataset) -> list[str]:
-    """Return what a data set of source folder reads: images, masks and lists of names; nothing for the others."""
-    return partners.folder_files(dataset.given(*Preparation.model_fields))

@@ -15,7 +15,7 @@ from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, counted, open_image, read_file, to_array
 from seunet.data.labels import check_mask, values
 from seunet.data.masks import ClassMap, class_names
-from seunet.data.partners import Files, data_root, partners
+from seunet.data.partners import Files, partners, patterns
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.data.splits import SHARES, apply_limits, divide
 from seunet.runtime.errors import UserError
@@ -32,8 +32,9 @@ def generate(settings: dict) -> Source:
     for key in ("path", "classes"):
         if not settings.get(key):
             raise UserError(f"{key}: missing; a data set of source `folder` needs path and classes")
-    files, left = partners(settings)
-    root, images, masks, valid = data_root(settings), files["images"], files["masks"], files.get("valid", {})
+    root = Path(settings["path"]).expanduser()
+    files, left = partners(root, patterns(settings.get("images"), settings.get("masks"), settings.get("valid")))
+    images, masks, valid = files["images"], files["masks"], files.get("valid", {})
     window = Window(settings["value_range"]) if settings.get("value_range") else None
     channels = _check_pairs(root, images, masks, window is not None)
     all_or_problems(lambda name: _check_pair(images[name], valid[name], window is not None), valid, root)

@@ -9,6 +9,7 @@ from unicodedata import normalize
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below, read_error
 from seunet.runtime.problems import Problems
+from seunet.settings.dataset import Preparation
 
 PATTERNS = {"images": "images/{name}.*", "masks": "masks/{name}.*"}  # unless the data set has its own
 KINDS = {"images": "image", "masks": "mask", "valid": "mask of the field of view"}
@@ -20,9 +21,10 @@ NO_IMAGE = "not a PNG, TIFF, GIF or JPEG file; move it elsewhere or convert it"
 Files = dict[str, Path]  # {name: file}
 
 
-def patterns(settings: Mapping) -> dict[str, str]:
-    """Return {images, masks and perhaps valid: pattern} of a data set; UserError when one is no pattern."""
-    found = PATTERNS | {key: settings[key] for key in KINDS if settings.get(key)}
+def patterns(images: str | None, masks: str | None, valid: str | None) -> dict[str, str]:
+    """Return {images, masks and perhaps valid: pattern}, by default PATTERNS; UserError when one is no pattern."""
+    given = {"images": images, "masks": masks, "valid": valid}
+    found = PATTERNS | {key: pattern for key, pattern in given.items() if pattern}
     for key, pattern in found.items():
         words = re.findall(r"{[^}]*}", pattern)
         if words.count("{name}") != 1 or words.count("{folder}") > 1 or set(words) - TOKENS.keys():
@@ -34,13 +36,12 @@ def patterns(settings: Mapping) -> dict[str, str]:
     return found
 
 
-def partners(settings: Mapping) -> tuple[dict[str, Files], list[Path]]:
-    """Return {images, masks and perhaps valid: {name: file}} of a data set, and the files that no pattern takes.
+def partners(root: Path, wanted: Mapping[str, str]) -> tuple[dict[str, Files], list[Path]]:
+    """Return {images, masks and perhaps valid: {name: file}} by their patterns, and the files that no pattern takes.
 
     A name is what {name} stands for, after that of {folder}/ where the patterns have it. Every image has one partner of
     each kind, and every partner an image. Raises UserError where that is not so, and for files that are no images.
     """
-    root, wanted = data_root(settings), patterns(settings)
     check_folders(root, wanted)
     found: dict[str, Files] = {key: {} for key in wanted}
     refused: dict[Path, str] = {}  # file: why
@@ -68,11 +69,6 @@ def partners(settings: Mapping) -> tuple[dict[str, Files], list[Path]]:
     return found, left
 
 
-def data_root(settings: Mapping) -> Path:
-    """Return the folder that the patterns of a data set start from."""
-    return Path(settings["path"]).expanduser()
-
-
 def matches(root: Path, wanted: Mapping[str, str]) -> Iterator[tuple[Path, str | None, str]]:
     """Yield the files, each with the pattern that takes it (a key of `wanted`, or None) and its name."""
     order = sorted(wanted, key=lambda key: key == "images")  # a file that another pattern takes is no image
@@ -87,12 +83,13 @@ def matches(root: Path, wanted: Mapping[str, str]) -> Iterator[tuple[Path, str |
             yield path, None, ""
 
 
-def folder_files(settings: Mapping) -> list[str]:
+def folder_files(settings: Preparation) -> list[str]:
     """Return the files that a data set of source folder may read, sorted; nothing for other sources."""
-    if settings["source"] != "folder":
+    if settings.source != "folder" or settings.path is None:
         return []
-    root, wanted = data_root(settings), patterns(settings)
-    lists = [root / entry for entry in (settings.get("split") or {}).values() if names_file(entry)]
+    root, wanted = Path(settings.path).expanduser(), patterns(settings.images, settings.masks, settings.valid)
+    split = settings.split
+    lists = [root / str(entry) for entry in (split.train, split.val, split.test) if names_file(entry)]
     taken = [path for path, key, _ in matches(root, wanted) if key and path.suffix.lower() in SUFFIXES]
     return sorted(str(path) for path in [*taken, *lists] if path.is_file())
 

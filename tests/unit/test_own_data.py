@@ -24,7 +24,7 @@ from seunet.data.splits import divide, random_split
 from seunet.experiment.evaluation import Evaluator
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.runtime.errors import UserError
-from seunet.settings.dataset import Testing
+from seunet.settings.dataset import Preparation, Testing
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
@@ -427,7 +427,7 @@ def test_drive(tmp_path, capfd):
         assert (masks[:, :, :2] == 255).all()
         assert (masks[:, :6, 2:] == 0).all() and (masks[:, 6:, 2:] == 1).all()
     assert "1 files match no pattern and are left out, such as" in capfd.readouterr().err
-    files = folder_files({"source": "folder", "path": str(tmp_path)} | change)
+    files = folder_files(Preparation.model_validate({"source": "folder", "path": str(tmp_path)} | change))
     assert len(files) == 18 and not any("readme" in file for file in files)
 
 

@@ -11,6 +11,7 @@ from seunet.config.files import check_files
 from seunet.runtime import integrity, provenance, sources
 from seunet.runtime.contents import contents
 from seunet.data.fit import image_sides
+from seunet.data.partners import folder_files
 from seunet.data.prepared import GENERATED
 from seunet.runtime.errors import LEFT, UserError
 from seunet.settings.dataset import Testing
@@ -93,7 +94,7 @@ def preparation(wildcards):
 def folder_contents(wildcards):
     """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
     settings = DATASETS[wildcards.dataset]
-    files = plan.folder_files(settings)
+    files = folder_files(settings)
     return contents(files, Path(settings.path).expanduser()) if files else None
 
 
