@@ -1,5 +1,6 @@
 """`seunet info`: what a trained network is."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,7 @@ def weights_facts(file: Path) -> str:
         raise UserError(f"{file}: no such file; train the model first") from error
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file}: not a whole safetensors file ({error}); delete it and train again") from error
-    count = 0
-    for shape in shapes:
-        product = 1
-        for side in shape:
-            product *= side
-        count += product
-    return f"{count:,} numbers in {len(shapes)} tensors, sha256 {sha256(file)[:12]}…"
+    return f"{sum(map(math.prod, shapes)):,} numbers in {len(shapes)} tensors, sha256 {sha256(file)[:12]}…"
 
 
 def images(description: dict[str, Any]) -> str:
@@ -88,7 +83,7 @@ def trained_on(told: dict[str, Any] | None) -> str:
 
 
 def training(description: dict[str, Any]) -> str:
-    """Return the settings of the training that differ from nothing."""
+    """Return the settings of the training, without those that are off."""
     told = dict(description.get("training") or {})
     told |= told.pop("augmentation", None) or {}
     if told.get("scale_jitter") == 1:

@@ -11,17 +11,21 @@ from seunet.layers.lifted import ScaleLayer
 from seunet.models.ushape import UShape
 from seunet.ops import native
 
-BAND = 2**28  # bytes for the maps of one band, however little is left
+MIN_BAND_BYTES = 2**28  # for the maps of one band, even if whole maps leave less
 
 
 class OneScale:
-    """A U-shape at one scale, stage by stage. memory: bytes for its maps; what whole maps leave, bands may take."""
+    """A U-shape at one scale, stage by stage.
+
+    memory: bytes for all maps; bands get what whole maps leave free. rows: of a band of the image, None for as many as
+    fit.
+    """
 
     def __init__(self, model: UShape, scale: int, memory: int, rows: int | None):
         self.model, self.scale, self.memory, self.rows = model, scale, memory, rows
 
     def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield which rows, and the features (N, F, rows, W) there, of a lifted batch (N, C, H, W)."""
+        """Yield rows of a lifted batch (N, C, H, W), and its features (N, F, rows, W) before the classifier."""
         width = self.model.classifier.in_channels
         (first, first_pool), *down = self.model.down()
         (level, fuse), *up = self.model.up()
@@ -41,7 +45,7 @@ class OneScale:
         again = self.reach(top)
 
         def window(rows: slice) -> Tensor:
-            """Return the input of the head on some rows, from the first skip made anew."""
+            """Return the input of the head on some rows; the first skip is computed again for it."""
             wider = slice(max(0, rows.start - again), rows.stop + again)
             skip = self.run(top, lifted[:, :, wider])[:, :, rows.start - wider.start :][:, :, : rows.stop - rows.start]
             return fused(fuse, x, skip, rows.start)(slice(rows.start, rows.start + skip.shape[2]))
@@ -49,9 +53,9 @@ class OneScale:
         yield from self.bands(self.model.head, lifted.shape, window, width, size(x), again)
 
     def whole(self, layers: nn.Module, x: Tensor, channels: int, others: list[Tensor], stride: int = 1) -> Tensor:
-        """Apply layers, to so many channels, to a map, in bands; together they subsample by `stride`.
+        """Apply layers to a map in bands, and return the whole output.
 
-        others: what else is in memory.
+        channels: of the output. stride: by which the layers subsample. others: maps that are in memory as well.
         """
         y = room_for(x, channels, stride)
         wide = max(x.shape[1], channels // 2)
@@ -71,15 +75,15 @@ class OneScale:
     ) -> Iterator[tuple[slice, Tensor]]:
         """Yield output rows and their values, band by band.
 
-        window(rows) gives the input of the layers on some rows of a map of `shape`; making it and applying the layers
-        takes about four times `channels` numbers a pixel. held: the bytes of all whole maps. beyond: rows that making
-        a window reads further.
+        window(rows): the input of the layers on some rows of a map of `shape`. channels: of the widest map inside, of
+        which four are in memory at once. held: bytes of all whole maps. beyond: rows to either side that `window`
+        itself reads.
         """
         batch, _, height, width = shape
-        halo = even(self.reach(layers) + 2)  # and two rows, because interpolation ends otherwise at a cut
-        room = max(BAND, self.memory - held)
+        halo = even(self.reach(layers) + 2)  # two more rows, because interpolation is different at a cut
+        room = max(MIN_BAND_BYTES, self.memory - held)
         fitting = room // (4 * 4 * channels * width * batch) - 2 * (halo + beyond)
-        step = even(max(self.rows or fitting, halo + beyond))  # so that a band reads of its neighbours alone
+        step = even(max(self.rows or fitting, halo + beyond))  # a band reads rows of its two neighbours only
         for top in range(0, height, step):
             rows = slice(max(0, top - halo), min(top + step + halo, height))
             y = self.run(layers, window(rows))
@@ -108,7 +112,10 @@ class OneScale:
 
 
 def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[[slice], Tensor]:
-    """Return a function of rows, from an even one on, that fuses a coarse map with a skip; its row 0 is row `first`."""
+    """Return a function that fuses a coarse map with a skip on some rows, the first of which is even.
+
+    first: the row of the image that row 0 of the skip is.
+    """
 
     def on(rows: slice) -> Tensor:
         coarse = x[:, :, rows.start // 2 : -(-rows.stop // 2)]
@@ -118,7 +125,7 @@ def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[
 
 
 def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
-    """Return memory for a map of so many channels, and of the size of x subsampled."""
+    """Return uninitialised memory for a map with `channels` channels and the size of x, subsampled."""
     shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
     return native.empty(shape, x.dtype, x.device)
 
@@ -126,7 +133,7 @@ def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
 def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
     """Write bands, rows and their values, into a map and return it.
 
-    A band is written when the next one is there, which may read the same rows of the map from before.
+    A band is written after the next one is computed, because that may still read the old values of the same rows.
     """
     before: tuple[slice, Tensor] | None = None
     for band in chain(bands, [None]):
@@ -138,14 +145,14 @@ def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:
 
 
 def release_freed_memory() -> None:
-    """Let the C library give what was freed back to the system: it keeps it, in pieces too small for the next maps."""
+    """Return freed memory to the system; the C library keeps it, in pieces that are too small for the next maps."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim:
         trim(0)
 
 
 def even(rows: int) -> int:
-    """Return the number, or the next, that is even."""
+    """Return the smallest even number that is at least this one."""
     return rows + rows % 2
 
 

@@ -1,9 +1,9 @@
 """Prediction of large images by U-shapes in bands of rows: exact, in a fraction of the memory, at little more work.
 
-Scales do not read each other before the projection (scale size 1), so they pass one after the other, and only the
-largest values so far are kept of those before. Every stage makes its output band by band, from the rows of its input
-that the band can see, so that nothing but its input and its output is ever whole. At full resolution not even that:
-the first skip is computed again where the decoder needs it.
+Scales do not read each other before the projection (scale size 1), so they are computed one after the other; of earlier
+scales only the running projection is in memory. Every stage computes its output band by band, from the rows of its
+input that the band reads, so only its input and its output are whole. At full resolution the first skip is never whole:
+it is computed again where the decoder needs it.
 """
 
 from typing import TypeGuard
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seunet.layers import ScaleCrossCorrelation
 from seunet.layers.projection import DroppedProjection, ScaleProjection
-from seunet.models.bands import BAND, OneScale, room_for, size
+from seunet.models.bands import MIN_BAND_BYTES, OneScale, room_for, size
 from seunet.models.seunet import SEUNet
 from seunet.models.ushape import UShape
 from seunet.ops.interpolation import size_of, upsample
@@ -128,5 +128,5 @@ class RunningProjection:
         return logits
 
     def fitting(self) -> int:
-        """Return how many rows of the total fit in BAND four times."""
-        return BAND // (4 * size(self.total[:, :, 0]))
+        """Return how many rows of the total fit in MIN_BAND_BYTES four times."""
+        return MIN_BAND_BYTES // (4 * size(self.total[:, :, 0]))

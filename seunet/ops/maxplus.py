@@ -19,7 +19,7 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
 
 
 def traced_maximum(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:
-    """Return the same in few operators of torch, for a map of any size; a tie splits the gradient."""
+    """Return `quadratic_maximum` in few operators of torch, for a map of any size; a tie splits the gradient."""
     penalty = penalty.to(x.dtype)[:, None, None]
     for axis in (2, 3):
         length = x.shape[axis]
@@ -69,7 +69,7 @@ def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) ->
 
 
 def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Return the maxima along one axis, and their taps; taps k and −k, of the same penalty, pass together."""
+    """Return the maxima along one axis, and their taps; taps k and −k have one penalty, so one step compares both."""
     length = x.shape[axis]
     radius = min(radius, (length - 1) // step)
     margin = [step * radius if a == axis else 0 for a in (3, 3, 2, 2)]
@@ -84,7 +84,7 @@ def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radiu
         before, behind = at(-k), at(k)
         candidate = torch.maximum(before, behind) - penalty[:, None, None] * k**2
         order = (behind > before).to(number.dtype) + (2 * k - 1)  # −1, 1, −2, 2, … are 1, 2, 3, 4, …
-        # a later tap has the larger number, so the last one that won is the largest: no masks, which are slow
+        # later taps have larger numbers, so the largest number is that of the last tap that won; masks would be slow
         torch.maximum(number, (candidate > best) * order, out=number)
         torch.maximum(best, candidate, out=best)
     return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
@@ -98,7 +98,7 @@ def scatter(
     down, along_row = (torch.arange(side, device=grad.device) * stride for side in grad.shape[2:])
     row = down[:, None] + rows.long() * step
     place = row * shape[3] + along_row + columns.long() * step
-    # channels-last as the maps of the network are, so that nothing has to be laid out anew
+    # channels-last, as the maps of the network, so that nothing copies it to another layout
     grad_x = torch.zeros(shape[0], shape[2] * shape[3], shape[1], dtype=grad.dtype, device=grad.device)
     grad_x.scatter_add_(1, place.permute(0, 2, 3, 1).flatten(1, 2), grad.permute(0, 2, 3, 1).flatten(1, 2))
     squares = rows.to(grad.dtype).square() + columns.to(grad.dtype).square()
@@ -107,7 +107,7 @@ def scatter(
 
 @dilation.compiled
 def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what `dilation` does."""
+    """Compare all taps of rows and columns in one pass."""
     x = native.channels_last(x)
     images, channels, height, width = x.shape
     shape = (images, channels, -(-height // stride), -(-width // stride))
@@ -122,7 +122,7 @@ def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius
 def compiled_scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
-    """Return what `scatter` does."""
+    """Add the gradients in one pass, in float32."""
     grad, rows, columns = (native.channels_last(x) for x in (grad, rows, columns))
     images, channels, height, width = shape
     grad_x = native.empty(shape, torch.float32).zero_()

@@ -26,11 +26,15 @@ def verdict(scores: pd.DataFrame, metric: str, warnings: Sequence[str] = ()) -> 
     if not np.isfinite(start):
         return f"Nothing can be said: no pixel decides the metric ({metric}) at ×1."
     works = np.nan_to_num(values, nan=0.0) >= KEPT * start
-    low = one - int(np.argmin([*works[one::-1], False])) + 1
-    high = one + int(np.argmin([*works[one:], False])) - 1
+    low, high = one - unbroken(works[one::-1]) + 1, one + unbroken(works[one:]) - 1
     reach = f"keeps at least {KEPT:.0%} of that from ×{scales[low]:.2g} to ×{scales[high]:.2g}"
     if low == high:
         reach = f"keeps {KEPT:.0%} of that at no other scale"
     worst = int(np.nanargmin(values))
     falls = f", and falls to {values[worst]:.3f} at ×{scales[worst]:.2g}" if not works[worst] else ""
     return f"{metric} is {start:.3f} at ×1, {reach}{falls}; at least {least:.0%} of the pixels keep their class."
+
+
+def unbroken(works: Sequence[bool] | np.ndarray) -> int:
+    """Return how many values are true before the first that is false."""
+    return int(np.argmin([*works, False]))

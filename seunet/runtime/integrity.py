@@ -30,10 +30,10 @@ def record(made: Iterable[str]) -> None:
 
 
 def restore_times() -> None:
-    """In a copy of a project, give each recorded file the time at which it was written, if it is the same still.
+    """In a copy of a project, set the time of each recorded file that did not change to when it was written.
 
-    Snakemake goes by times, and a copy (`cp -r`, `rsync -r`, a clone with its results) has those of the copying. Times
-    that somebody set on purpose (`snakemake --touch`) stay. What cannot be set stays as it is.
+    Snakemake compares times, and the files of a copy (`cp -r`, `rsync -r`, a clone with its results) have the time of
+    the copying. In the original project nothing is set, so times from `snakemake --touch` stay. Errors are ignored.
     """
     with suppress(OSError):
         if not FOLDER.is_dir() or (PLACE.exists() and PLACE.read_text(encoding="utf-8") == place()):
@@ -45,7 +45,7 @@ def restore_times() -> None:
 
 
 def place() -> str:
-    """Return what the file PLACE holds in the project that wrote it, and not in a copy: its own number on the disk."""
+    """Return the inode of the file PLACE. The file holds it in the project that wrote it, not in a copy."""
     return str(PLACE.stat().st_ino)
 
 
@@ -67,7 +67,7 @@ def restore_time(note: Path, file: Path) -> None:
 def verify(used: Iterable[str]) -> dict[str, str]:
     """Return {file: sha256} of inputs; raise UserError for the first that differs from its recorded checksum.
 
-    What has no record was not made here, and is as it is.
+    A file without a record was not made by a job, so it is not checked.
     """
     found = {}
     for file in files(used):

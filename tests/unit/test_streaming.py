@@ -61,7 +61,7 @@ def test_large_images_are_streamed_and_small_ones_not(monkeypatch: pytest.Monkey
     whole = predict(model, images)
     assert len(shown) == 1
     monkeypatch.setattr(streaming, "MEMORY", 4 * streaming.MAPS * 4 * 3 * 64 * 64 - 1)
-    monkeypatch.setattr(bands, "BAND", 2**18)
+    monkeypatch.setattr(bands, "MIN_BAND_BYTES", 2**18)
     torch.testing.assert_close(predict(model, images), whole, rtol=1e-4, atol=1e-4)
     assert len(shown) == 1
 
