@@ -7,7 +7,6 @@ What several runs measured must be the same to the last digit: runs on machines 
 import json
 import math
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +19,14 @@ from scipy.special import stdtrit
 from snakemake.utils import update_config
 
 from seunet.config.reading import read
-from seunet.report.figures import draw_iou
+from seunet.report.figures import draw_iou, draw_scales
 from seunet.report.tables import with_true_scale
 
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 BOUND = "unet-known"  # is told the scale, so it is no rival
-SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
+SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information")
+SHOWN += ("seunet", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
 
 
 KEYS = {
@@ -42,9 +42,7 @@ def add(results: Path) -> None:
         write(name, joined(*both(name, results), key))
     write("claims", decided(*both("claims", results)))
     keep_record(json.loads((results / "run.json").read_text(encoding="utf-8")))
-    for dataset in pd.read_csv(TABLES / "scores.csv")["dataset"].unique():
-        draw(dataset)
-    shutil.copy(results / "figures" / "hela_scales.png", FIGURES / "reproduction_hela_scales.png")
+    draw()
 
 
 def both(name: str, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -83,8 +81,8 @@ def keep_record(record: dict[str, Any]) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def draw(dataset: str) -> None:
-    """Draw the metric of the models that fit into one panel; the workflow's own figure has all of them."""
+def draw() -> None:
+    """Draw the metric of some models, and the windows on HeLa; the figures of the workflow have all."""
     mapping: dict[str, Any] = {}
     for file in ("config", "laptop", "evidence"):
         update_config(mapping, yaml.safe_load((HERE.parent / "config" / f"{file}.yaml").read_text(encoding="utf-8")))
@@ -98,12 +96,16 @@ def draw(dataset: str) -> None:
         }
         for name, model in config.models.items()
     }
-    scores = pd.read_csv(TABLES / "scores.csv")
-    metric, ceiling = config.datasets[dataset].metric.written(), config.datasets[dataset].ceiling
+    scores, windows = (pd.read_csv(TABLES / f"{name}.csv") for name in ("scores", "windows"))
     with TemporaryDirectory() as folder:
-        table = Path(folder) / "scores.csv"
+        table = Path(folder) / "table.csv"
         scores[scores["model"].isin(SHOWN)].to_csv(table, index=False)
-        draw_iou(table, dataset, looks, metric, [FIGURES / f"reproduction_{dataset}_iou.png"], ceiling=ceiling)
+        for name in scores["dataset"].unique():
+            dataset, paths = config.datasets[name], [FIGURES / f"reproduction_{name}_iou.png"]
+            draw_iou(table, name, looks, dataset.metric.written(), paths, ceiling=dataset.ceiling)
+        windows[windows["model"].isin(SHOWN)].to_csv(table, index=False)
+        metric = config.datasets["hela"].metric.written()
+        draw_scales(table, "hela", looks, metric, [FIGURES / "reproduction_hela_scales.png"])
 
 
 def written(text: str) -> str:
