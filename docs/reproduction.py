@@ -20,7 +20,7 @@ from snakemake.utils import update_config
 
 from seunet.config.reading import read
 from seunet.report.figures import draw_iou, draw_scales
-from seunet.report.tables import with_true_scale
+from seunet.report.tables import unseen_scales, with_true_scale
 
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
@@ -116,6 +116,7 @@ def written(text: str) -> str:
         text = replaced(text, f"scores of {dataset}", score_table(rows))
         text = replaced(text, f"claims on {dataset}", claim_table(claims[claims["dataset"] == dataset]))
     text = replaced(text, "targets", target_table(scores))
+    text = replaced(text, "the paper's claims", paper_table(scores))
     return replaced(text, "crops", crop_table(crops))
 
 
@@ -187,6 +188,39 @@ class Runs:
         """Return how far each seed's lowest score between two scales lies from its score at scale 1."""
         rows = self.scores[(self.scores["model"] == model) & self.scores["true_scale"].between(low - 0.02, high)]
         return (rows.groupby("seed")["iou"].min() - self.at(model, 1)).dropna()
+
+
+SEEN, JITTERED = 1.2, 2  # scales nearer to 1 than these factors do not count
+PAPER = [
+    ("(a) beats U-Net", "unet", SEEN),
+    ("(b) beats U-Net, jitter 1.5", "unet-jitter1.5", SEEN),
+    ("… jitter 2", "unet-jitter2", SEEN),
+    ("… jitter 4", "unet-jitter4", SEEN),
+    ("… jitter 2, outside of its range", "unet-jitter2", JITTERED),
+    ("(c) beats SResNet", "sresnet", SEEN),
+    ("(d) scale-dropout helps on Pet, not on HeLa", "seunet-nodropout", SEEN),
+]
+
+
+def paper_table(scores: pd.DataFrame) -> Iterator[str]:
+    """Yield a line per claim of the paper and data set: the lead of its SEU-Net over unseen scales, seed by seed."""
+    scores = scores[scores["dataset"].isin(["pet", "hela"])]
+    seeds = sorted(scores.loc[scores["model"] == "seunet", "seed"].unique())
+    yield f"| claim | data set | {' | '.join(f'seed {seed}' for seed in seeds)} | mean |"
+    yield "|---" * (len(seeds) + 3) + "|"
+    for claim, other, beyond in PAPER:
+        for dataset, rows in scores.groupby("dataset", sort=False):
+            lead = (over_unseen(rows, "seunet", beyond) - over_unseen(rows, other, beyond)).dropna()
+            cells = [signed(lead[seed]) if seed in lead else "" for seed in seeds]
+            mean = f"{signed(lead.mean())} ± {digits(half_width(lead))}" if len(lead) > 1 else signed(lead.mean())
+            yield f"| {claim} | {dataset} | {' | '.join(cells)} | {mean} |"
+
+
+def over_unseen(rows: pd.DataFrame, model: str, beyond: float) -> pd.Series:
+    """Return each seed's mean score over the scales further from 1 than a factor, as claims are computed."""
+    by_scale = rows[rows["model"] == model].pivot(index="true_scale", columns="seed", values="iou")
+    chosen, weights = unseen_scales(by_scale.index.to_numpy(), beyond)
+    return by_scale.iloc[chosen].mul(weights, axis=0).sum()
 
 
 def half_width(values: pd.Series) -> float:
