@@ -73,8 +73,8 @@ def winning_scales(model: nn.Module) -> Iterator[dict[float, int]]:
         return
 
     def see(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        maps, answer = inputs
-        winners = windows.winners(maps, windows.answers(maps, answer))
+        maps, classify = inputs
+        winners = windows.winning_scales(maps, windows.window_logits(maps, classify))
         for scale, pixels in enumerate(torch.bincount(winners.flatten(), minlength=len(maps)).tolist()):
             counts[windows.base**scale] = counts.get(windows.base**scale, 0) + pixels
 

@@ -1,4 +1,4 @@
-"""What the windows of a SEU-Net answer while it is tested: counts of each, how often it is chosen, which scale won."""
+"""Counts of the windows of a SEU-Net in its test: what each predicts, how often it is chosen, which scale wins."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from seunet.models.windows import CHOICES, Windows
 
 
 class WindowCounter:
-    """Counts the answers of the windows of a network while it predicts images; nothing for a network without windows.
+    """Counts what each window of a network predicts, image by image; nothing for a network without windows.
 
     It is a context manager; call `count` after each prediction.
     """
@@ -41,7 +41,7 @@ class WindowCounter:
 
     @torch.no_grad()
     def count(self, size: tuple[int, int], target: Tensor, shown: list[int]) -> Tensor | None:
-        """Count what each window said of the images just predicted; target (N, H, W).
+        """Count what each window predicts for the images of the last prediction; target (N, H, W).
 
         Return the winning scale of each pixel of the images `shown` (indices), (n, H, W). Nothing is counted where the
         network has one window, or predicted in parts; then, and where no image is shown, None is returned.
@@ -49,17 +49,17 @@ class WindowCounter:
         windows, inputs, self.seen = self.windows, self.seen, None
         if windows is None or inputs is None:
             return None
-        maps, answer = inputs
+        maps, classify = inputs
         if maps[0].shape[-2:] != target.shape[-2:] or len(maps) == windows.length:
             return None
-        answers = windows.answers(maps, answer)
-        wholes = [windows.whole(logits, j, size) for j, logits in enumerate(answers)]
-        counts = [confusion_counts(target, logits.argmax(1), self.classes).sum(1) for logits in wholes]
+        window_logits = windows.window_logits(maps, classify)
+        resized = windows.all_to_image_size(window_logits, size)
+        counts = [confusion_counts(target, logits.argmax(1), self.classes).sum(1) for logits in resized]
         self.totals[size].append(torch.stack(counts).cpu())
-        self.choices[size].append(shares(windows, answers, wholes).cpu())
+        self.choices[size].append(shares(windows, window_logits, resized).cpu())
         if not shown:
             return None
-        return windows.winners([x[shown] for x in maps], [logits[shown] for logits in answers])
+        return windows.winning_scales([x[shown] for x in maps], [logits[shown] for logits in window_logits])
 
     def results(self, size: tuple[int, int]) -> Iterator[tuple[str, Tensor, float, int]]:
         """Yield a window's name, such as "2-4", its counts (3, C), for how many images it was chosen, of how many."""
@@ -70,12 +70,15 @@ class WindowCounter:
             yield self.windows.name(j), counts, float(shares[j].sum()), shares.shape[1]
 
 
-def shares(windows: Windows, answers: list[Tensor], wholes: list[Tensor]) -> Tensor:
-    """Return which share of each image each window answers, (windows, N); NaN where the rule chooses none."""
-    rule, images = windows.rule, len(answers[0])
+def shares(windows: Windows, window_logits: list[Tensor], resized: list[Tensor]) -> Tensor:
+    """Return for which share of each image each window is chosen, (windows, N); NaN where the rule chooses none.
+
+    window_logits: of every window on its own lattice. resized: the same at the size of the image.
+    """
+    rule, count, images = windows.rule, len(window_logits), len(window_logits[0])
     if isinstance(rule, int):
-        return torch.eye(len(answers))[rule][:, None].expand(-1, images)
+        return torch.eye(count)[rule][:, None].expand(-1, images)
     if rule not in CHOICES:
-        return torch.full((len(answers), images), torch.nan)
-    chosen = windows.choose(wholes if rule == "pixel" else answers)
-    return torch.stack([(chosen == j).float().mean((1, 2, 3)) for j in range(len(answers))])
+        return torch.full((count, images), torch.nan)
+    chosen = windows.choose(resized if rule == "pixel" else window_logits)
+    return torch.stack([(chosen == j).float().mean((1, 2, 3)) for j in range(count)])

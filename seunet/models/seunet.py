@@ -207,7 +207,9 @@ class SEUNet(UShape):
 
     def read(self, maps: list[Tensor]) -> Tensor:
         """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""
-        return self.windows.each(maps, self.answer) if self.training else self.windows(maps, self.answer)
+        if self.training:
+            return self.windows.concatenate_windows(maps, self.answer)
+        return self.windows(maps, self.answer)
 
     def runs(self, scales: int) -> list[range]:
         """Return the scales that answer together: a window each."""

@@ -1,4 +1,7 @@
-"""Windows of scales: how a network that was trained with S scales is asked with more of them."""
+"""Windows of scales: how a network that was trained with S scales predicts with more of them.
+
+A window has logits on its own lattice, γ^j Z². `to_image_size` brings them to the pixels of the image.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +13,7 @@ from seunet.ops.acceleration import is_traced
 from seunet.ops.interpolation import size_of, upsample
 from seunet.runtime.errors import UserError
 
-Answer = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)
+Classify = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)
 
 
 class Windows(nn.Module):
@@ -44,70 +47,73 @@ class Windows(nn.Module):
             raise UserError(f"windows: {rule!r} is not one of {', '.join(RULES)}, nor the number of a window")
         self.rule, self.length, self.base, self.pyramid = rule, length, base, pyramid
 
-    def forward(self, maps: list[Tensor], answer: Answer) -> Tensor:
+    def forward(self, maps: list[Tensor], classify: Classify) -> Tensor:
         """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
-        answers = [answer(maps[run.start : run.stop]) for run in self.runs(len(maps))]
-        return self.decide(answers, size_of(maps[0]))
+        run_logits = [classify(maps[run.start : run.stop]) for run in self.runs(len(maps))]
+        return self.decide(run_logits, size_of(maps[0]))
 
     def runs(self, scales: int) -> list[range]:
-        """Return the runs of scales whose answers the rule asks for, of as many scales."""
+        """Return the runs of scales whose logits the rule needs, when there are as many scales."""
         if self.rule == "max":
             return [range(scales)]
         starts = [self.rule] if isinstance(self.rule, int) else range(scales - self.length + 1)
         return [range(j, j + self.length) for j in starts]
 
-    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def decide(self, run_logits: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of every run, (N, classes, H_j, W_j) on the lattice of its finest scale → those of the image."""
         if self.rule == "max":
-            return answers[0]
+            return run_logits[0]
         if isinstance(self.rule, int):
-            return self.whole(answers[0], self.rule, size)
+            return self.to_image_size(run_logits[0], self.rule, size)
         if self.rule in ("entropy", "information") and not is_traced():
-            return self.of_images(answers, self.choose(answers).flatten().tolist(), size)
-        wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
+            return self.select_per_image(run_logits, self.choose(run_logits).flatten().tolist(), size)
+        resized = self.all_to_image_size(run_logits, size)
         if self.rule == "mean":
-            mean = torch.stack([logits.float().softmax(1) for logits in wholes]).mean(0)
+            mean = torch.stack([logits.float().softmax(1) for logits in resized]).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        chosen = self.choose(wholes if self.rule == "pixel" else answers)
-        logits = wholes[0]
-        for j, other in enumerate(wholes[1:], start=1):
-            logits = torch.where(chosen == j, other, logits)
-        return logits
+        chosen = self.choose(resized if self.rule == "pixel" else run_logits)
+        selected = resized[0]
+        for j, logits in enumerate(resized[1:], start=1):
+            selected = torch.where(chosen == j, logits, selected)
+        return selected
 
-    def of_images(self, answers: list[Tensor], chosen: Sequence[int], size: tuple[int, int]) -> Tensor:
-        """Return the logits (N, classes, H, W) of one window for each image; no other is brought to that size."""
-        return torch.cat([self.whole(answers[j][i : i + 1], j, size) for i, j in enumerate(chosen)])
+    def select_per_image(self, window_logits: list[Tensor], chosen: Sequence[int], size: tuple[int, int]) -> Tensor:
+        """Return (N, classes, H, W): of image i the logits of window chosen[i]. Only these are resized."""
+        return torch.cat([self.to_image_size(window_logits[j][i : i + 1], j, size) for i, j in enumerate(chosen)])
 
-    def each(self, maps: list[Tensor], answer: Answer) -> Tensor:
+    def concatenate_windows(self, maps: list[Tensor], classify: Classify) -> Tensor:
         """Batches (N, F, H_s, W_s) → logits of every window, (W · N, classes, H_0, W_0), window by window."""
-        size = size_of(maps[0])
-        return torch.cat([self.whole(logits, j, size) for j, logits in enumerate(self.answers(maps, answer))])
+        return torch.cat(self.all_to_image_size(self.window_logits(maps, classify), size_of(maps[0])))
 
-    def answers(self, maps: list[Tensor], answer: Answer) -> list[Tensor]:
+    def window_logits(self, maps: list[Tensor], classify: Classify) -> list[Tensor]:
         """Return the logits of every window, (N, classes, H_j, W_j) on the lattice of its finest scale."""
-        return [answer(maps[j : j + self.length]) for j in range(len(maps) - self.length + 1)]
+        return [classify(maps[j : j + self.length]) for j in range(len(maps) - self.length + 1)]
 
-    def whole(self, logits: Tensor, window: int, size: tuple[int, int]) -> Tensor:
-        """Bring the logits of a window to the pixels of the image."""
-        return upsample(logits, whole_step(self.base, window) if self.pyramid else 1, "aligned", size)
+    def all_to_image_size(self, window_logits: Sequence[Tensor], size: tuple[int, int]) -> list[Tensor]:
+        """Bring the logits of every window to the pixels of the image, (N, classes, H, W) each."""
+        return [self.to_image_size(logits, j, size) for j, logits in enumerate(window_logits)]
 
-    def choose(self, answers: Sequence[Tensor]) -> Tensor:
+    def to_image_size(self, x: Tensor, scale: int, size: tuple[int, int]) -> Tensor:
+        """Bring maps, or logits of the window whose finest scale is γ^scale, to the pixels of the image."""
+        return upsample(x, whole_step(self.base, scale) if self.pyramid else 1, "aligned", size)
+
+    def choose(self, window_logits: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
-        return torch.stack([CHOICES[str(self.rule)](logits.float()) for logits in answers]).argmax(0)
+        return torch.stack([CHOICES[str(self.rule)](logits.float()) for logits in window_logits]).argmax(0)
 
-    def winners(self, maps: list[Tensor], answers: Sequence[Tensor]) -> Tensor:
-        """Return the scale that each pixel's answer comes from, (N, H, W): most channels have their maximum there.
+    def winning_scales(self, maps: list[Tensor], window_logits: Sequence[Tensor]) -> Tensor:
+        """Return for each pixel the scale at which most channels have their maximum, (N, H, W).
 
-        maps, answers: see `forward` and `answers`. The scales are those of the chosen window, all with the rules `max`
-        and `mean`.
+        maps: as in `forward`. window_logits: as returned by the method of that name. Only the scales of the chosen
+        window are compared; with the rules `max` and `mean` all are.
         """
         size = size_of(maps[0])
-        values = torch.stack([self.whole(x, s, size) for s, x in enumerate(maps)])  # (T, N, F, H, W)
+        values = torch.stack([self.to_image_size(x, s, size) for s, x in enumerate(maps)])  # (T, N, F, H, W)
         window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0, device=values.device)
         length = self.length
         if self.rule in CHOICES:
-            wholes = [self.whole(logits, j, size) for j, logits in enumerate(answers)]
-            window = self.choose(wholes if self.rule == "pixel" else answers)
+            by_pixel = self.rule == "pixel"
+            window = self.choose(self.all_to_image_size(window_logits, size) if by_pixel else window_logits)
         elif not isinstance(self.rule, int):
             length = len(maps)
         scale = torch.arange(len(maps), device=values.device)[:, None, None, None, None]

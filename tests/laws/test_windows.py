@@ -46,7 +46,7 @@ def test_a_window_answers_as_the_first_one_of_the_rescaled_image(image):
     maps = []
     more.head.register_forward_hook(lambda module, inputs, output: maps.append(output))
     more(image)
-    second = more.windows.answers(maps[0], lambda x: more.classifier(more.project(x)))[1]
+    second = more.windows.window_logits(maps[0], lambda x: more.classifier(more.project(x)))[1]
     lift = more.lift
     rescaled = blur(image, lift.kernel(1, image), 2)  # a camera twice as far away
     # the blur of scale 4 is that of scale 2, applied to an image that is blurred already
@@ -79,9 +79,9 @@ def test_information_wants_answers_that_are_sure_and_say_several_things():
     both = background.clone()
     both[:, :2] = both[:, :2].flip(0)  # sure, and half of each
     unsure = torch.zeros(2, 4, 4)
-    answers = [x[None] for x in (background, unsure, both)]
-    assert Windows("information", 1).choose(answers).item() == 2
-    assert Windows("entropy", 1).choose(answers[:2]).item() == 0
+    window_logits = [x[None] for x in (background, unsure, both)]
+    assert Windows("information", 1).choose(window_logits).item() == 2
+    assert Windows("entropy", 1).choose(window_logits[:2]).item() == 0
 
 
 def test_each_image_of_a_batch_has_its_own_window(image):
