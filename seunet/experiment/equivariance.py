@@ -22,7 +22,7 @@ from seunet.experiment.evaluation import BATCH_PIXELS
 from seunet.experiment.inference import Variant
 from seunet.experiment.opening import open_network
 from seunet.layers.equivariance import interior
-from seunet.models.calling import call
+from seunet.models.calling import call_network
 from seunet.ops.interpolation import size_of
 from seunet.runtime.files import atomic
 from seunet.settings.dataset import Testing
@@ -156,7 +156,7 @@ def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callab
         if stage is not model
     ]
     try:
-        answer = call(model, x)
+        answer = call_network(model, x)
         for name in (name for name, stage in stages.items() if stage is model):
             see(name, canonical(name, answer))
     finally:

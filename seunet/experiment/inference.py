@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
-from seunet.models.calling import ask, call, check_finite, size_multiple
+from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import Given
 from seunet.models.windows import CHOICES
@@ -116,9 +116,9 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
     if isinstance(model, MultiScale | KnownScale):
         return model(images, tiling, classes)
     if is_streamable(model) and is_large(model, images):
-        logits = ask(partial(stream, model), images, size_multiple(model), classes)
+        logits = run_padded(partial(stream, model), images, size_multiple(model), classes)
     elif is_streamable(model) or tiling is None or max(images.shape[-2:]) <= tiling.size + 2 * tiling.margin:
-        logits = call(model, images, classes)
+        logits = call_network(model, images, classes)
     else:
         logits = predict_tiles(model, images, tiling, classes)
     check_finite(logits, model)
@@ -134,7 +134,7 @@ def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int |
         for left in range(0, width, tiling.size):
             rows, outer_rows = spans(top, height, tiling)
             columns, outer_columns = spans(left, width, tiling)
-            tile = call(model, images[..., outer_rows, outer_columns], classes)
+            tile = call_network(model, images[..., outer_rows, outer_columns], classes)
             if not logits.numel():
                 logits = tile.new_empty(*tile.shape[:2], height, width)
             inner_rows = slice(rows.start - outer_rows.start, rows.stop - outer_rows.start)

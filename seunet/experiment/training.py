@@ -21,7 +21,7 @@ from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.run import Run
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
-from seunet.models.calling import call, check_finite, check_gradient, check_trainable, size_multiple
+from seunet.models.calling import call_network, check_finite, check_gradient, check_trainable, size_multiple
 from seunet.models.checkpoint import exchange_state, load_state, save_model, save_state
 from seunet.ops import native
 from seunet.runtime.device import device_name
@@ -135,7 +135,7 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
     with torch.random.fork_rng([device] if device.type == "cuda" else []), autocast(training, device):
         x, _ = next(validation_batches(data, training.batch_size, device))
         model.eval()
-        check_finite(call(model, x, len(data.classes)), model)
+        check_finite(call_network(model, x, len(data.classes)), model)
     multiple, sides = size_multiple(model), training.crop or x.shape[-2:]
     if any(side % multiple for side in np.atleast_1d(sides)):
         print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)
@@ -152,10 +152,10 @@ def check_loss(loss: float, name: str, place: str) -> None:
 def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
     """Take one step of the optimiser on a batch; return its loss, a scalar on the device.
 
-    A network may answer several times for each image, see `call`: then all answers count alike.
+    A network may answer several times for each image, see `call_network`: then all answers count alike.
     """
     with autocast(run.training, x.device):
-        logits = call(run.model, x, classes)
+        logits = call_network(run.model, x, classes)
     check_gradient(logits, run.model)
     loss = run.loss(logits.float(), y.repeat(len(logits) // len(y), 1, 1))
     run.optimizer.zero_grad(set_to_none=True)
@@ -175,7 +175,7 @@ def validate(
     counts = torch.zeros(3, len(data.classes), dtype=torch.int64, device=device)
     for x, y in validation_batches(data, training.batch_size, device):
         with autocast(training, device):
-            logits = call(model, x, len(data.classes)).float()
+            logits = call_network(model, x, len(data.classes)).float()
         sums.append([part.double() for part in loss.sums(logits, y)])
         counts += confusion_counts(y, logits.argmax(1), len(data.classes)).sum(1)
     tp, fp, fn = counts.cpu().numpy()

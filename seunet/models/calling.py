@@ -1,4 +1,8 @@
-"""Calling a network: sides that it does not take are padded, and an answer that is no logits is refused in one line."""
+"""Calling a network: `call_network` pads the images, runs the network, checks that it returns logits, and crops them.
+
+A network may come from other people, so every failure becomes a UserError of one line. `explain_failure` finds out
+whether the size of the images is the cause.
+"""
 
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,51 +14,53 @@ from torch import Tensor, nn
 
 from seunet.runtime.errors import UserError, is_out_of_memory
 
-MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # tried for a network that fails at some size and declares no size_multiple
-ONE_VALUE = "Expected more than 1 value per channel"  # what torch says of batch norm on one image of 1 × 1
+# A network that halves its maps k times often needs sides that are multiples of 2^k. If it fails and declares a smaller
+# size_multiple, these are tried, smallest first, so that the message can name the right one.
+MULTIPLES_TO_TRY = (2, 4, 8, 16, 32, 64, 128)
+ONE_VALUE = "Expected more than 1 value per channel"  # torch's message for batch norm on one image of 1 × 1
 
 
 class WrongSizeError(UserError):
-    """The answer has not the height and width of the images."""
+    """The network returned logits of another height and width than the images."""
 
 
 class SizeError(UserError):
-    """The network takes no images of this size, but of sides that are multiples of `multiple`."""
+    """The network fails on images of this size, but not if their sides are multiples of `multiple`."""
 
     def __init__(self, message: str, multiple: int):
         super().__init__(message)
         self.multiple = multiple
 
 
-def call(model: nn.Module, images: Tensor, classes: int | None = None) -> Tensor:
-    """Return the logits (N, classes, H, W) of images (N, C, H, W), checked but for values that are not finite.
+def call_network(model: nn.Module, images: Tensor, classes: int | None = None) -> Tensor:
+    """Return the logits (N, classes, H, W) of images (N, C, H, W). Values that are not finite are not looked for.
 
-    A network with `answers_per_image` A gives (A · N, classes, H, W): that many answers for every image.
-    Images whose sides are no multiples of the network's `size_multiple` are continued by their border pixels, and the
-    answer is cut. classes: how many channels the answer must have; None: any number.
-    Raises UserError when the network fails on these images or answers with something else.
+    A network with `answers_per_image` A returns (A · N, classes, H, W): A logits for every image.
+    Images whose sides are not multiples of the network's `size_multiple` are padded with their border pixels, and the
+    logits are cropped. classes: how many channels the logits must have; None: any number.
+    Raises UserError if the network fails on these images, or returns something else.
     """
     multiple = size_multiple(model)
     try:
-        return ask(model, images, multiple, classes)
-    except Exception as error:  # whatever a network of other people raises
+        return run_padded(model, images, multiple, classes)
+    except Exception as error:  # the code of other people may raise anything
         if is_out_of_memory(error) or (isinstance(error, UserError) and not isinstance(error, WrongSizeError)):
             raise
-        raise explained(model, images, multiple, error) from error
+        raise explain_failure(model, images, multiple, error) from error
 
 
-def ask(run: Callable[[Tensor], Tensor], images: Tensor, multiple: int, classes: int | None = None) -> Tensor:
-    """Return what `run` says of padded images, checked and cut to the images' size."""
+def run_padded(run: Callable[[Tensor], Tensor], images: Tensor, multiple: int, classes: int | None = None) -> Tensor:
+    """Pad images to multiples, pass them to `run`, check the logits, and crop them to the images' size."""
     height, width = images.shape[-2:]
     padded = pad(images, multiple)
-    answer = run(padded)
+    output = run(padded)
     count = len(images) * getattr(run, "answers_per_image", 1)
-    check_answer(answer, count, padded.shape[-2:], classes, title(run))
-    return answer[..., :height, :width]
+    check_logits(output, count, padded.shape[-2:], classes, title(run))
+    return output[..., :height, :width]
 
 
 def size_multiple(model: nn.Module) -> int:
-    """Return what a network declares that the sides of its images must be multiples of; 1 where it declares nothing."""
+    """Return the number that the sides of an image must be multiples of, as the network declares it; 1 by default."""
     multiple = getattr(model, "size_multiple", 1)
     if not isinstance(multiple, int) or isinstance(multiple, bool) or multiple < 1:
         raise UserError(f"{title(model)}.size_multiple: expected a whole number from 1 on, got {multiple!r}")
@@ -62,26 +68,27 @@ def size_multiple(model: nn.Module) -> int:
 
 
 def pad(images: Tensor, multiple: int) -> Tensor:
-    """Return images continued by their border pixels, to the right and below, to sides that are multiples."""
+    """Pad images with their border pixels, to the right and below, until their sides are multiples."""
     missing = [-side % multiple for side in images.shape[-2:]]
     return F.pad(images, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else images
 
 
-def check_answer(answer: Any, count: int, size: Sequence[int], classes: int | None, name: str) -> None:
-    """Raise UserError, saying what came and what is asked, unless the answer is `count` logits of images of a size."""
+def check_logits(output: Any, count: int, size: Sequence[int], classes: int | None, name: str) -> None:
+    """Raise UserError unless a network's output is float (count, classes, height, width)."""
     height, width = size
-    asked = f"a tensor of floats ({count}, {classes or 'classes'}, {height}, {width}) is asked, one channel per class"
-    if not isinstance(answer, Tensor):
-        raise UserError(f"the network {name} returned {shown(answer)}; {asked}: let its forward return that alone")
-    came = f"the network {name} returned a tensor of {shown_type(answer)} {tuple(answer.shape)}"
-    if answer.dim() != 4 or len(answer) != count or not answer.is_floating_point():
-        raise UserError(f"{came}; {asked}")
-    if tuple(answer.shape[-2:]) != (height, width):
-        raise WrongSizeError(f"{came}, of other height and width than the images; {asked}: upsample it in its forward")
-    channels = answer.shape[1]
+    wanted = f"a tensor of floats ({count}, {classes or 'classes'}, {height}, {width}) is asked, one channel per class"
+    if not isinstance(output, Tensor):
+        got = f"the network {name} returned {describe(output)}"
+        raise UserError(f"{got}; {wanted}: let its forward return that alone")
+    got = f"the network {name} returned a tensor of {type_name(output)} {tuple(output.shape)}"
+    if output.dim() != 4 or len(output) != count or not output.is_floating_point():
+        raise UserError(f"{got}; {wanted}")
+    if tuple(output.shape[-2:]) != (height, width):
+        raise WrongSizeError(f"{got}, of other height and width than the images; {wanted}: upsample it in its forward")
+    channels = output.shape[1]
     if classes is not None and channels != classes:
         hint = "; a network of one channel for two classes is tested with output: sigmoid" * (channels == 1)
-        raise UserError(f"{came}, which has {channels} channel(s) for {classes} classes; {asked}{hint}")
+        raise UserError(f"{got}, which has {channels} channel(s) for {classes} classes; {wanted}{hint}")
 
 
 def check_trainable(model: nn.Module) -> None:
@@ -100,7 +107,7 @@ def check_trainable(model: nn.Module) -> None:
 
 
 def check_gradient(logits: Tensor, model: nn.Module) -> None:
-    """Raise UserError when logits do not depend on the weights: then nothing could be learnt."""
+    """Raise UserError if logits do not depend on the weights: nothing can be learnt then."""
     if not logits.requires_grad:
         raise UserError(
             f"the answer of the network {title(model)} has no gradient, so nothing can be learnt; look for detach, "
@@ -119,16 +126,20 @@ def check_finite(logits: Tensor, model: nn.Module) -> None:
         )
 
 
-def explained(model: nn.Module, images: Tensor, multiple: int, error: Exception) -> UserError:
-    """Say in one line why a network failed: by the size of the images, if it takes larger ones, else by its error."""
+def explain_failure(model: nn.Module, images: Tensor, multiple: int, error: Exception) -> UserError:
+    """Return the error of a network that failed, in one line for users.
+
+    If the network accepts the same images padded to larger multiples, the size is the cause (SizeError). Otherwise the
+    line holds the network's own error.
+    """
     height, width = images.shape[-2:]
     if ONE_VALUE in str(error):
         return UserError(
             f"batch norm of the network {title(model)} needs more than one value per channel, and {len(images)} image "
             f"of {height} × {width} pixels gives one: raise training.batch_size or training.crop"
         )
-    for larger in (candidate for candidate in MULTIPLES if candidate > multiple):
-        if takes(model, images, larger):
+    for larger in (candidate for candidate in MULTIPLES_TO_TRY if candidate > multiple):
+        if accepts_padded(model, images, larger):
             padded = pad(images[:1], larger).shape[-2:]
             message = (
                 f"the network {title(model)} cannot take images of {height} × {width} pixels, but takes "
@@ -139,42 +150,42 @@ def explained(model: nn.Module, images: Tensor, multiple: int, error: Exception)
     if isinstance(error, UserError):
         return error
     where = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(str(error).split())
-    said = said if len(said) <= 300 else said[:299] + "…"
+    reason = " ".join(str(error).split())
+    reason = reason if len(reason) <= 300 else reason[:299] + "…"
     return UserError(
-        f"the network {title(model)} fails on images {tuple(images.shape)}: {type(error).__name__}: {said} "
+        f"the network {title(model)} fails on images {tuple(images.shape)}: {type(error).__name__}: {reason} "
         f"({where.filename}:{where.lineno})"
     )
 
 
 @torch.no_grad()
-def takes(model: nn.Module, images: Tensor, multiple: int) -> bool:
-    """Tell whether a network answers images padded to multiples in their own size."""
+def accepts_padded(model: nn.Module, images: Tensor, multiple: int) -> bool:
+    """Tell whether a network returns logits of the right size for images that are padded to multiples."""
     if all(side % multiple == 0 for side in images.shape[-2:]):
-        return False  # no other images than those it failed on
+        return False  # padding changes nothing, and the network failed on these images
     try:
-        ask(model, images, multiple)
+        run_padded(model, images, multiple)
     except Exception:
         return False
     return True
 
 
 def title(model: Any) -> str:
-    """Return what to call a network in a message: its `title` where it has one, else its class."""
+    """Return the name of a network for messages: its `title` if it has one, else its class."""
     name = getattr(model, "title", None)
     return name if isinstance(name, str) else type(model).__name__
 
 
-def shown(answer: Any) -> str:
-    """Return in words what a network returned instead of a tensor."""
-    if isinstance(answer, dict):
-        return f"a dict with the keys {', '.join(map(str, answer)) or 'none'}"
-    if isinstance(answer, list | tuple):
-        parts = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else shown_type(part) for part in answer)
-        return f"a {shown_type(answer)} of {len(answer)} ({parts})"
-    return "nothing (None)" if answer is None else f"an object of type {shown_type(answer)}"
+def describe(output: Any) -> str:
+    """Return a description of what a network returned instead of a tensor."""
+    if isinstance(output, dict):
+        return f"a dict with the keys {', '.join(map(str, output)) or 'none'}"
+    if isinstance(output, list | tuple):
+        parts = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else type_name(part) for part in output)
+        return f"a {type_name(output)} of {len(output)} ({parts})"
+    return "nothing (None)" if output is None else f"an object of type {type_name(output)}"
 
 
-def shown_type(value: Any) -> str:
-    """Return the name of a value's type, of a tensor that of its numbers."""
+def type_name(value: Any) -> str:
+    """Return the name of a value's type; for a tensor, that of its numbers."""
     return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else type(value).__name__

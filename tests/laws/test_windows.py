@@ -6,7 +6,7 @@ from torch import Tensor
 
 from seunet.layers.lifting import blur
 from seunet.models import SEUNet
-from seunet.models.calling import call
+from seunet.models.calling import call_network
 from seunet.models.windows import Windows
 from seunet.runtime.errors import UserError
 
@@ -58,11 +58,11 @@ def test_in_training_every_window_answers_for_itself(image, layout):
     model = network(layout=layout, scales_in_training=4).train()
     for module in model.modules():  # batch norm as in evaluation mode, so that the answers can be compared
         module.training = module is model
-    answers = call(model, image, 2).chunk(3)
+    answers = call_network(model, image, 2).chunk(3)
     for j, answer in enumerate(answers):
         window = network(layout=layout, scales_at_test=4, windows=j)
         assert torch.allclose(answer, window(image), atol=1e-5)
-    assert call(model.eval(), image, 2).shape == (2, 2, 64, 64)
+    assert call_network(model.eval(), image, 2).shape == (2, 2, 64, 64)
 
 
 def test_in_training_only_the_trained_scales_count(image):

@@ -16,7 +16,7 @@ from seunet.experiment.inference import MultiScale, predict
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.training import split_batches, train
 from seunet.models import find_architecture
-from seunet.models.calling import call, check_trainable
+from seunet.models.calling import call_network, check_trainable
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
@@ -198,7 +198,7 @@ class Down(nn.Module):
 
 def test_declared_multiples_are_padded_by_border_pixels_and_cut():
     model, images = Down(3, 2, declare=True), torch.rand(2, 3, 30, 33)
-    answer = call(model, images, 2)
+    answer = call_network(model, images, 2)
     padded = torch.cat([images, *[images[:, :, -1:]] * 2], dim=2)
     padded = torch.cat([padded, *[padded[..., -1:]] * 3], dim=3)
     assert torch.equal(answer, model(padded)[..., :30, :33])
@@ -208,20 +208,20 @@ def test_undeclared_multiples_are_found_and_said():
     with pytest.raises(
         UserError, match="cannot take images of 30 × 33 pixels, but takes 32 × 36: .*size_multiple to 4"
     ):
-        call(Down(3, 2), torch.rand(2, 3, 30, 33), 2)
+        call_network(Down(3, 2), torch.rand(2, 3, 30, 33), 2)
 
 
 def test_a_network_that_rounds_its_sizes_is_told_the_multiple():
     model = nn.Sequential(nn.MaxPool2d(4), nn.Upsample(scale_factor=4))
     with pytest.raises(UserError, match="cannot take images of 30 × 30 pixels, but takes 32 × 32: .*to 4"):
-        call(model, torch.rand(1, 2, 30, 30), 2)
+        call_network(model, torch.rand(1, 2, 30, 30), 2)
 
 
 def test_other_failures_name_the_place_in_one_line():
     with pytest.raises(
         UserError, match=r"fails on images \(1, 1, 8, 8\): RuntimeError: .*3 channels.*\(.*py:\d+\)$"
     ) as caught:
-        call(nn.Conv2d(3, 2, 1), torch.rand(1, 1, 8, 8), 2)
+        call_network(nn.Conv2d(3, 2, 1), torch.rand(1, 1, 8, 8), 2)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -231,7 +231,7 @@ def test_no_memory_is_not_taken_for_a_fault_of_the_network():
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        call(Greedy(), torch.rand(1, 1, 8, 8), 2)
+        call_network(Greedy(), torch.rand(1, 1, 8, 8), 2)
 
 
 def test_training_pads_too_and_says_so(tiny, tmp_path, capsys):

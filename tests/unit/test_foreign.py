@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from seunet.models import build_model, channel_arguments
-from seunet.models.calling import call
+from seunet.models.calling import call_network
 from seunet.models.checkpoint import save_model
 from seunet.models.foreign import ForeignNetwork, Speech
 from seunet.models.weights import Given, load_given
@@ -42,7 +42,7 @@ def stand(in_channels: int = 3, num_classes: int = 2) -> Stand:
 
 
 def spoken(network, images=IMAGES, classes=2, **speech) -> torch.Tensor:
-    return call(ForeignNetwork(network, Speech(**speech), images.shape[1], "theirs"), images, classes)
+    return call_network(ForeignNetwork(network, Speech(**speech), images.shape[1], "theirs"), images, classes)
 
 
 # How it is asked
@@ -82,9 +82,9 @@ def test_one_channel_is_the_second_of_two_classes(inside, capsys):
 
 def test_one_channel_that_changes_its_meaning_is_refused():
     network = ForeignNetwork(nn.Identity(), Speech(output="sigmoid"), 1, "theirs")
-    call(network, IMAGES[:, :1], 2)
+    call_network(network, IMAGES[:, :1], 2)
     with pytest.raises(UserError, match=r"in \[0, 1\] first and now others, from -2.97 to "):
-        call(network, IMAGES[:, :1] - 3 * torch.eye(16, 24), 2)
+        call_network(network, IMAGES[:, :1] - 3 * torch.eye(16, 24), 2)
 
 
 def test_more_channels_are_no_sigmoid_and_no_channel_is_no_logits():
@@ -130,7 +130,7 @@ def test_a_declared_multiple_pads():
 def given(path: Path, architecture="test_foreign:Stand", classes=2, **settings) -> torch.Tensor:
     network, _ = load_given(path, Given.read({"architecture": architecture} | settings), 3, classes)
     assert not network.training
-    return call(network, IMAGES, classes)
+    return call_network(network, IMAGES, classes)
 
 
 WRAPPED = {
@@ -189,7 +189,7 @@ def test_onnx(tmp_path, free):
     if not free:
         network, _ = load_given(path, Given(), 3, 2)
         with pytest.raises(UserError, match="takes images of height 16 alone, not 32; export it with free height"):
-            call(network, torch.rand(1, 3, 32, 24), 2)
+            call_network(network, torch.rand(1, 3, 32, 24), 2)
 
 
 def test_onnx_without_onnxruntime_says_what_to_install(tmp_path, monkeypatch):
