@@ -1,12 +1,10 @@
-"""Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples to look at."""
+"""Evaluation of a trained network on rescaled test sets: counts per scale, image and class, and samples for figures."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -18,17 +16,12 @@ from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.inference import Variant, predict
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
+from seunet.experiment.results import Results, Size
 from seunet.experiment.windows import WindowCounter
-from seunet.runtime.files import atomic
 from seunet.settings.dataset import Testing
-from seunet.settings.metric import COUNTS
 
 BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
 SAMPLE_IMAGES = 4
-SAMPLE_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
-SAMPLE_SIDE = 1024  # larger ones are not kept: nobody sees more in a figure
-
-Size = tuple[int, int]
 
 
 def evaluate(
@@ -57,19 +50,20 @@ def evaluate(
     model, _ = open_network(weights, data, variant, device)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
-    counts, kept = {}, {}
+    counts, examples = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
     with WindowCounter(evaluator.model, len(data.classes)) as counter:
         for size in dict.fromkeys([evaluator.own_size, *sizes]):
-            counts[size], kept[size] = evaluator.test(size, counter)
-    say_warnings(data, counts[evaluator.own_size].sum(1))
+            counts[size], examples[size] = evaluator.test(size, counter)
+    print_warnings(data, counts[evaluator.own_size].sum(1))
+    results = Results(run, data.classes, testing.test_scales, sizes, counts, examples)
     if crops:
-        write_crops(crops, run, evaluator.crop_counts())
+        results.write_crops(crops, evaluator.crop_counts())
     if windows:
-        write_windows(windows, run, testing.test_scales, sizes, data.classes, counter)
-    write_scores(scores, run, testing.test_scales, sizes, data.classes, counts)
-    write_per_image(per_image, testing.test_scales, sizes, data.classes, counts)
-    write_samples(samples, testing.test_scales, sizes, data.classes, kept)
+        results.write_windows(windows, counter)
+    results.write_scores(scores)
+    results.write_per_image(per_image)
+    results.write_samples(samples)
 
 
 class Evaluator:
@@ -151,90 +145,8 @@ class Evaluator:
         return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
 
 
-def say_warnings(data: Prepared, counts: np.ndarray) -> None:
-    """Print what makes the scores of a network worthless, from the counts (5, classes) at scale 1."""
+def print_warnings(data: Prepared, counts: np.ndarray) -> None:
+    """Print why the scores of a network mean nothing, if so; counts (5, classes) at scale 1, summed over the images."""
     tp, fp, fn = counts[:3]
     for warning in warnings_of(data.classes, (tp + fp).tolist(), data.metric.of_counts(tp, fp, fn, data.classes)):
         print(f"warning: on the test images this network {warning}", file=sys.stderr, flush=True)
-
-
-def write_scores(
-    path: Path,
-    run: dict[str, str | int],
-    scales: list[float],
-    sizes: list[Size],
-    classes: list[str],
-    counts: dict[Size, np.ndarray],
-) -> None:
-    """Write one row per scale and class: counts summed over the test images."""
-    rows = []
-    for scale, size in zip(scales, sizes, strict=True):
-        totals = counts[size].sum(1)
-        for i, name in enumerate(classes):
-            place = {"scale": scale, "height": size[0], "width": size[1], "class": name}
-            rows.append(run | place | dict(zip(COUNTS, totals[:, i].tolist(), strict=True)))
-    with atomic(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
-
-
-def write_crops(path: Path, run: dict[str, str | int], counts: list[tuple[int, int, int, int]]) -> None:
-    """Write one row per size to which the images were cut."""
-    table = pd.DataFrame(counts, columns=["height", "width", "kept_pixels", "pixels"])
-    with atomic(path) as temporary:
-        table.assign(**run)[[*run, *table.columns]].to_csv(temporary, index=False)
-
-
-def write_windows(
-    path: Path,
-    run: dict[str, str | int],
-    scales: list[float],
-    sizes: list[Size],
-    classes: list[str],
-    counter: WindowCounter,
-) -> None:
-    """Write one row per scale, window and class: counts summed over the test images, and how often it was chosen."""
-    columns = [*run, "scale", "height", "width", "window", "class", "tp", "fp", "fn", "chosen", "images"]
-    rows = []
-    for scale, size in zip(scales, sizes, strict=True):
-        for name, totals, chosen, images in counter.results(size):
-            place = {"scale": scale, "height": size[0], "width": size[1], "window": name}
-            for i, label in enumerate(classes):
-                counts = dict(zip(("tp", "fp", "fn"), totals[:, i].tolist(), strict=True))
-                rows.append(run | place | {"class": label} | counts | {"chosen": chosen, "images": images})
-    with atomic(path) as temporary:
-        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
-
-
-def write_per_image(
-    path: Path,
-    scales: list[float],
-    sizes: list[Size],
-    classes: list[str],
-    counts: dict[Size, np.ndarray],
-) -> None:
-    """Write the same counts per image, (scales, images, classes) each, for intervals."""
-    stacked = np.stack([counts[size] for size in sizes], axis=1)
-    arrays = {name: stacked[i] for i, name in enumerate(COUNTS)}
-    height, width = np.array(sizes).T
-    with atomic(path) as temporary:
-        np.savez_compressed(
-            temporary, scale=np.array(scales), height=height, width=width, classes=np.array(classes), **arrays
-        )
-
-
-def write_samples(
-    path: Path,
-    scales: list[float],
-    sizes: list[Size],
-    classes: list[str],
-    kept: dict[Size, dict[str, np.ndarray]],
-) -> None:
-    """Write a few images with mask and prediction at the scales nearest to ¼, ½, 1, 2 and 4."""
-    small = [i for i, size in enumerate(sizes) if max(size) <= SAMPLE_SIDE] or [int(np.argmin([h for h, _ in sizes]))]
-    logs = np.log2([scales[i] for i in small])
-    chosen = sorted({small[int(np.abs(logs - np.log2(scale)).argmin())] for scale in SAMPLE_SCALES})
-    arrays: dict[str, Any] = {"scales": np.array([scales[i] for i in chosen]), "classes": np.array(classes)}
-    for i, place in enumerate(chosen):
-        arrays |= {f"{key}_{i}": value for key, value in kept[sizes[place]].items()}
-    with atomic(path) as temporary:
-        np.savez_compressed(temporary, **arrays)

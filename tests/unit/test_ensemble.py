@@ -15,6 +15,7 @@ from seunet.experiment.inference import KnownScale, MultiScale, Variant, nearest
 from seunet.experiment.training import train
 from seunet.models import UNet
 from seunet.settings.dataset import Testing, Tile
+from seunet.settings.metric import COUNTS
 from seunet.settings.training import Training
 
 ENSEMBLE = {"label": "Ensemble", "weights_of": "unet", "ensemble": [0.5, 1, 2]}
@@ -98,7 +99,7 @@ def test_evaluation_of_an_ensemble(tiny, tmp_path):
         )
         scores[name] = files[0].read_text()
     assert scores["alone"] == scores["one"] != scores["three"]
-    assert scores["three"].splitlines()[0].endswith(",".join(evaluation.COUNTS))
+    assert scores["three"].splitlines()[0].endswith(",".join(COUNTS))
     assert sorted(path.name for path in weights.iterdir()) == before  # nothing is written beside the weights
 
 

@@ -14,12 +14,13 @@ from sklearn.metrics import confusion_matrix
 from seunet.data import reef
 from seunet.data.prepared import Prepared, render
 from seunet.experiment import evaluation
-from seunet.experiment.evaluation import COUNTS, evaluate
+from seunet.experiment.evaluation import evaluate
 from seunet.models import build_model
 from seunet.models.checkpoint import load_model, save_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
 from seunet.settings.dataset import Testing, Tile
+from seunet.settings.metric import COUNTS
 
 CLASSES = len(reef.CLASSES)
 RUN = {"dataset": "reef", "model": "unet", "seed": 3}
