@@ -34,9 +34,9 @@ def compare(
     if all(networks):
         say(*compare_networks(first, second), "weights")
         return
-    from seunet.runtime import provenance
+    from seunet.runtime.comparison import compare_runs
 
-    say(*provenance.compare(first, second), "tables")
+    say(*compare_runs(first, second), "tables")
 
 
 def say(lines: list[str], agree: bool, what: str) -> None:
@@ -57,12 +57,10 @@ def compare_networks(first: Path, second: Path) -> tuple[list[str], bool]:
     """Return what differs between two trained networks, a line each, and whether their weights are the same bytes."""
     from seunet.commands.info import read_rows
     from seunet.models.checkpoint import read_description
-    from seunet.runtime.provenance import differences
+    from seunet.runtime.comparison import differences
 
-    told = [read_description(folder / "model.json") for folder in (first, second)]
-    lines = [
-        line for key in dict.fromkeys([*told[0], *told[1]]) for line in differences(key, *(t.get(key) for t in told))
-    ]
+    one, two = (read_description(folder / "model.json") for folder in (first, second))
+    lines = [line for key in dict.fromkeys([*one, *two]) for line in differences(key, one.get(key), two.get(key))]
     last = [(read_rows(folder / "history.csv") or [{}])[-1] for folder in (first, second)]
     for key in ("epoch", "loss", "val_loss", "val_metric"):
         lines += differences(f"last epoch.{key}", *(row.get(key) for row in last))

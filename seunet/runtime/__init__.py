@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, checksums, provenance, devices."""
+"""What everything stands on: errors, files, checksums, provenance and its comparison, devices."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from seunet.runtime.comparison import MEASURED
 from seunet.runtime.files import sha256
-from seunet.runtime.provenance import MEASURED
 
 UNCOMPARED = ("run.json", "checksums", "last.pt")  # they hold times, or are no results
 

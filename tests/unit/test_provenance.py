@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seunet.cli import app
-from seunet.runtime import provenance
+from seunet.runtime import comparison, provenance
 from seunet.runtime.errors import UserError
 
 CONFIG = {"datasets": {"reef": {"image_size": 64}}, "runs": [{"seeds": [0, 1]}, {"seeds": [1]}]}
@@ -45,7 +45,7 @@ def test_a_run_that_was_killed_says_so(tmp_path: Path) -> None:
     provenance.begin(CONFIG, tmp_path)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
     with pytest.raises(UserError, match="not the record of a run that ended; finish that run first"):
-        provenance.read(tmp_path)
+        comparison.read_record(tmp_path)
 
 
 def test_commit_is_none_outside_a_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_commit_is_none_outside_a_repository(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_times_are_no_difference(results: Path, tmp_path: Path) -> None:
-    assert provenance.compare(results, make(tmp_path / "second", 0.5, seconds=9.0)) == ([], True)
+    assert comparison.compare_runs(results, make(tmp_path / "second", 0.5, seconds=9.0)) == ([], True)
 
 
 def test_comparison_names_key_model_and_size_of_the_difference(results: Path, tmp_path: Path) -> None:
-    lines, agree = provenance.compare(results, make(tmp_path / "second", 0.75, image_size=96) / "run.json")
+    lines, agree = comparison.compare_runs(results, make(tmp_path / "second", 0.75, image_size=96) / "run.json")
     assert not agree
     assert lines == [
         "config.datasets.reef.image_size: 64 → 96",
@@ -70,7 +70,7 @@ def test_rows_that_one_run_lacks(results: Path, tmp_path: Path) -> None:
     other = make(tmp_path / "second", 0.5)
     pd.read_csv(other / "tables/scores.csv").iloc[:1].to_csv(other / "tables/scores.csv", index=False)
     provenance.finish(provenance.begin(CONFIG, other), other, "complete")
-    assert provenance.compare(results, other) == (["tables/scores.csv: 1 rows only in the first"], False)
+    assert comparison.compare_runs(results, other) == (["tables/scores.csv: 1 rows only in the first"], False)
 
 
 def test_command(results: Path, tmp_path: Path) -> None:
