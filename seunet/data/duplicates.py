@@ -1,4 +1,4 @@
-"""The same image in two splits, mirrored or turned by 90° as well: a test on what was trained tells nothing."""
+"""Copies of an image in two splits, also mirrored or turned by 90°: a test on images of the training is worthless."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seunet.data.source import SPLITS
-from seunet.data.splits import SHARES, drawn
+from seunet.data.splits import SHARES, splits_by_chance
 from seunet.runtime.errors import UserError
 
 Copies = list[dict[str, list[str]]]  # of each image that is in several splits: {split: names}
@@ -15,7 +15,8 @@ Copies = list[dict[str, list[str]]]  # of each image that is in several splits: 
 def fingerprint(image: np.ndarray) -> str:
     """Return a checksum of the pixels (h, w, C) that is the same for the 8 ways to mirror and turn them.
 
-    It is that of the orientation whose quarters have the largest sums, in order, so one is hashed instead of eight.
+    Only the orientation with the largest key (shape and sums of its quarters) is hashed, not all eight. If several have
+    the largest key, the smallest of their checksums is returned.
     """
     turned, quarters = orientations(image), orientations(_quarters(image))
     keys = [(*one.shape, *sums.ravel().tolist()) for one, sums in zip(turned, quarters, strict=True)]
@@ -27,17 +28,17 @@ def orientations(array: np.ndarray) -> list[np.ndarray]:
     return [np.rot90(side, turns) for side in (array, array[:, ::-1]) for turns in range(4)]
 
 
-def copies(prints: Mapping[str, Mapping[str, str]]) -> Copies:
+def copies(fingerprints: Mapping[str, Mapping[str, str]]) -> Copies:
     """Return the images that are in several splits, from {split: {name: fingerprint}}."""
     found: dict[str, dict[str, list[str]]] = {}
     for split in SPLITS:
-        for name, checksum in prints.get(split, {}).items():
+        for name, checksum in fingerprints.get(split, {}).items():
             found.setdefault(checksum, {}).setdefault(split, []).append(name)
     return [{split: sorted(names) for split, names in places.items()} for places in found.values() if len(places) > 1]
 
 
-def said(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the lines that say how many images of which split are in which other one, with examples."""
+def describe(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each two splits: how many images they have in common, with examples. names: by split."""
     lines = []
     for i, first in enumerate(SPLITS):
         for second in SPLITS[i + 1 :]:
@@ -53,20 +54,20 @@ def said(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def refuse(found: Copies, names: Mapping[str, Sequence[str]], settings: Mapping) -> None:
-    """Raise UserError, with what the user can do, when an image is in several splits."""
-    if lines := said(found, names):
+    """Raise UserError if an image is in several splits; the message says what the user can do."""
+    if lines := describe(found, names):
         raise UserError(f"duplicates: {lines[0]}; {remedies(found, settings)}")
 
 
 def remedies(found: Copies, settings: Mapping) -> str:
     """Return what the user of a data set can do about its copies.
 
-    Archives have checksums, so they cannot be changed. Images can be kept together where all their splits are drawn.
+    Archives have checksums, so they cannot be changed. Copies can be grouped if all their splits are drawn at random.
     """
     accept = "accept them (duplicates: warn)"
     if settings["source"] != "folder":
         return accept
-    by_chance = drawn(settings.get("split") or SHARES)
+    by_chance = splits_by_chance(settings.get("split") or SHARES)
     if all(by_chance.issuperset(places) for places in found):
         return f"remove one of each, keep them together (duplicates: group), or {accept}"
     return f"remove one of each, name both in the same split, or {accept}"

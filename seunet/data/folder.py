@@ -43,8 +43,9 @@ def generate(settings: dict) -> Source:
     def pixels(name: str) -> np.ndarray:
         return to_array(_open(images[name]), channels, window=window)
 
-    same = {name: fingerprint(pixels(name)) for name in images} if settings.get("duplicates") == "group" else None
-    whole = divide(images, settings.get("split") or SHARES, settings.get("seed", 0), root, same)
+    keep_together = settings.get("duplicates") == "group"
+    fingerprints = {name: fingerprint(pixels(name)) for name in images} if keep_together else None
+    whole = divide(images, settings.get("split") or SHARES, settings.get("seed", 0), root, fingerprints)
     _report(images, left, whole)
     splits = apply_limits(whole, settings)
 

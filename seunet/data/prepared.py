@@ -46,15 +46,16 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
     (folder / "dataset.json").unlink(missing_ok=True)
     survey, names = Survey(), {}
     for split in SPLITS:
-        samples = (part for sample in survey.watched(source, split) for part in fitted(sample, size, rule))
+        samples = (part for sample in survey.observe(source, split) for part in fitted(sample, size, rule))
         wanted = [] if rule == "tiles" else source.splits[split]
         names[split] = _write(folder / split, samples, wanted, (*size, source.channels), len(source.classes))
         if source.splits[split] and not names[split]:
             raise UserError(f"datasets.{name}: no image of {split} has a pixel that counts; look at ignore and valid")
-    found = duplicates.copies(survey.prints)
+    found = duplicates.copies(survey.fingerprints)
     if settings.get("duplicates", "warn") != "warn":
         duplicates.refuse(found, source.splits, settings)
-    for line in [survey.said(size, rule), *(f"warning: {line}" for line in duplicates.said(found, source.splits))]:
+    warnings = [f"warning: {line}" for line in duplicates.describe(found, source.splits)]
+    for line in [survey.describe_resizing(size, rule), *warnings]:
         print(f"{name}: {line}", file=sys.stderr)
     description = {
         "dataset": name,
@@ -65,7 +66,7 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
         "width": size[1],
         "fit": rule,
         "value_range": settings.get("value_range"),
-        "original_sizes": survey.extremes(),
+        "original_sizes": survey.smallest_and_largest(),
         "metric": metric.written(),
         "names": names,
         "archives": checksums,
@@ -77,30 +78,30 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
 
 
 class Survey:
-    """What is seen of the samples of a source while they pass: fingerprints by split and name, and sizes."""
+    """What is recorded of the samples of a source as they are read: fingerprints by split and name, and sizes."""
 
     def __init__(self) -> None:
-        self.prints: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
+        self.fingerprints: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
         self.sizes: set[Size] = set()
 
-    def watched(self, source: Source, split: str) -> Iterator[Sample]:
-        """Yield the samples of a split."""
-        prints = self.prints[split]
+    def observe(self, source: Source, split: str) -> Iterator[Sample]:
+        """Yield the samples of a split, and record each."""
+        fingerprints = self.fingerprints[split]
         for name, image, mask in source.read(split):
-            prints[name] = duplicates.fingerprint(image)
+            fingerprints[name] = duplicates.fingerprint(image)
             self.sizes.add(image.shape[:2])
             yield name, image, mask
-        if missing := set(source.splits[split]) - set(prints):
+        if missing := set(source.splits[split]) - set(fingerprints):
             raise RuntimeError(f"{split}: the source did not yield {missing}")
 
-    def extremes(self) -> dict[str, Size]:
-        """Return the smallest and the largest size that images are stored at, by their pixels."""
+    def smallest_and_largest(self) -> dict[str, Size]:
+        """Return the sizes of the stored images with the fewest and with the most pixels."""
         order = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
         return {"smallest": order[0], "largest": order[-1]}
 
-    def said(self, size: Size, rule: str) -> str:
-        """Return in one line what is done to the images."""
-        (h, w), (largest_h, largest_w) = self.extremes().values()
+    def describe_resizing(self, size: Size, rule: str) -> str:
+        """Return a line that says how images are brought to `size` by the rule of `fit`."""
+        (h, w), (largest_h, largest_w) = self.smallest_and_largest().values()
         sizes = f"{h}x{w}" if len(self.sizes) == 1 else f"{h}x{w} to {largest_h}x{largest_w}"
         if self.sizes == {size}:
             return f"images of {sizes} pixels (height x width) stay as they are"
@@ -125,7 +126,7 @@ def render(name: str, settings: dict, folder: Path | str) -> None:
         raise UserError(f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size")
     own = image_sides(settings["image_size"])
     shutil.rmtree(folder, ignore_errors=True)
-    for height, width in sorted({_at(own, scale, settings) for scale in settings["test_scales"]} - {own}):
+    for height, width in sorted({_size_at_scale(own, scale, settings) for scale in settings["test_scales"]} - {own}):
         shape = (height, width, source.channels)
         samples = source.rendered(height, width)
         _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
@@ -140,7 +141,7 @@ def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder:
     folder = Path(folder)
     source = _open(name, settings, archives)
     size, rule = image_sides(settings["image_size"]), settings.get("fit", "squash")
-    largest = _at(size, max(settings["test_scales"]), settings)
+    largest = _size_at_scale(size, max(settings["test_scales"]), settings)
     shutil.rmtree(folder, ignore_errors=True)
     places = {name: index for index, name in enumerate(source.splits["test"])}
     for sample in source.read("test"):
@@ -149,7 +150,7 @@ def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder:
             np.save(path, np.concatenate([image, mask[..., None]], axis=2))
 
 
-def _at(size: Size, scale: float, settings: dict) -> Size:
+def _size_at_scale(size: Size, scale: float, settings: dict) -> Size:
     """Return height and width of test images at a nominal scale."""
     multiple = settings.get("size_multiple", 16)
     return rescaled_size(size[0], scale, multiple), rescaled_size(size[1], scale, multiple)

@@ -1,4 +1,8 @@
-"""How images are divided into training, validation and test: by shares, folders, lists, groups or folds; and limits."""
+"""Division of images into training, validation and test: by shares, folders, lists or folds; and limits.
+
+A group is a set of images that must be in the same split: patches of one slide, or copies of one image. An image that
+belongs with no other is a group of its own. Shares and folds divide groups, not images.
+"""
 
 import hashlib
 import math
@@ -18,7 +22,7 @@ FOLD_VALIDATION = 0.1  # share of the images outside the fold
 
 
 def check_split(split: Mapping) -> None:
-    """Raise UserError where the `split` of a data set says what cannot be: whatever the images are."""
+    """Raise UserError if the `split` of a data set is wrong for any images."""
     if "folds" in split or "fold" in split:
         _check_folds(split)
     else:
@@ -38,82 +42,89 @@ def check_split(split: Mapping) -> None:
 
 
 def divide(
-    names: Iterable[str], split: Mapping, seed: int, root: Path, same: Mapping[str, str] | None = None
+    names: Iterable[str], split: Mapping, seed: int, root: Path, fingerprints: Mapping[str, str] | None = None
 ) -> dict[str, list[str]]:
     """Return {split: sorted names} of the images `names`, as the `split` of a data set asks.
 
     Args:
         split: train, val and test, each a share, a folder ("train/"), a file of names below `root` ("train.txt") or a
             list of names; or folds, fold and val; and groups. See config/README.md.
-        same: {name: label} of images that must not be parted: those with one label.
+        fingerprints: {name: fingerprint}; images with the same fingerprint are in one group.
 
     Raises UserError for a name that no image has, one in two splits, and an expression that a name does not match.
     """
     check_split(split)
     names = sorted(names)
     if "folds" in split:
-        units = together(names, split.get("groups"), same)
-        return _fold(units, split["folds"], split["fold"], split.get("val", FOLD_VALIDATION), seed)
+        groups = group_images(names, split.get("groups"), fingerprints)
+        return _divide_fold(groups, split["folds"], split["fold"], split.get("val", FOLD_VALIDATION), seed)
     named = {key: _named(key, split[key], names, root) for key in SPLITS if not _is_share(split[key])}
     if twice := [name for name, times in Counter(n for listed in named.values() for n in listed).items() if times > 1]:
         raise UserError(f"split: {twice[0]} is in two splits ({len(twice)} such); name each image once")
     taken = {name for listed in named.values() for name in listed}
-    units = together([name for name in names if name not in taken], split.get("groups"), same)
-    drawn = draw(units, _shares(split), seed) if _shares(split) else {}
-    return {key: named.get(key) or drawn.get(key, []) for key in SPLITS}
+    groups = group_images([name for name in names if name not in taken], split.get("groups"), fingerprints)
+    by_chance = divide_groups(groups, _shares(split), seed) if _shares(split) else {}
+    return {key: named.get(key) or by_chance.get(key, []) for key in SPLITS}
 
 
-def drawn(split: Mapping) -> set[str]:
-    """Return the splits whose images are drawn, not named: those of shares, or of folds."""
+def splits_by_chance(split: Mapping) -> set[str]:
+    """Return the splits whose images are chosen at random (shares and folds), not named by the user."""
     return set(SPLITS) if "folds" in split else set(_shares(split))
 
 
 def random_split(names: Iterable[str], shares: Mapping[str, float], seed: int) -> dict[str, list[str]]:
     """Return {split: sorted names}: the names shuffled by `seed` and cut by `shares`, which sum to 1."""
     _check_shares(shares)
-    return draw({name: [name] for name in names}, shares, seed)
+    return divide_groups({name: [name] for name in names}, shares, seed)
 
 
-def draw(units: Mapping[str, Sequence[str]], shares: Mapping[str, float], seed: int) -> dict[str, list[str]]:
-    """Return {split: sorted names}: units of images that stay together, shuffled by `seed` and cut by `shares`.
+def divide_groups(groups: Mapping[str, Sequence[str]], shares: Mapping[str, float], seed: int) -> dict[str, list[str]]:
+    """Return {split: sorted names}: the groups {key: names}, shuffled by `seed` and cut by `shares`.
 
-    Lists on disk are sorted by breed, site or date, so they are never cut in their order. Every split with a
-    share has at least one unit where there are enough.
+    The shuffling is necessary because files on disk are sorted by breed, site or date. If there are enough groups,
+    each split with a share above 0 has at least one.
     """
-    order = shuffled(units, seed)
-    images = [0, *accumulate(len(units[unit]) for unit in order)]  # before each cut
-    waiting = sum(share > 0 for share in shares.values())
+    order = shuffled(groups, seed)
+    images = [0, *accumulate(len(groups[key]) for key in order)]  # how many images are before each cut
+    waiting = sum(share > 0 for share in shares.values())  # splits that still need a group
     splits, start, total = {}, 0, 0.0
     for split, share in shares.items():
         total += share
-        end = max(start, _nearest(images, round(total * images[-1])))
+        end = max(start, _nearest_cut(images, round(total * images[-1])))
         if len(order) - start >= waiting:
             waiting -= share > 0
             end = min(max(end, start + (share > 0)), len(order) - waiting)
-        splits[split], start = sorted(name for unit in order[start:end] for name in units[unit]), end
+        splits[split], start = sorted(name for key in order[start:end] for name in groups[key]), end
     return splits
 
 
-def together(names: Iterable[str], groups: str | None, same: Mapping[str, str] | None) -> dict[str, list[str]]:
-    """Return {first name: names} of what stays together: one match of the expression `groups`, one label of `same`."""
-    unit = {}  # name → the names of its unit, one list for all of them
-    seen: dict[tuple, str] = {}
+def group_images(
+    names: Iterable[str], pattern: str | None, fingerprints: Mapping[str, str] | None
+) -> dict[str, list[str]]:
+    """Return the groups, {first name: sorted names}.
+
+    Two images are in one group if the regular expression `pattern` has the same match in their names, if they have the
+    same fingerprint, or if a chain of other images connects them in this way.
+    """
+    group_of: dict[str, list[str]] = {}  # all images of a group share one list
+    first_with: dict[tuple[str, str], str] = {}  # label → the first image that has it
     for name in names:
-        unit[name] = [name]
-        for label in _labels(name, groups, same or {}):
-            first = seen.setdefault(label, name)
-            if unit[first] is not unit[name]:
-                unit[first].extend(unit[name])
-                for member in unit[name]:
-                    unit[member] = unit[first]
-    return {min(members): sorted(members) for members in {id(members): members for members in unit.values()}.values()}
+        group_of[name] = [name]
+        for label in _labels(name, pattern, fingerprints or {}):
+            first = first_with.setdefault(label, name)
+            if group_of[first] is not group_of[name]:
+                group_of[first].extend(group_of[name])
+                for member in group_of[name]:
+                    group_of[member] = group_of[first]
+    groups = {id(group): group for group in group_of.values()}.values()
+    return {min(group): sorted(group) for group in groups}
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """Return the names in an order drawn by `seed`: that of the sha256 of "seed:name".
+    """Return the names in a random order given by `seed`: sorted by the sha256 of "seed:name".
 
-    The order of any two names depends on nothing else. So it is the same on every machine and version, a new
-    image moves few others between splits, and a small limit draws a part of what a larger one draws.
+    The order of two names depends on these names and the seed alone. So it is the same on every machine, a new image
+    moves few others between splits, and the images of a small limit are among those of a larger one.
     """
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
@@ -149,13 +160,13 @@ def _check_folds(split: Mapping) -> None:
         raise UserError(f"split.fold: {split['fold']} of {split['folds']} folds; use 0 to {split['folds'] - 1}")
 
 
-def _fold(units: Mapping[str, list[str]], folds: int, fold: int, val: float, seed: int) -> dict[str, list[str]]:
-    """Return the splits where one fold tests, and a share `val` of the others validates."""
-    if len(units) < folds:
-        raise UserError(f"split.folds: {folds}, but there are {len(units)} images or groups; use at most so many")
-    tested = set(draw(units, {str(i): 1 / folds for i in range(folds)}, seed)[str(fold)])
-    rest = {unit: names for unit, names in units.items() if unit not in tested}
-    return draw(rest, {"train": 1 - val, "val": val}, seed) | {"test": sorted(tested)}
+def _divide_fold(groups: Mapping[str, list[str]], folds: int, fold: int, val: float, seed: int) -> dict[str, list[str]]:
+    """Return the splits: one fold is the test split, a share `val` of the other images is the validation split."""
+    if len(groups) < folds:
+        raise UserError(f"split.folds: {folds}, but there are {len(groups)} images or groups; use at most so many")
+    tested = set(divide_groups(groups, {str(i): 1 / folds for i in range(folds)}, seed)[str(fold)])
+    others = {key: names for key, names in groups.items() if key not in tested}
+    return divide_groups(others, {"train": 1 - val, "val": val}, seed) | {"test": sorted(tested)}
 
 
 def _is_share(entry: object) -> bool:
@@ -183,17 +194,17 @@ def _named(key: str, entry: str | list[str], names: Sequence[str], root: Path) -
     for line in listed:
         name = next((n for n in (line, str(PurePosixPath(line).with_suffix(""))) if n in known), None)
         if name is None:
-            raise unknown(key, line, names)
+            raise unknown_name(key, line, names)
         if name in chosen:
             raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
         chosen.add(name)
     return sorted(chosen)
 
 
-def unknown(key: str, line: str, names: Sequence[str]) -> UserError:
-    """Return the UserError for a name of `split` that no image has, though one may look the same."""
-    look = {normalize("NFC", line), normalize("NFC", str(PurePosixPath(line).with_suffix("")))}
-    if twin := next((name for name in names if normalize("NFC", name) in look), None):
+def unknown_name(key: str, line: str, names: Sequence[str]) -> UserError:
+    """Return the UserError for a name in `split` that no image has; name an image whose name only looks the same."""
+    normalized = {normalize("NFC", line), normalize("NFC", str(PurePosixPath(line).with_suffix("")))}
+    if twin := next((name for name in names if normalize("NFC", name) in normalized), None):
         return UserError(
             f"split.{key}: {line!r} and the image {twin!r} are the same name in two Unicode forms; rename one"
         )
@@ -202,26 +213,27 @@ def unknown(key: str, line: str, names: Sequence[str]) -> UserError:
 
 def _read_list(key: str, path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # editors may put a mark in front
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{key}: {path}: cannot be read as a list of names ({error}); a folder ends with /") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _labels(name: str, groups: str | None, same: Mapping[str, str]) -> list[tuple[str, str]]:
-    labels = [("same", same[name])] if name in same else []
-    if groups:
-        match = re.search(groups, name)
+def _labels(name: str, pattern: str | None, fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the labels of an image, as pairs (kind, value). Images that have a label in common are in one group."""
+    labels = [("fingerprint", fingerprints[name])] if name in fingerprints else []
+    if pattern:
+        match = re.search(pattern, name)
         if not match:
-            raise UserError(f"split.groups: {groups!r} matches nothing in the name {name!r}; change it")
-        label = match[1] if match.re.groups else match[0]
-        if not label:
-            raise UserError(f"split.groups: {groups!r} matches no letter of the name {name!r}; change it")
-        labels.append(("group", label))
+            raise UserError(f"split.groups: {pattern!r} matches nothing in the name {name!r}; change it")
+        text = match[1] if match.re.groups else match[0]
+        if not text:
+            raise UserError(f"split.groups: {pattern!r} matches no letter of the name {name!r}; change it")
+        labels.append(("match", text))
     return labels
 
 
-def _nearest(images: Sequence[int], target: int) -> int:
-    """Return the cut before which there are nearest to `target` images."""
+def _nearest_cut(images: Sequence[int], target: int) -> int:
+    """Return the index of the cut that has nearest to `target` images before it; images: how many each cut has."""
     above = bisect_left(images, target)
     return above - 1 if above and target - images[above - 1] < images[above] - target else above
