@@ -68,8 +68,8 @@ def example_size(network: "TrainedNetwork", size: tuple[int, int] | None) -> tup
 
     multiple = size_multiple(network.model)
     if size is None:
-        told = network.training_scale.size if network.training_scale else (SIDE, SIDE)
-        height, width = (-(-side // multiple) * multiple for side in told)
+        frame = network.training_scale.frame if network.training_scale else None
+        height, width = (-(-side // multiple) * multiple for side in (frame.size if frame else (SIDE, SIDE)))
         return height, width
     for side in size:
         if side < 1 or side % multiple:

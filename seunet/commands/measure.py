@@ -13,7 +13,7 @@ from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared
-    from seunet.models.weights import Given
+    from seunet.models.weights import GivenNetwork
 
 SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
 
@@ -122,16 +122,22 @@ def measure(
         seunet measure mine --architecture monai.networks.nets:UNet --weights unet.pt --option spatial_dims=2
     """
     from seunet.data.prepared import Prepared, prepare
-    from seunet.models.weights import Given, folder_of
+    from seunet.models.weights import GivenNetwork, folder_of
 
     weights, folder = weights_and_folder(paths, weights)
     check_output(output)
-    spoken = {"channels": channels, "output": output_kind, "size_multiple": size_multiple}
-    asked = {key: str(value) if isinstance(value, StrEnum) else value for key, value in spoken.items()}
-    settings = {"architecture": architecture, "options": options_of(option), "normalise": normalisation(normalise)}
-    given = Given.read(settings | asked)
+    given = GivenNetwork.read(
+        {
+            "architecture": architecture,
+            "options": options_of(option),
+            "normalise": normalisation(normalise),
+            "channels": channels and channels.value,
+            "output": output_kind.value,
+            "size_multiple": size_multiple,
+        }
+    )
     own = description_of(folder_of(weights)) if architecture is None else {}
-    said = {
+    chosen = {
         **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
         "image_size": numbers("--image-size", image_size, int) if image_size else None,
         "value_range": numbers("--value-range", value_range) if value_range else None,
@@ -139,7 +145,7 @@ def measure(
         "ignore": numbers("--ignore", ignore, int) if ignore else None,
         "metric": metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric},
     }
-    data = data_settings(folder, {key: value for key, value in said.items() if value is not None}, own)
+    data = data_settings(folder, {key: value for key, value in chosen.items() if value is not None}, own)
     with TemporaryDirectory(prefix="seunet-") as temporary:
         prepare(folder.name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)
@@ -151,7 +157,7 @@ def measure(
     typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")
 
 
-def measured(weights: Path, given: "Given", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
+def measured(weights: Path, given: "GivenNetwork", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
     """Test the network on prepared data, write all results, and return the sentence about them."""
     import pandas as pd
     import torch
@@ -218,7 +224,7 @@ def check_output(output: Path) -> None:
         raise UserError(f"{output}: holds tables of something else; name another folder for the results")
 
 
-def multiple_of(weights: Path, given: "Given", data: "Prepared") -> int:
+def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared") -> int:
     """Return what the sides of the test images are rounded down to: what the network needs, where scale 1 keeps it."""
     from seunet.models.calling import size_multiple
     from seunet.models.weights import load_given

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from seunet.commands.answers import Answers
     from seunet.commands.inputs import Input
-    from seunet.experiment.application import Shown, TrainedNetwork
+    from seunet.experiment.application import InputScale, TrainedNetwork
 
 
 class Probabilities(StrEnum):
@@ -80,29 +80,29 @@ def predict(
 
     network = open_weights(weights, Tile(size=tile, margin=margin) if tile else None)
     images = find_images(inputs, output)
-    shown, words = how_shown(at, network)
+    scale, description = input_scale(at, network)
     answers = Answers(output, network.classes, overlay, probabilities)
     refuse_losses(images, answers, overwrite)
     mistakes: list[str] = []
     for image in tqdm(images, unit="image", disable=None):
         try:
-            told = ask(network, image, shown, answers)
+            prediction = segment(network, image, scale, answers)
         except UserError as error:
             mistakes.append(str(error))
             continue
-        write(answers, image, **told)
-    report(answers, len(images), mistakes, words)
+        write(answers, image, **prediction)
+    report(answers, len(images), mistakes, description)
 
 
-def how_shown(at: str, network: "TrainedNetwork") -> tuple["Shown", str]:
-    """Return how large images are shown to the network, by --at, and the same in words."""
-    from seunet.experiment.application import Shown
+def input_scale(at: str, network: "TrainedNetwork") -> tuple["InputScale", str]:
+    """Return how large images are when the network reads them, from --at, and a description for the user."""
+    from seunet.experiment.application import InputScale
 
     if at == "training" and network.training_scale:
         return network.training_scale, f"shown {network.training_scale}, as in training"
     if at == "training":
-        return Shown(), "shown at their own pixels, since model.json does not say the size of the training images"
-    return Shown(factor_of(at)), f"shown {Shown(factor_of(at))}"
+        return InputScale(), "shown at their own pixels, since model.json does not say the size of the training images"
+    return InputScale(factor_of(at)), f"shown {InputScale(factor_of(at))}"
 
 
 def factor_of(at: str) -> float:
@@ -116,13 +116,13 @@ def factor_of(at: str) -> float:
     return factor
 
 
-def ask(network: "TrainedNetwork", image: "Input", shown: "Shown", answers: "Answers") -> dict[str, Any]:
+def segment(network: "TrainedNetwork", image: "Input", scale: "InputScale", answers: "Answers") -> dict[str, Any]:
     """Return the `logits` (1, C, h, w) for an image, its `size`, and for an overlay its `colours` (H, W, 3)."""
     from seunet.experiment.application import open_picture, own_size
 
     picture = open_picture(image.path)
-    told = {"logits": network.logits(picture, shown), "size": own_size(picture)}
-    return told | ({"colours": network.colours(picture)} if answers.overlay else {})
+    prediction = {"logits": network.logits(picture, scale), "size": own_size(picture)}
+    return prediction | ({"colours": network.colours(picture)} if answers.overlay else {})
 
 
 def write(
@@ -140,24 +140,24 @@ def write(
     write_png(answers.class_map(image), class_map(classes, len(answers.classes)))
 
 
-def report(answers: "Answers", asked: int, mistakes: list[str], words: str) -> None:
-    """Say what was written and how, then what could not be read."""
+def report(answers: "Answers", images: int, mistakes: list[str], scale: str) -> None:
+    """Print how many of the images were segmented, at which scale, and then the mistakes."""
     from seunet.commands.answers import palette
 
-    written = asked - len(mistakes)
+    written = images - len(mistakes)
     if written:
-        typer.echo(f"{counted(written, 'class map')} in {answers.output}/, on the images' own pixels; {words}")
+        typer.echo(f"{counted(written, 'class map')} in {answers.output}/, on the images' own pixels; {scale}")
         names = zip(answers.classes, palette().tolist(), strict=False)
         typer.echo(", ".join(f"{typer.style('■', fg=tuple(rgb))} {i} {name}" for i, (name, rgb) in enumerate(names)))
-    report_mistakes(mistakes, asked)
+    report_mistakes(mistakes, images)
 
 
-def report_mistakes(mistakes: list[str], asked: int) -> None:
-    """List what went wrong, on standard error; status 1 if there is anything."""
+def report_mistakes(mistakes: list[str], images: int) -> None:
+    """Print each mistake on standard error, and exit with status 1 if there are any; images: how many there were."""
     for mistake in mistakes:
         typer.echo(f"error: {mistake}", err=True)
-    if mistakes and asked > 1:
-        typer.echo(f"{counted(len(mistakes), 'file')} of {asked} could not be segmented, see above", err=True)
+    if mistakes and images > 1:
+        typer.echo(f"{counted(len(mistakes), 'file')} of {images} could not be segmented, see above", err=True)
     if mistakes:
         raise typer.Exit(1)
 

@@ -54,31 +54,32 @@ def scales(
 
     from seunet.commands.answers import refuse_losses
     from seunet.commands.inputs import find_images
-    from seunet.commands.predict import how_shown, report_mistakes
+    from seunet.commands.predict import input_scale, report_mistakes
     from seunet.experiment import survival
     from seunet.experiment.application import open_picture
-    from seunet.report.figures.scales import draw_scales  # noqa: F401  says at once where matplotlib is missing
+    from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
 
     network = open_weights(weights)
     found = find_images(images, output)
-    shown, words = how_shown(at, network)
+    scale, description = input_scale(at, network)
     pictures = Pictures(output)
     refuse_losses(found, pictures, overwrite)
-    mistakes, told = [], []
+    mistakes, all_answers = [], []
     for image in tqdm(found, unit="image", disable=None):
         try:
             picture = open_picture(image.path)
-            answers = survival.answers(network, picture, shown)
+            answers = survival.answers(network, picture, scale)
             colours = network.colours(picture)
         except UserError as error:
             mistakes.append(str(error))
             continue
         write(pictures.files(image)[0], image, colours, answers, network.classes)
-        told.append(answers)
+        all_answers.append(answers)
         tqdm.write(f"{image.path}: {line(answers)}")
-    if told:
-        typer.echo(f"{len(told)} picture{'s' * (len(told) != 1)} in {output}/; ×1: {words}")
-        typer.echo(survival.verdict(told))
+    if all_answers:
+        count = len(all_answers)
+        typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {description}")
+        typer.echo(survival.verdict(all_answers))
     report_mistakes(mistakes, len(found))
 
 
@@ -92,7 +93,7 @@ def write(file: Path, image: "Input", colours: "np.ndarray", answers: "list[Answ
 
 def line(answers: "list[Answer]") -> str:
     """Return the agreement at every scale, and the scales that decided most at ×1."""
-    told = ", ".join(f"×{a.scale:g} {a.agreement:.0%}" for a in answers if a.scale != 1)
+    agreement = ", ".join(f"×{a.scale:g} {a.agreement:.0%}" for a in answers if a.scale != 1)
     winners = next(a.winners for a in answers if a.scale == 1)
     won = ", ".join(f"{scale:.3g} {share:.0%}" for scale, share in winners.items() if share >= 0.005)
-    return f"agreement with ×1: {told}" + (f"; scales that won at ×1: {won}" if won else "")
+    return f"agreement with ×1: {agreement}" + (f"; scales that won at ×1: {won}" if won else "")

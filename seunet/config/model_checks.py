@@ -10,7 +10,7 @@ from torch import nn
 from seunet.config.known import check_known
 from seunet.config.plan import given_weights, network_options, trained_model, weight_files
 from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
-from seunet.models.weights import Given, folder_of, kind_of
+from seunet.models.weights import GivenNetwork, folder_of, kind_of
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Configuration, Model
 from seunet.settings.given import GivenWeights
@@ -58,7 +58,7 @@ def check_given(path: str, model: Model) -> None:
     for key in model.given(*TrainingChanges.model_fields):
         raise UserError(f"{path}.{key}: nothing is trained where weights are given; remove it")
     try:
-        Given.read(model.given("architecture", "options", *GivenWeights.model_fields))
+        GivenNetwork.read(model.given("architecture", "options", *GivenWeights.model_fields))
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
 

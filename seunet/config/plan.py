@@ -100,17 +100,17 @@ def training(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
 
 
 def variant(config: Configuration, dataset: str, model: str, seed: int) -> dict[str, Any]:
-    """Return how the weights of a model are asked, where that is not as they were trained: see `inference.Variant`.
+    """Return how a model predicts, if not as in its training: the fields of `inference.Variant`.
 
-    Of given weights: what their network is, and a checksum of their file, whose time says nothing.
+    For given weights, `given` describes their network and holds a checksum of their file.
     """
     own, network = config.models[model], config.models[trained_model(config, model)]
-    asked = own.given("ensemble", "fusion", "rescale", *["options"] * bool(own.weights_of))
+    fields = own.given("ensemble", "fusion", "rescale", *["options"] * bool(own.weights_of))
     if path := given_weights(config, dataset, model, seed):
         files = weight_files(path)
         given = network.given("architecture", "options", *GivenWeights.model_fields)
-        asked["given"] = given | {"contents": contents(map(str, files.values()), path.parent)}
-    return asked
+        fields["given"] = given | {"contents": contents(map(str, files.values()), path.parent)}
+    return fields
 
 
 def weight_files(path: Path) -> dict[str, Path]:

@@ -1,5 +1,5 @@
-"""A trained network applied to image files: each shown at the scale of training, or at another, and answered on its own
-pixels."""
+"""A trained network applied to image files: each is resampled to the scale of training, or to another one, and the
+classes are brought back to its own pixels."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,63 +17,83 @@ from seunet.experiment.inference import Tile, predict
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
 
-MAX_PIXELS = 400_000_000  # of an image as the network is shown it: more is a mistyped factor
+MAX_PIXELS = 400_000_000  # of an image after resampling; more is a factor with a typing error
+OWN_PIXELS = "at their own pixels"
 Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How large a network is shown an image.
+class TrainingFrame:
+    """How the images of a training were brought to one size (height, width): `fit` of the data set.
 
-    fit: "squash", `size` pixels, whatever the image; "pad": reduced to fit into `size`, the rest black; "tiles", or
-    None: its own pixels, with black ones to fill `size` for smaller images. All times `factor`.
+    "squash": resampled to `size`. "pad": reduced to fit into `size`, the rest black. "tiles": cut from images at their
+    own pixels; smaller images are filled up with black pixels.
+    """
+
+    fit: str
+    size: Size
+
+    def resized(self, own: Size) -> tuple[float, float]:
+        """Return height and width that an image of the size `own` is resampled to."""
+        if self.fit == "squash":
+            return float(self.size[0]), float(self.size[1])
+        reduction = min(1, self.size[0] / own[0], self.size[1] / own[1]) if self.fit == "pad" else 1
+        return own[0] * reduction, own[1] * reduction
+
+    def __str__(self) -> str:
+        """Return a description for users."""
+        height, width = self.size
+        return {
+            "squash": f"at {height} × {width} pixels",
+            "pad": f"reduced to fit {height} × {width} pixels",
+        }.get(self.fit, OWN_PIXELS)
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """How large an image is when a network reads it.
+
+    frame: as the images of its training; None: the image's own pixels. factor: all of that so many times as large.
     """
 
     factor: float = 1.0
-    fit: str | None = None
-    size: Size = (1, 1)
+    frame: TrainingFrame | None = None
 
-    def image(self, own: Size, name: str) -> Size:
-        """Return height and width that an image of the size `own` is resampled to."""
-        reduction = min(1, *(side / given for side, given in zip(self.size, own, strict=True)))
-        if self.fit == "squash":
-            height, width = map(float, self.size)
-        else:
-            height, width = (side * (reduction if self.fit == "pad" else 1) for side in own)
+    def resized(self, own: Size, name: str) -> Size:
+        """Return height and width that an image of the size `own` is resampled to; name: of its file, for errors."""
+        height, width = self.frame.resized(own) if self.frame else own
         size = max(1, round(height * self.factor)), max(1, round(width * self.factor))
         if size[0] * size[1] > MAX_PIXELS:
             raise UserError(f"{name}: {size[1]}x{size[0]} pixels at factor {self.factor:g}; choose a smaller one")
         return size
 
     def canvas(self, image: Size) -> Size:
-        """Return height and width of what the network is shown, with the image in the top left corner."""
-        height, width = (max(side, round(least * self.factor)) for side, least in zip(image, self.size, strict=True))
+        """Return height and width of the network's input. The resampled image is in its top left corner."""
+        if self.frame is None:
+            return image
+        height, width = (max(s, round(least * self.factor)) for s, least in zip(image, self.frame.size, strict=True))
         return height, width
 
-    def times(self, scale: float) -> "Shown":
+    def times(self, scale: float) -> "InputScale":
         """Return the same, `scale` times as large."""
         return replace(self, factor=self.factor * scale)
 
     def __str__(self) -> str:
-        """Say it in words."""
-        height, width = self.size
-        place = {
-            "squash": f"at {height} × {width} pixels",
-            "pad": f"reduced to fit {height} × {width} pixels",
-        }.get(self.fit or "", "at their own pixels")
-        return place if self.factor == 1 else f"{place}, times {self.factor:g}"
+        """Return a description for users."""
+        description = str(self.frame) if self.frame else OWN_PIXELS
+        return description if self.factor == 1 else f"{description}, times {self.factor:g}"
 
 
 class TrainedNetwork:
-    """A network of a folder with model.json, and what that says of the images that it was trained on.
+    """The network in a folder with model.json, and what model.json says of the images of its training.
 
     Args:
         folder: of the trained network.
         device: where it runs.
         tiling: for networks that cannot predict in bands, see `inference`.
 
-    Attributes: classes (names), channels, training_scale: a `Shown`, or None where model.json does not say it, as in
-    those of older versions. Raises UserError where the folder holds no whole network.
+    Attributes: classes (names), channels, training_scale: an `InputScale`, or None if model.json does not name the
+    size, as in older versions. Raises UserError if the folder does not hold a complete network.
     """
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu", tiling: Tile | None = None):
@@ -85,12 +105,12 @@ class TrainedNetwork:
         self.training_scale = training_scale(self.description)
         self.value_range = (self.description.get("preparation") or {}).get("value_range")
 
-    def logits(self, image: Picture, shown: Shown) -> Tensor:
-        """Return logits (1, classes, h, w) of an opened image, resampled as in training to the size of `shown`."""
-        height, width = shown.image(own_size(image), image.name)
+    def logits(self, image: Picture, scale: InputScale) -> Tensor:
+        """Return logits (1, classes, h, w) of an opened image, resampled to `scale` in the way of the training."""
+        height, width = scale.resized(own_size(image), image.name)
         pixels = to_array(image, self.channels, (height, width), self.window)
         x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
-        canvas = shown.canvas((height, width))
+        canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))
         return predict(self.model, x, self.tiling, len(self.classes))[..., :height, :width].float()
 
@@ -102,7 +122,7 @@ class TrainedNetwork:
 
     @property
     def window(self) -> Window | None:
-        """The values of deep images that are black and white, as in training."""
+        """The values that become black and white in images of more than 8 bits, as in training."""
         return Window(self.value_range) if self.value_range else None
 
 
@@ -117,10 +137,12 @@ def own_size(image: Picture) -> Size:
     return height, width
 
 
-def training_scale(description: dict[str, Any]) -> Shown | None:
-    """Return how large a network was shown the images of its training, by its model.json; None where that is silent."""
-    told = description.get("preparation") or {}
-    return Shown(1.0, told.get("fit", "squash"), tuple(told["image_size"])) if "image_size" in told else None
+def training_scale(description: dict[str, Any]) -> InputScale | None:
+    """Return how large the images of a network's training were, from its model.json; None if that does not say it."""
+    preparation = description.get("preparation") or {}
+    if "image_size" not in preparation:
+        return None
+    return InputScale(frame=TrainingFrame(preparation.get("fit", "squash"), tuple(preparation["image_size"])))
 
 
 def classes_at(logits: Tensor, size: Size) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
-from seunet.models.weights import Given
+from seunet.models.weights import GivenNetwork
 from seunet.models.windows import CHOICES
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
@@ -20,39 +20,39 @@ from seunet.settings.dataset import Tile
 
 @dataclass(frozen=True)
 class Variant:
-    """How trained weights are asked, where that is not as they were trained.
+    """How a network predicts in a test, if not as in its training.
 
     ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. options: of the network, those that do
-    not change its weights, such as `windows` of a SEU-Net.
+    not change its weights, such as `windows` of a SEU-Net. given: a network that was not trained here.
     """
 
     ensemble: Sequence[float] = ()
     fusion: str = "mean"
     rescale: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    given: Given | None = None
+    given: GivenNetwork | None = None
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "Variant":
-        """Return what a mapping with these keys says; `given` is a mapping, too."""
-        told = dict(settings)
-        given = told.pop("given", None)
-        return cls(**told, given=None if given is None else Given.read(given))
+        """Return the variant that a mapping describes: its keys are the fields; `given` is a mapping, too."""
+        fields = dict(settings)
+        given = fields.pop("given", None)
+        return cls(**fields, given=None if given is None else GivenNetwork.read(given))
 
-    def of(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
-        """Return the network that asks `model` so."""
+    def wrap(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
+        """Return a network that predicts with `model` as this variant says; training_size: height and width."""
         if self.ensemble:
             model = MultiScale(model, self.ensemble, self.fusion)
         return KnownScale(model, training_size) if self.rescale else model
 
 
 class MultiScale(nn.Module):
-    """A trained network asked at several scales of the same image: test-time augmentation.
+    """A trained network applied to several scales of the same image: test-time augmentation.
 
-    Each image is resampled by every factor, to sides rounded to the network's size_multiple; the logits come back
-    bilinearly. fusion: `mean` averages the probabilities; `entropy` and `information` choose for each image one
-    answer, as `models.windows` does. The result is the logarithm of probabilities, so it serves as logits. With a
-    tiling, each resampled image is tiled on its own grid: memory stays that of the network's tiles.
+    Each image is resampled by every factor, to sides rounded to the network's size_multiple. The logits are resampled
+    bilinearly to the size of the image. fusion: `mean` averages the probabilities; `entropy` and `information` choose
+    one scale for each image, as `models.windows` does. The result is the logarithm of probabilities, so it can be used
+    as logits. With a tiling, each resampled image is tiled on its own grid, so the memory is that of one tile.
     """
 
     def __init__(self, model: nn.Module, factors: Sequence[float], fusion: str = "mean"):
@@ -66,11 +66,11 @@ class MultiScale(nn.Module):
         if self.fusion == "mean":
             mean = logits.softmax(2).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        chosen = torch.stack([CHOICES[self.fusion](answer) for answer in logits]).argmax(0)[None]
+        chosen = torch.stack([CHOICES[self.fusion](one_scale) for one_scale in logits]).argmax(0)[None]
         return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
 
     def logits(self, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None) -> Tensor:
-        """Return what the network says of the images at one factor, (N, classes, H, W) float32."""
+        """Return the logits of the images resampled by a factor, (N, classes, H, W) float32, at their own size."""
         height, width = (nearest_side(side * factor, self.size_multiple) for side in images.shape[-2:])
         step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
         logits = [
@@ -80,9 +80,9 @@ class MultiScale(nn.Module):
 
 
 class KnownScale(nn.Module):
-    """A network that is told the scale: each image is resampled to the size of training before it is predicted.
+    """A network that knows the scale: each image is resampled to the size of training before the prediction.
 
-    What another network loses against this one is the price of not knowing the scale.
+    It is an upper bound: another network scores less because it does not know the scale.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int]):

@@ -17,20 +17,20 @@ from seunet.runtime.errors import UserError
 def open_network(
     weights: Path, data: Prepared, variant: Variant, device: torch.device | str
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Return a network as `variant` asks it, and its description; `weights` is a folder, or a file of it.
+    """Return a network that predicts as `variant` says, and its description; `weights` is a folder, or a file in it.
 
     Raises UserError when it was trained on other channels or classes than the data set has.
     """
     if variant.given:
         given = replace(variant.given, options={**variant.given.options, **variant.options})
         model, description = load_given(weights, given, data.channels, len(data.classes), device)
-        channels = variant.given.speech.in_channels(data.channels)
+        channels = variant.given.conventions.in_channels(data.channels)
     else:
         folder = weights if weights.is_dir() else weights.parent
         model, description = load_model(folder, device, variant.options)
         channels = data.channels
     check_fit(description, channels, len(data.classes), weights)
-    return variant.of(model, (data.height, data.width)), description
+    return variant.wrap(model, (data.height, data.width)), description
 
 
 def check_fit(description: dict[str, Any], channels: int, classes: int, weights: Path) -> None:

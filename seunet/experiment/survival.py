@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.formats.picture import Picture
-from seunet.experiment.application import Shown, TrainedNetwork, classes_at, own_size
+from seunet.experiment.application import InputScale, TrainedNetwork, classes_at, own_size
 from seunet.experiment.metrics import confusion_counts
 from seunet.models.windows import Windows
 from seunet.settings.metric import Metric
@@ -42,18 +42,20 @@ class Answer:
         return self.agreement >= SAME and self.overlap >= OVERLAP
 
 
-def answers(network: TrainedNetwork, picture: Picture, shown: Shown, scales: Sequence[float] = SCALES) -> list[Answer]:
-    """Return the answers at the scales whose images are not too large; ×1 is among them."""
+def answers(
+    network: TrainedNetwork, picture: Picture, input_scale: InputScale, scales: Sequence[float] = SCALES
+) -> list[Answer]:
+    """Return the answers at the scales whose images are not too large; ×1, which is `input_scale`, is among them."""
     own = own_size(picture)
-    reference_size = shown.image(own, picture.name)
-    reference = classes_at(network.logits(picture, shown), reference_size)
+    reference_size = input_scale.resized(own, picture.name)
+    reference = classes_at(network.logits(picture, input_scale), reference_size)
     found = []
     for scale in scales:
-        size = shown.times(scale).image(own, picture.name)
+        size = input_scale.times(scale).resized(own, picture.name)
         if scale > 1 and size[0] * size[1] > MAX_PIXELS:
             continue
         with winning_scales(network.model) as winners:
-            classes = classes_at(network.logits(picture, shown.times(scale)), reference_size)
+            classes = classes_at(network.logits(picture, input_scale.times(scale)), reference_size)
         agreement = (classes == reference).float().mean().item()
         counts = confusion_counts(reference[None].long(), classes[None].long(), len(network.classes))
         tp, fp, fn = counts.sum(1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Networks that were not trained here: how they are asked, and how their answers become logits.
+"""Networks that were not trained here: which images they expect, and how their output becomes logits.
 
 `weights.py` beside this reads them from files.
 """
@@ -21,15 +21,15 @@ TOLERANCE = 1e-3  # by which a probability may miss [0, 1], or a sum of them 1
 
 
 @dataclass(frozen=True)
-class Speech:
-    """How a network of other people is spoken to: the keys of the same names of a model in the configuration.
+class Conventions:
+    """What a foreign network expects and returns: keys of a model with `weights` in the configuration.
 
     mean, std: x → (x − mean) / std for images in [0, 1], one number or one per channel in the network's own order.
-    channels: "rgb", "bgr" or "grey", what the network was trained on; None: what the data set has. Grey images are
-    repeated for networks of three channels, colour images are mixed for grey ones.
+    channels: "rgb", "bgr" or "grey", the images that the network was trained on; None: as those of the data set. Grey
+    images are repeated for networks of three channels, colour images are mixed for grey ones.
     output: "logits" or "probabilities", one channel per class; "sigmoid": one channel for two classes, the second one's
     probability, or its logit where values lie outside of [0, 1].
-    multiple: what the sides of its images must be multiples of; None: what the network itself declares.
+    multiple: the key size_multiple, of which the sides of its images must be multiples; None: as the network declares.
     """
 
     mean: float | Sequence[float] = 0.0
@@ -51,47 +51,48 @@ class Speech:
                 )
 
     def in_channels(self, channels: int) -> int:
-        """Return how many channels the network takes, where the data set's images have so many."""
+        """Return how many channels the network takes; channels: of the images of the data set."""
         return CHANNELS[self.channels] if self.channels else channels
 
     def out_channels(self, classes: int) -> int:
-        """Return how many channels the network's answer has."""
+        """Return how many channels the network returns."""
         return 1 if self.output == "sigmoid" else classes
 
 
 class ForeignNetwork(nn.Module):
-    """A network of other people behind our interface: images (N, C, H, W) in [0, 1] → logits (N, classes, H, W).
+    """A foreign network with the interface of ours: images (N, C, H, W) in [0, 1] → logits (N, classes, H, W).
 
     Args:
         network: any module or callable on batches of images.
-        speech: how it wants its images, and what its answers are.
+        conventions: which images it expects, and what it returns.
         channels: of the data set's images.
-        title: what messages call it.
+        title: its name in messages.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, speech: Speech, channels: int, title: str):
+    def __init__(self, network: nn.Module, conventions: Conventions, channels: int, title: str):
         super().__init__()
-        self.network, self.speech, self.title = network, speech, title
-        self.size_multiple = speech.multiple or size_multiple(network)
-        self.register_buffer("mean", per_channel("mean", speech.mean, speech.in_channels(channels)))
-        self.register_buffer("std", per_channel("std", speech.std, speech.in_channels(channels)))
-        self.is_probability: bool | None = None  # of a sigmoid; known from the first answer on
+        self.network, self.conventions, self.title = network, conventions, title
+        self.size_multiple = conventions.multiple or size_multiple(network)
+        self.register_buffer("mean", per_channel("mean", conventions.mean, conventions.in_channels(channels)))
+        self.register_buffer("std", per_channel("std", conventions.std, conventions.in_channels(channels)))
+        self.is_probability: bool | None = None  # of a sigmoid; known after the first prediction
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → (N, classes, H, W); what is no tensor passes as it is, for `calling` to refuse."""
+        """(N, C, H, W) → (N, classes, H, W); output that is no tensor is returned as it is: `calling` refuses it."""
         x = images
-        if self.speech.channels:
-            x = in_order(x, self.speech.channels)
-        if self.speech.mean != 0 or self.speech.std != 1:
+        if self.conventions.channels:
+            x = in_order(x, self.conventions.channels)
+        if self.conventions.mean != 0 or self.conventions.std != 1:
             x = (x - self.mean) / self.std
-        answer = self.network(x)
-        if not isinstance(answer, Tensor) or self.speech.output == "logits":
-            return answer
-        answer = answer.float()
-        return self.log_probabilities(answer) if self.speech.output == "probabilities" else self.two_classes(answer)
+        output = self.network(x)
+        if not isinstance(output, Tensor) or self.conventions.output == "logits":
+            return output
+        if self.conventions.output == "probabilities":
+            return self.log_probabilities(output.float())
+        return self.two_classes(output.float())
 
     def log_probabilities(self, p: Tensor) -> Tensor:
         """Return logits of probabilities (N, classes, H, W); raise UserError where they are none."""

@@ -16,49 +16,50 @@ from torch import Tensor, nn
 
 from seunet.models import build_model
 from seunet.models.checkpoint import load_model
-from seunet.models.foreign import ForeignNetwork, Speech
+from seunet.models.foreign import Conventions, ForeignNetwork
 from seunet.runtime.errors import UserError
 
 NESTED = ("state_dict", "model_state_dict", "model")  # under which checkpoints of trainers keep the weights
 
 
 @dataclass(frozen=True)
-class Given:
-    """A network whose weights are given: the keys of a model with `weights` in the configuration.
+class GivenNetwork:
+    """A network that is not trained here: the keys of a model with `weights` in the configuration.
 
-    architecture, options: what builds the network of a state_dict; other files hold theirs. speech: how to ask it.
+    architecture, options: they build the network of a state_dict; other files hold their network. conventions: which
+    images the network expects, and what it returns.
     """
 
     architecture: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    speech: Speech = Speech()
+    conventions: Conventions = Conventions()
 
     @classmethod
-    def read(cls, settings: Mapping[str, Any]) -> "Given":
-        """Return what a mapping with keys of the configuration says."""
-        names = {"channels": "channels", "output": "output", "size_multiple": "multiple"}
-        spoken = {name: settings[key] for key, name in names.items() if settings.get(key) is not None}
-        speech = Speech(**spoken, **(settings.get("normalise") or {}))
-        return cls(settings.get("architecture"), settings.get("options") or {}, speech)
+    def read(cls, settings: Mapping[str, Any]) -> "GivenNetwork":
+        """Return the network that a mapping with the keys of the configuration describes."""
+        fields = {"channels": "channels", "output": "output", "size_multiple": "multiple"}  # by key
+        chosen = {field: settings[key] for key, field in fields.items() if settings.get(key) is not None}
+        conventions = Conventions(**chosen, **(settings.get("normalise") or {}))
+        return cls(settings.get("architecture"), settings.get("options") or {}, conventions)
 
 
 def load_given(
-    path: Path, given: Given, channels: int, classes: int, device: torch.device | str = "cpu"
+    path: Path, given: GivenNetwork, channels: int, classes: int, device: torch.device | str = "cpu"
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a given network, in evaluation mode, and its description as in model.json.
 
     path: a file, or a folder of a network that was trained here. channels, classes: of the data set.
     Raises UserError for a file that is none of them, is damaged, or does not fit its network.
     """
-    speech, folder = given.speech, folder_of(path)
+    conventions, folder = given.conventions, folder_of(path)
     if folder is not None and given.architecture is None:
         network, description = load_model(folder, device, given.options)
     else:
-        taken, answered = speech.in_channels(channels), speech.out_channels(classes)
-        network = load_network(path, given.architecture, dict(given.options), taken, answered)
-        description = {"in_channels": taken, "num_classes": classes, "options": dict(given.options)}
-    if folder is None or speech != Speech():
-        network = ForeignNetwork(network, speech, channels, path.name)
+        in_channels, out_channels = conventions.in_channels(channels), conventions.out_channels(classes)
+        network = load_network(path, given.architecture, dict(given.options), in_channels, out_channels)
+        description = {"in_channels": in_channels, "num_classes": classes, "options": dict(given.options)}
+    if folder is None or conventions != Conventions():
+        network = ForeignNetwork(network, conventions, channels, path.name)
     return network.to(device).eval(), description
 
 
@@ -172,7 +173,7 @@ class Exported(nn.Module):
         self.__dict__["program"] = torch.export.load(str(path)).module()  # no submodule: it refuses eval()
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → what the network says."""
+        """(N, C, H, W) → the network's output."""
         return self.program(images.cpu()).to(images.device)
 
 
@@ -199,7 +200,7 @@ class OnnxNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → what the network says; image by image where the file fixes the batch to one."""
+        """(N, C, H, W) → the network's output; image by image if the file fixes the batch to one."""
         for axis, name in ((2, "height"), (3, "width")):
             fixed = self.input.shape[axis]
             if isinstance(fixed, int) and fixed != images.shape[axis]:
@@ -218,6 +219,6 @@ LOADERS = {"torchscript": load_torchscript, "exported": Exported, "onnx": OnnxNe
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, in one short line."""
+    """Return the message of an error in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:159] + "…"

@@ -136,10 +136,10 @@ def answer_at(folder: Path, image: Path, at: str) -> np.ndarray:
 def test_every_fit_shows_images_as_training_did(fit: str, own: tuple, image: tuple, canvas: tuple) -> None:
     from seunet.experiment.application import training_scale
 
-    shown = training_scale(trained_at(16, 24, fit))
-    assert shown.image(own, "a.png") == image
-    assert shown.canvas(image) == canvas
-    assert shown.times(2).image(own, "a.png") == tuple(2 * side for side in image)
+    scale = training_scale(trained_at(16, 24, fit))
+    assert scale.resized(own, "a.png") == image
+    assert scale.canvas(image) == canvas
+    assert scale.times(2).resized(own, "a.png") == tuple(2 * side for side in image)
 
 
 def test_an_older_network_does_not_know_its_scale_and_says_so(model: Path, tmp_path: Path) -> None:

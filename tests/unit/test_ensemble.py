@@ -64,7 +64,7 @@ def test_a_known_scale_is_the_answer_at_the_size_of_training(network):
     images = torch.rand(1, 3, 32, 32)
     small = rescale_image(images, (16, 16))
     expected = rescale_logits(network(small), (32, 32))
-    torch.testing.assert_close(predict(Variant(rescale="training").of(network, (16, 16)), images), expected)
+    torch.testing.assert_close(predict(Variant(rescale="training").wrap(network, (16, 16)), images), expected)
     torch.testing.assert_close(KnownScale(network, (16, 16))(small), network(small))
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from seunet.models import build_model, channel_arguments
 from seunet.models.calling import call_network
 from seunet.models.checkpoint import save_model
-from seunet.models.foreign import ForeignNetwork, Speech
-from seunet.models.weights import Given, load_given
+from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.models.weights import GivenNetwork, load_given
 from seunet.runtime.errors import UserError
 
 IMAGES = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -41,8 +41,8 @@ def stand(in_channels: int = 3, num_classes: int = 2) -> Stand:
     return Stand(in_channels, num_classes).eval()
 
 
-def spoken(network, images=IMAGES, classes=2, **speech) -> torch.Tensor:
-    return call_network(ForeignNetwork(network, Speech(**speech), images.shape[1], "theirs"), images, classes)
+def logits_of(network, images=IMAGES, classes=2, **conventions) -> torch.Tensor:
+    return call_network(ForeignNetwork(network, Conventions(**conventions), images.shape[1], "theirs"), images, classes)
 
 
 # How it is asked
@@ -52,36 +52,36 @@ def test_normalised_in_the_order_of_the_network():
     mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
     shifted = (IMAGES.flip(1) - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     network = stand()
-    torch.testing.assert_close(spoken(network, mean=mean, std=std, channels="bgr"), network(shifted))
-    torch.testing.assert_close(spoken(network, mean=0.5, std=0.5), network(IMAGES * 2 - 1))
+    torch.testing.assert_close(logits_of(network, mean=mean, std=std, channels="bgr"), network(shifted))
+    torch.testing.assert_close(logits_of(network, mean=0.5, std=0.5), network(IMAGES * 2 - 1))
 
 
 def test_grey_images_for_networks_of_colour_and_the_reverse():
     network, grey = stand(), IMAGES[:, :1]
-    torch.testing.assert_close(spoken(network, grey, channels="rgb"), network(grey.expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(logits_of(network, grey, channels="rgb"), network(grey.expand(-1, 3, -1, -1)))
     mixed = (IMAGES * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    torch.testing.assert_close(spoken(stand(1), channels="grey"), stand(1)(mixed))
+    torch.testing.assert_close(logits_of(stand(1), channels="grey"), stand(1)(mixed))
 
 
 def test_probabilities_are_logits_again():
     network = stand()
     softmax = nn.Sequential(network, nn.Softmax(1))
-    torch.testing.assert_close(spoken(softmax, output="probabilities"), network(IMAGES).log_softmax(1))
+    torch.testing.assert_close(logits_of(softmax, output="probabilities"), network(IMAGES).log_softmax(1))
     with pytest.raises(UserError, match="output: probabilities lie in .* theirs returned values from .* logits"):
-        spoken(network, output="probabilities")
+        logits_of(network, output="probabilities")
 
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_one_channel_is_the_second_of_two_classes(inside, capsys):
     network = stand(num_classes=1)
-    answer = spoken(nn.Sequential(network, nn.Sigmoid()) if inside else network, output="sigmoid")
+    answer = logits_of(nn.Sequential(network, nn.Sigmoid()) if inside else network, output="sigmoid")
     assert answer.shape == (2, 2, 16, 24)
     torch.testing.assert_close(answer.softmax(1)[:, 1:], network(IMAGES).sigmoid())
     assert ("read as probabilities" in capsys.readouterr().err) == inside
 
 
 def test_one_channel_that_changes_its_meaning_is_refused():
-    network = ForeignNetwork(nn.Identity(), Speech(output="sigmoid"), 1, "theirs")
+    network = ForeignNetwork(nn.Identity(), Conventions(output="sigmoid"), 1, "theirs")
     call_network(network, IMAGES[:, :1], 2)
     with pytest.raises(UserError, match=r"in \[0, 1\] first and now others, from -2.97 to "):
         call_network(network, IMAGES[:, :1] - 3 * torch.eye(16, 24), 2)
@@ -89,11 +89,11 @@ def test_one_channel_that_changes_its_meaning_is_refused():
 
 def test_more_channels_are_no_sigmoid_and_no_channel_is_no_logits():
     with pytest.raises(UserError, match="output: sigmoid means one channel for two classes, but theirs returned"):
-        spoken(stand(), output="sigmoid")
+        logits_of(stand(), output="sigmoid")
     with pytest.raises(UserError, match="the network theirs returned .* 1 channel.* output: sigmoid"):
-        spoken(stand(num_classes=1))
+        logits_of(stand(num_classes=1))
     with pytest.raises(UserError, match="theirs returned a dict with the keys out"):
-        spoken(lambda_network(lambda x: {"out": x}), output="probabilities")
+        logits_of(lambda_network(lambda x: {"out": x}), output="probabilities")
 
 
 def lambda_network(function) -> nn.Module:
@@ -103,7 +103,7 @@ def lambda_network(function) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("speech", "part"),
+    ("conventions", "part"),
     [
         ({"mean": (123.7, 116.3, 103.5)}, "normalise.mean: .* divide what is meant for 0 to 255 by 255"),
         ({"std": 0.0}, "normalise.std: 0.0"),
@@ -112,23 +112,23 @@ def lambda_network(function) -> nn.Module:
         ({"output": "softmax"}, "output: 'softmax' is not known; choose one of logits, probabilities, sigmoid"),
     ],
 )
-def test_a_wrong_speech_is_refused(speech, part):
+def test_wrong_conventions_are_refused(conventions, part):
     with pytest.raises(UserError, match=part):
-        spoken(stand(), **speech)
+        logits_of(stand(), **conventions)
 
 
 def test_a_declared_multiple_pads():
     network = nn.Sequential(nn.MaxPool2d(8), nn.Upsample(scale_factor=8))
-    assert spoken(network, IMAGES[:, :2, :, :20], multiple=8).shape == (2, 2, 16, 20)
+    assert logits_of(network, IMAGES[:, :2, :, :20], multiple=8).shape == (2, 2, 16, 20)
     with pytest.raises(UserError, match="theirs cannot take images of 16 × 20 pixels, but takes 16 × 24"):
-        spoken(network, IMAGES[:, :2, :, :20])
+        logits_of(network, IMAGES[:, :2, :, :20])
 
 
 # The files that it comes in
 
 
 def given(path: Path, architecture="test_foreign:Stand", classes=2, **settings) -> torch.Tensor:
-    network, _ = load_given(path, Given.read({"architecture": architecture} | settings), 3, classes)
+    network, _ = load_given(path, GivenNetwork.read({"architecture": architecture} | settings), 3, classes)
     assert not network.training
     return call_network(network, IMAGES, classes)
 
@@ -187,7 +187,7 @@ def test_onnx(tmp_path, free):
     torch.onnx.export(stand(), (IMAGES[: 2 if free else 1],), path, dynamo=True, **dynamic)
     torch.testing.assert_close(given(path, architecture=None), stand()(IMAGES), rtol=1e-4, atol=1e-4)
     if not free:
-        network, _ = load_given(path, Given(), 3, 2)
+        network, _ = load_given(path, GivenNetwork(), 3, 2)
         with pytest.raises(UserError, match="takes images of height 16 alone, not 32; export it with free height"):
             call_network(network, torch.rand(1, 3, 32, 24), 2)
 
@@ -208,7 +208,7 @@ def test_a_network_that_was_trained_here(tmp_path, name):
     save_model(tmp_path / "net", network, description)
     path = tmp_path / "net" / name
     assert torch.equal(given(path, architecture=None), network(IMAGES))
-    loaded, found = load_given(path, Given(), 3, 2)
+    loaded, found = load_given(path, GivenNetwork(), 3, 2)
     assert type(loaded) is type(network) and found["options"] == options
 
 

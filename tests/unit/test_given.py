@@ -39,7 +39,7 @@ def test_given_weights_are_not_trained_but_may_be_an_ensemble(weights):
     asked = plan.variant(config, "reef", "several", 0)
     assert asked["given"]["channels"] == "bgr" and asked["given"]["contents"].startswith("1 files, sha256")
     variant = Variant.read(asked)
-    assert variant.given.speech.mean == 0.5 and variant.ensemble == [0.5, 1]
+    assert variant.given.conventions.mean == 0.5 and variant.ensemble == [0.5, 1]
 
 
 def test_another_content_is_another_variant(weights):
