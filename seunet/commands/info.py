@@ -26,9 +26,9 @@ def info(weights: Weights) -> None:
 
 
 def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
-    """Return what is known of a network, in words; what nobody wrote down is left out."""
+    """Return {heading: text} of what is known of a network; what its files do not say is left out."""
     classes = description.get("classes") or []
-    told = {
+    texts = {
         "network": description["architecture"] + options(description["options"]),
         "weights": weights_facts(folder / "model.safetensors"),
         "classes": f"{description['num_classes']}: {', '.join(f'{i} {c}' for i, c in enumerate(classes))}".rstrip(": "),
@@ -39,7 +39,7 @@ def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
         "validation": validation(folder / "history.csv", description.get("preparation")),
         "test": test(folder, description.get("preparation")),
     }
-    return {name: text for name, text in told.items() if text}
+    return {name: text for name, text in texts.items() if text}
 
 
 def options(values: dict[str, Any]) -> str:
@@ -65,30 +65,30 @@ def weights_facts(file: Path) -> str:
 
 def images(description: dict[str, Any]) -> str:
     """Return what images the network takes, and how large those of its training were."""
-    told = description.get("preparation") or {}
+    preparation = description.get("preparation") or {}
     parts = [f"{description['in_channels']} channel{'s' * (description['in_channels'] != 1)}"]
-    if size := told.get("image_size"):
-        parts.append(f"trained at {size[0]} × {size[1]} pixels (fit: {told.get('fit', 'squash')})")
-    if told.get("value_range"):
-        parts.append(f"values {told['value_range'][0]} to {told['value_range'][1]}")
+    if size := preparation.get("image_size"):
+        parts.append(f"trained at {size[0]} × {size[1]} pixels (fit: {preparation.get('fit', 'squash')})")
+    if preparation.get("value_range"):
+        parts.append(f"values {preparation['value_range'][0]} to {preparation['value_range'][1]}")
     return ", ".join(parts)
 
 
-def trained_on(told: dict[str, Any] | None) -> str:
+def trained_on(preparation: dict[str, Any] | None) -> str:
     """Return the data set and how many images it had."""
-    if not told:
+    if not preparation:
         return ""
-    counts = told.get("images") or {}
-    return f"{told['dataset']}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+    counts = preparation.get("images") or {}
+    return f"{preparation['dataset']}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
 
 
 def training(description: dict[str, Any]) -> str:
     """Return the settings of the training, without those that are off."""
-    told = dict(description.get("training") or {})
-    told |= told.pop("augmentation", None) or {}
-    if told.get("scale_jitter") == 1:
-        del told["scale_jitter"]
-    parts = [f"{name} {plain(value)}" for name, value in told.items() if value not in (None, 0, False, [])]
+    settings = dict(description.get("training") or {})
+    settings |= settings.pop("augmentation", None) or {}
+    if settings.get("scale_jitter") == 1:
+        del settings["scale_jitter"]
+    parts = [f"{name} {plain(value)}" for name, value in settings.items() if value not in (None, 0, False, [])]
     return ", ".join([f"seed {description.get('seed')}"] * ("seed" in description) + parts)
 
 
@@ -108,19 +108,19 @@ def when(file: Path, description: dict[str, Any]) -> str:
     return ", ".join([f"file of {time}", *versions, *[f"on {description.get('device')}"] * ("device" in description)])
 
 
-def validation(history: Path, told: dict[str, Any] | None) -> str:
+def validation(history: Path, preparation: dict[str, Any] | None) -> str:
     """Return the last and the best validation of the training, from history.csv."""
     rows = read_rows(history)
     if not rows or "val_metric" not in rows[0]:
         return ""
     last, best = rows[-1], max(rows, key=lambda row: float(row["val_metric"] or "nan"))
     return (
-        f"{metric(told)} {float(last['val_metric']):.3f} after epoch {last['epoch']}"
+        f"{metric(preparation)} {float(last['val_metric']):.3f} after epoch {last['epoch']}"
         f" (best {float(best['val_metric']):.3f}, epoch {best['epoch']})"
     )
 
 
-def test(folder: Path, told: dict[str, Any] | None) -> str:
+def test(folder: Path, preparation: dict[str, Any] | None) -> str:
     """Return the scores at all scales, from results/tables/scores.csv, where the folder lies in such results."""
     try:
         models, dataset, model, seed = folder.resolve().parts[-4:]
@@ -134,14 +134,14 @@ def test(folder: Path, told: dict[str, Any] | None) -> str:
         if (row["dataset"], row["model"], f"seed{row['seed']}") == (dataset, model, seed)
     ]
     scores = ", ".join(f"×{float(row['scale']):.3g} {float(row['iou']):.3f}" for row in rows if row["iou"])
-    return f"{metric(told)} at {scores}" if scores else ""
+    return f"{metric(preparation)} at {scores}" if scores else ""
 
 
-def metric(told: dict[str, Any] | None) -> str:
+def metric(preparation: dict[str, Any] | None) -> str:
     """Return the name of the data set's metric."""
     from seunet.settings.metric import Metric
 
-    return Metric.parse(told["metric"]).name if told and "metric" in told else "metric"
+    return Metric.parse(preparation["metric"]).name if preparation and "metric" in preparation else "metric"
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:

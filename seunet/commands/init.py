@@ -102,15 +102,16 @@ def size_and_fit(content: "Content") -> tuple[tuple[int, int], str, str]:
 
     sizes = np.array(content.sizes)
     height, width = np.median(sizes, axis=0)
-    said = f"{len(np.unique(sizes, axis=0))} sizes, {height:.0f} × {width:.0f} in the middle"
+    found = f"{len(np.unique(sizes, axis=0))} sizes, {height:.0f} × {width:.0f} in the middle"
     if len(np.unique(sizes, axis=0)) == 1:
-        said = f"all images have {height:.0f} × {width:.0f} pixels"
+        found = f"all images have {height:.0f} × {width:.0f} pixels"
     aspects = sizes[:, 0] / sizes[:, 1]
     if max(height, width) > 4 * LARGEST and content.instances:
-        return (LARGEST, LARGEST), "tiles", f"{said}; small objects in large images: cut into tiles of their own pixels"
+        why = f"{found}; small objects in large images: cut into tiles of their own pixels"
+        return (LARGEST, LARGEST), "tiles", why
     factor = min(1, LARGEST / max(height, width))
     size = tuple(max(MULTIPLE, round(side * factor / MULTIPLE) * MULTIPLE) for side in (height, width))
-    why = f"{said}; multiples of {MULTIPLE}" + (
+    why = f"{found}; multiples of {MULTIPLE}" + (
         f", reduced to at most {LARGEST}: more costs time" if factor < 1 else ""
     )
     return size, "pad" if aspects.max() > 1.3 * aspects.min() else "squash", why

@@ -84,9 +84,9 @@ def split_of(best: Candidate, folders: set[str]) -> tuple[dict | None, str]:
     found = {SPLIT_OF[head.lower()]: f"{head}/" for head in sorted(heads) if head.lower() in SPLIT_OF}
     if len(found) < 2:
         return None, "no folders named train, val, test: drawn at random; give groups where images belong together"
-    said = f"by the folders {', '.join(found.values())}"
+    reason = f"by the folders {', '.join(found.values())}"
     if missing := [split for split in SPLITS if split not in found]:
         shared = "train" if missing[0] != "train" else "val"
         split = {**found, shared: 0.9 if shared == "train" else 0.1, missing[0]: 0.1 if shared == "train" else 0.9}
-        return {key: split[key] for key in SPLITS}, f"{said}; {missing[0]} is a part of {found[shared]}"
-    return {key: found[key] for key in SPLITS}, said
+        return {key: split[key] for key in SPLITS}, f"{reason}; {missing[0]} is a part of {found[shared]}"
+    return {key: found[key] for key in SPLITS}, reason

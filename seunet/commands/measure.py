@@ -136,7 +136,7 @@ def measure(
             "size_multiple": size_multiple,
         }
     )
-    own = description_of(folder_of(weights)) if architecture is None else {}
+    description = description_of(folder_of(weights)) if architecture is None else {}
     chosen = {
         **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
         "image_size": numbers("--image-size", image_size, int) if image_size else None,
@@ -145,19 +145,19 @@ def measure(
         "ignore": numbers("--ignore", ignore, int) if ignore else None,
         "metric": metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric},
     }
-    data = data_settings(folder, {key: value for key, value in chosen.items() if value is not None}, own)
+    data = data_settings(folder, {key: value for key, value in chosen.items() if value is not None}, description)
     with TemporaryDirectory(prefix="seunet-") as temporary:
         prepare(folder.name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)
         multiple = multiple_of(weights, given, prepared)
         tests = {"test_scales": [1, *numbers("--scales", scales)], "size_multiple": multiple}
         tests |= {"tile": {"size": tile, "margin": margin}} if tile else {}
-        sentence = measured(weights, given, prepared, tests, output)
+        sentence = write_results(weights, given, prepared, tests, output)
     typer.echo(sentence)
     typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")
 
 
-def measured(weights: Path, given: "GivenNetwork", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
+def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
     """Test the network on prepared data, write all results, and return the sentence about them."""
     import pandas as pd
     import torch
@@ -225,7 +225,10 @@ def check_output(output: Path) -> None:
 
 
 def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared") -> int:
-    """Return what the sides of the test images are rounded down to: what the network needs, where scale 1 keeps it."""
+    """Return the multiple to which the sides of test images are rounded.
+
+    It is the network's size_multiple, or 1 if the images at scale 1 have other sides.
+    """
     from seunet.models.calling import size_multiple
     from seunet.models.weights import load_given
 

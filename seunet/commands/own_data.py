@@ -1,4 +1,5 @@
-"""A folder of images and masks as a data set: what was not said is as in the network's training, or as in the files."""
+"""A folder of images and masks as a data set. Settings that the user left out are those of the network's training, or
+are guessed from the files."""
 
 from pathlib import Path
 from typing import Any
@@ -6,17 +7,18 @@ from typing import Any
 import typer
 
 
-def data_settings(folder: Path, said: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of the data set, as a configuration has them.
 
-    What was not said is as in the network's training (`own`: its description), else as seen in the files.
+    chosen: by the user. The others are taken from `description`, the network's model.json, or guessed from the files.
     """
     from seunet.data.looking import guess_classes, one_size
     from seunet.data.partners import partners, patterns
 
-    told = own.get("preparation") or {}
-    as_trained = {key: told[key] for key in ("image_size", "fit", "value_range", "metric") if told.get(key)}
-    data = {"source": "folder", "path": str(folder)} | as_trained | said
+    preparation = description.get("preparation") or {}
+    keys = [key for key in ("image_size", "fit", "value_range", "metric") if preparation.get(key)]
+    as_trained = {key: preparation[key] for key in keys}
+    data = {"source": "folder", "path": str(folder)} | as_trained | chosen
     wanted = patterns(data.get("images"), data.get("masks"), data.get("valid"))
     files, _ = partners(folder.expanduser(), wanted)
     if "image_size" not in data:
@@ -24,13 +26,13 @@ def data_settings(folder: Path, said: dict[str, Any], own: dict[str, Any]) -> di
     if len(set(data["image_size"])) == 1:
         data["image_size"] = data["image_size"][0]
     if "classes" not in data:
-        data["classes"] = guess_classes(files["masks"].values(), own.get("classes"))
+        data["classes"] = guess_classes(files["masks"].values(), description.get("classes"))
         typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
     return {"ignore": [], "metric": "mean_iou"} | data
 
 
 def description_of(folder: Path | None) -> dict[str, Any]:
-    """Return what is known of a network that was trained here; nothing of others."""
+    """Return the content of model.json of a network that was trained here; of other networks an empty mapping."""
     from seunet.models.checkpoint import read_description
 
     return read_description(folder / "model.json") if folder else {}

@@ -1,4 +1,4 @@
-"""What options hold that are more than one value: numbers with commas, pairs, JSON."""
+"""Options whose text holds several values: numbers with commas, pairs, JSON."""
 
 import json
 from typing import Any
@@ -45,12 +45,12 @@ def numbers(option: str, text: str, kind: type = float) -> list:
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError as error:
-        words = "whole numbers" if kind is int else "numbers"
-        raise UserError(f"{option}: {text!r} are no {words} with commas between them") from error
+        expected = "whole numbers" if kind is int else "numbers"
+        raise UserError(f"{option}: {text!r} are no {expected} with commas between them") from error
 
 
 def from_json(option: str, text: str) -> Any:
-    """Return what a text in JSON says."""
+    """Return the value that a text in JSON stands for."""
     try:
         return json.loads(text)
     except ValueError as error:

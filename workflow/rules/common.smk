@@ -159,7 +159,7 @@ def given_contents(wildcards):
 
 
 def variant(wildcards):
-    """Return how the weights of a model are asked, where that is not as they were trained."""
+    """Return how a model predicts, if not as in its training."""
     return plan.variant(CONFIG, wildcards.dataset, wildcards.model, wildcards.seed)
 
 

@@ -6,13 +6,13 @@ from job import job
 
 with job(snakemake, keep=True) as missing:
     if missing:
-        from network import asked
+        from network import common_arguments
 
         from seunet.experiment.evaluation import evaluate
         from seunet.settings.dataset import Testing
 
         evaluate(
-            **asked(snakemake),
+            **common_arguments(snakemake),
             testing=Testing.model_validate(snakemake.params.testing),
             scores=Path(snakemake.output.scores),
             per_image=Path(snakemake.output.per_image),

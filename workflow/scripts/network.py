@@ -1,4 +1,4 @@
-"""The network that a job tests, and how it is asked."""
+"""The network that a job tests, and how it predicts."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from seunet.experiment.inference import Variant
 from seunet.runtime.device import best_device
 
 
-def asked(snakemake):
+def common_arguments(snakemake):
     """Return the arguments that `evaluate` and `measure` have in common."""
     run = snakemake.wildcards
     return {

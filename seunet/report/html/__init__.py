@@ -1,6 +1,6 @@
 """The report of a run as one HTML file, with everything in it: it can be mailed, and opened without a network.
 
-`headline` puts the table of scores into words, `graph` draws the rules, `page.html` is the page.
+`headline` makes sentences from the table of scores, `graph` draws the rules, `page.html` is the page.
 """
 
 import base64
@@ -22,9 +22,9 @@ from seunet.runtime.files import atomic
 
 KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 WARNINGS_COLUMNS = ["dataset", "model", "seed", "warning"]
-SHOWN = 20  # warnings of one data set
+MAX_WARNINGS = 20  # of the table of warnings; the page counts the others
 FIRST = ("_iou", "claims")  # ends of the names of the figures of the first page; the others follow below
-BROAD = ("_predictions", "training_curves", "equivariance")  # as wide as the page
+BROAD = ("_predictions", "training_curves", "equivariance")  # ends of the names of figures as wide as the page
 MARKS = re.compile(r"``(?P<code>.+?)``|\*\*(?P<strong>.+?)\*\*|\*(?P<em>.+?)\*")
 
 
@@ -32,7 +32,7 @@ def write_page(results: Path, path: Path, captions: Mapping[str, str], times: Pa
     """Write the report of the results in a folder as an HTML file.
 
     Args:
-        results: tables/, figures/, run.json and datasets/ are read; what a run does not have is left out.
+        results: tables/, figures/, run.json and datasets/ are read; missing files are left out.
         path: of the report.
         captions: by the name of the figure, without suffix; its order is that of the figures. Markup as in the
             captions of Snakemake: ``code``, *emphasis*, **strong**.
@@ -105,23 +105,24 @@ def claims_of(path: Path) -> list[dict[str, Any]]:
 
 
 def warnings_of(results: Path, scores: pd.DataFrame) -> list[str]:
-    """Return what a reader must know before believing the numbers: of networks, of data, of seeds."""
-    said = []
+    """Return warnings about the results: of networks, of copies between splits, of single seeds."""
+    warnings = []
     table = results / "tables" / "warnings.csv"
     if table.is_file():
         rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-        said += [f"{row.dataset}: {row.model}, seed {row.seed}: {row.warning}" for row in rows.itertuples()][:SHOWN]
-        said += [f"… and {len(rows) - SHOWN} more in {table.name}"] * (len(rows) > SHOWN)
+        shown = rows.head(MAX_WARNINGS).itertuples()
+        warnings += [f"{row.dataset}: {row.model}, seed {row.seed}: {row.warning}" for row in shown]
+        warnings += [f"… and {len(rows) - MAX_WARNINGS} more in {table.name}"] * (len(rows) > MAX_WARNINGS)
     for name in scores["dataset"].unique():
         description = read_json(results / "datasets" / str(name) / "dataset.json")
         if copies := description.get("duplicates"):
             example = " = ".join(f"{split}/{names[0]}" for split, names in copies[0].items())
             count = f"{len(copies)} images are" if len(copies) > 1 else "an image is"
-            said.append(f"{name}: {count} in more than one split, if mirrored or turned: {example}")
+            warnings.append(f"{name}: {count} in more than one split, if mirrored or turned: {example}")
     lone = scores.groupby("dataset", sort=False)["seed"].nunique()
     if alone := [str(name) for name, seeds in lone.items() if seeds == 1]:
-        said.append(f"{', '.join(alone)}: one seed; another training may come out otherwise")
-    return said
+        warnings.append(f"{', '.join(alone)}: one seed; another training may come out otherwise")
+    return warnings
 
 
 def times_of(folder: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The headline: who is best at which scale, in words made from the table of scores."""
+"""The headline of the report: sentences, made from the table of scores, about which network is best at which scale."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ import pandas as pd
 from seunet.report.tables import with_true_scale
 from seunet.settings.scales import SEEN
 
-TIE = 0.005  # networks whose metric is nearer to the best one's are as good
+TIE = 0.005  # networks whose metric differs less than this from the best one count as best
 MOST_RUNS = 3  # stretches of scales that a sentence names one by one
 COLUMNS = 7  # scales in the table, at most
 
 
 @dataclass(frozen=True)
 class Headline:
-    """What is said of one data set: sentences, and the scores of each model at a few scales."""
+    """Sentences about one data set, and the scores of each model at a few scales."""
 
     dataset: str
     sentences: list[str]
     scales: list[str]
-    rows: list[tuple[str, list[str], list[bool]]]  # label, scores, which of them are as good as the best
+    rows: list[tuple[str, list[str], list[bool]]]  # label, scores, at which scales it is among the best
 
 
 def headlines(scores: pd.DataFrame, bounds: Collection[str] = ()) -> list[Headline]:
@@ -37,7 +37,9 @@ def headline(dataset: str, table: pd.DataFrame, labels: dict[str, str], bounds: 
     means = table.groupby(["true_scale", "model"], sort=False)["iou"].mean().unstack().sort_index()
     means = means[[model for model in labels if model in means]]  # in the order of the configuration
     competing = means[[model for model in means if model not in bounds]].dropna(how="all").dropna(axis=1, how="all")
-    sentences = [*words(competing, labels), seeds_sentence(table)] if competing.size else ["No network has a score."]
+    sentences = ["No network has a score."]
+    if competing.size:
+        sentences = [*ranking_sentences(competing, labels), seeds_sentence(table)]
     shown = spread(means.index.to_numpy())
     best = competing.max(axis=1)
     rows = []
@@ -48,7 +50,7 @@ def headline(dataset: str, table: pd.DataFrame, labels: dict[str, str], bounds: 
     return Headline(dataset, sentences, [factor(scale) for scale in shown], rows)
 
 
-def words(means: pd.DataFrame, labels: dict[str, str]) -> list[str]:
+def ranking_sentences(means: pd.DataFrame, labels: dict[str, str]) -> list[str]:
     """Return sentences about who is best: rows are scales in order, columns models."""
     winners = pd.Series([tuple(means.columns[row > row.max() - TIE]) for _, row in means.iterrows()], means.index)
     seen = means.index[(means.index < SEEN) & (means.index > 1 / SEEN)]
@@ -61,11 +63,11 @@ def words(means: pd.DataFrame, labels: dict[str, str]) -> list[str]:
         ]
     if winners.nunique() == 1 and len(winners) > 1:
         return [f"{named(winners.iloc[0], labels)} at every scale, {span(means.index)}."]
-    said = [f"At the scale of training {named(winners[at_one], labels)} ({means.loc[at_one].max():.2f})."]
+    sentences = [f"At the scale of training {named(winners[at_one], labels)} ({means.loc[at_one].max():.2f})."]
     for side, place in (("smaller", means.index <= 1 / SEEN), ("larger", means.index >= SEEN)):
         if place.any():
-            said.append(f"On {side} images {stretches(winners[place], labels)}.")
-    return said
+            sentences.append(f"On {side} images {stretches(winners[place], labels)}.")
+    return sentences
 
 
 def stretches(winners: pd.Series, labels: dict[str, str]) -> str:
@@ -79,7 +81,7 @@ def stretches(winners: pd.Series, labels: dict[str, str]) -> str:
 
 
 def named(models: tuple[str, ...], labels: dict[str, str]) -> str:
-    """Return "A is best", or "A and B are alike" of those that no difference worth a word separates."""
+    """Return "A is best", or "A and B are best, less than … apart"."""
     names = [labels[model] for model in models]
     if len(names) == 1:
         return f"{names[0]} is best"
@@ -98,7 +100,7 @@ def factor(scale: float) -> str:
 
 
 def seeds_sentence(table: pd.DataFrame) -> str:
-    """Return how many trainings the means are of."""
+    """Return a sentence with the number of trainings per network."""
     seeds = sorted(set(table.groupby("model")["seed"].nunique()))
     if seeds == [1]:
         return "One training per network: small differences may be luck."
