@@ -49,7 +49,7 @@ onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
-        os.environ[kept.ANEW] = "yes"  # jobs inherit it, and take nothing from results/kept
+        os.environ[kept.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
         record = provenance.begin(CONFIG.model_dump(mode="json"), Path("results"), rules_of(workflow.dag))
         RECORD.update(record)

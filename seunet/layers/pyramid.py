@@ -1,9 +1,10 @@
-"""Layers on pyramids: a lifted map that is held, at scale γ^s, on the lattice γ^s Z² alone.
+"""Layers on pyramids: lifted maps that have, at scale γ^s, only the pixels of the lattice γ^s Z².
 
 A pyramid is a list of S batches: `x[s]` is (N, C, ⌈H/γ^s⌉, ⌈W/γ^s⌉), and its pixel q is pixel γ^s q of the dense map.
-The law of the layers never asks for more, and every exact layer on that lattice is the layer of scale 0: ordinary
-convolutions, pooling of 7 × 7 neighbours. γ is an integer. Nothing is padded but by the layers themselves, as in the
-dense map: so maps of any size will do, down to one pixel.
+These pixels are enough for the law of the layers, L(R_k x) = R_k L(x), because (R_k x)(0, p) = x(k, γ^k p). On them
+every exact layer is the same as at scale 0: an ordinary convolution, or a pooling of 7 × 7 neighbours.
+
+γ is an integer. Only the layers pad their input, as on dense maps, so maps of any size are possible, down to one pixel.
 """
 
 from torch import Tensor
@@ -38,10 +39,10 @@ class OnLattice(ScaleLayer):
 
 
 class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
-    """Scale-cross-correlation on a pyramid; where K > 1, coarser scales come upsampled to the lattice of the finer.
+    """Scale-cross-correlation on a pyramid. If K > 1, coarser scales are upsampled to the lattice of the finer one.
 
-    Equal to the dense layer on the lattice for K = 1. For K > 1 the dense layer has pixels of the coarser scales that
-    the pyramid interpolates.
+    For K = 1 it equals the dense layer on the lattice. For K > 1 it does not: it interpolates pixels of the coarser
+    scales that the dense layer has.
     """
 
     def maps(self, x: Pyramid) -> Pyramid:
@@ -49,7 +50,7 @@ class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
         return self.correlate(x, [0] * len(x))
 
     def neighbour(self, x: Pyramid, i: int, k: int) -> Tensor:
-        """Return the batch k scales above the i-th, on the lattice of that."""
+        """Return the batch of scale i + k (at most the last), upsampled to the lattice of scale i."""
         k = min(k, len(x) - 1 - i)
         return upsample(x[i + k], whole_step(self.base, k), "aligned", size_of(x[i]))
 

@@ -1,10 +1,12 @@
-"""Finished results of every setting, kept beside: a job that asks for what was computed before takes it from there.
+"""Finished results of all earlier settings: a job takes its results from here if they were computed before.
 
-The paths of results/ hold what belongs to the configuration of the last run, and Snakemake deletes them before a job
-makes them anew. So each finished result is also linked into `results/kept/{rule}-{data set}-{model}-seed{seed}-{key}/`,
-where the key is a checksum of all that decides it: settings, seed, code and the content of the inputs. Nothing there is
-ever overwritten by other settings. In such a folder are the files by their paths below results/, `settings.json`, and
-`checksums.sha256`, which is written last: without it the folder does not count.
+The other folders of results/ belong to the configuration of the last run, and Snakemake deletes the outputs of a job
+before the job runs again. So each finished result is also linked into a folder of its own,
+`results/kept/{rule}-{data set}-{model}-seed{seed}-{key}/`. The key is a checksum of everything that decides the result:
+settings, seed, code and the content of the inputs. So other settings never overwrite the folder.
+
+The folder holds the files by their paths below results/, `settings.json`, and `checksums.sha256`. The checksums are
+written last: a folder without them is incomplete and is not used.
 """
 
 import hashlib
@@ -19,15 +21,15 @@ from seunet.runtime.files import atomic, sha256
 
 RESULTS = Path("results")
 FOLDER = RESULTS / "kept"
-ANEW = "SEUNET_ANEW"  # set in the environment of a run that was told to compute anew (snakemake -F, -f, -R)
+RECOMPUTE = "SEUNET_ANEW"  # environment variable; set if everything is computed again (snakemake -F, -f, -R)
 
 
 class Kept:
-    """The place of one job's results among those that are kept.
+    """The folder of one job's kept results.
 
     Args:
         rule: name of the rule.
-        wildcards: what tells its jobs apart.
+        wildcards: of the job; they distinguish the jobs of a rule.
         settings: its parameters.
         inputs: {path: sha256} of the files that it reads.
         outputs: the files that it makes, below results/.
@@ -49,28 +51,28 @@ class Kept:
         self.files = {Path(path): self.folder / Path(path).relative_to(RESULTS) for path in outputs}
 
     def take(self) -> bool:
-        """Put the kept results under their names in results/; tell whether there are any, all of them whole.
+        """Link the kept results to their names in results/, and return True; return False if they are not complete.
 
-        None are taken in a run that was told to compute anew.
+        Nothing is taken if the environment variable RECOMPUTE is set.
         """
-        if os.environ.get(ANEW) or not self.whole():
+        if os.environ.get(RECOMPUTE) or not self.is_complete():
             return False
         for path, kept in self.files.items():
             link(kept, path)
             os.utime(path)  # newer than the inputs, as Snakemake expects
         return True
 
-    def whole(self) -> bool:
-        """Tell whether all files are there with their checksums."""
+    def is_complete(self) -> bool:
+        """Tell whether all files are there and have their checksums."""
         try:
             lines = (self.folder / "checksums.sha256").read_text(encoding="utf-8").splitlines()
-            noted = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
-            return all(noted[str(kept.relative_to(self.folder))] == sha256(kept) for kept in self.files.values())
+            recorded = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
+            return all(recorded[str(kept.relative_to(self.folder))] == sha256(kept) for kept in self.files.values())
         except (OSError, KeyError, ValueError):
             return False
 
     def add(self) -> None:
-        """Keep the results that were just made."""
+        """Keep the results that the job has just made."""
         (self.folder / "checksums.sha256").unlink(missing_ok=True)
         for path, kept in self.files.items():
             link(path, kept)
@@ -82,7 +84,7 @@ class Kept:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name, which costs no space; where the file system has no such links, copy it."""
+    """Make a hard link to a file, which needs no space; copy the file if the file system has no hard links."""
     with atomic(target) as temporary:
         try:
             os.link(source, temporary)

@@ -1,7 +1,7 @@
-"""What code a rule depends on: the source files that its script imports, and a digest of what they do.
+"""The code that a rule depends on: the source files that its script imports, and a digest of them.
 
-The rules take the digest as a parameter. So a changed function runs again what depends on it, and a changed comment,
-docstring, layout or time of a file does not.
+The digest is a parameter of the rule. If a function changes, Snakemake runs the rules that depend on it again. New
+comments, docstrings, layout and file times do not change the digest.
 """
 
 import ast
@@ -14,41 +14,42 @@ from typing import Any
 
 from seunet.runtime.errors import UserError
 
-BESIDE = (".cpp", ".h", ".html")  # what is no Python and counts with the package that it lies in
-# No result depends on the names that the package offers to users, nor on what every script does around its call. The
-# settings reach a rule as parameters, so a new key with a default runs nothing again (and a default must never change).
-APART = ("seunet", "job", "seunet.settings.dataset", "seunet.settings.training", "seunet.settings.configuration")
+PACKAGE_SUFFIXES = (".cpp", ".h", ".html")  # of files that are not Python; they belong to the package of their folder
+# These modules are not in the digest. No result depends on "seunet", which lists the public names, nor on "job", which
+# surrounds the call of every script. The settings are parameters of the rules, so a new key with a default runs nothing
+# again. (For the same reason a default must never change.)
+UNTRACKED = ("seunet", "job", "seunet.settings.dataset", "seunet.settings.training", "seunet.settings.configuration")
 # A comment, or a text in quotes, which may look like a comment and stays as it is
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)
 
 
 @cache
 def code(module: str, folders: tuple[Path, ...]) -> str:
-    """Return a digest of what the code of a module does, with all that it imports from `folders`.
+    """Return a digest of the code of a module and of all modules that it imports from `folders`.
 
-    Comments, docstrings and layout do not count, nor does it where the folders lie. Raises UserError for a module that
-    is in none of them.
+    Comments, docstrings, layout and the place of the folders do not change it. Raises UserError for a module that is in
+    none of the folders.
     """
     parts = sorted(f"{name} {digest(file)}" for name, file in source_files(module, folders).items())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
-    """Return {name: file} of the sources that importing a module reads: its own, its packages', and what they import.
+    """Return {name: file} of the sources of a module: its own file, its packages, and the modules that these import.
 
-    C++ and HTML files count with the package that they lie in. Only what lies in `folders` is followed, and only
-    imports that are written out. Raises UserError for a module that is in none of the folders.
+    The C++ and HTML files of a package belong to it. Only import statements are followed, and only to modules in
+    `folders`. Raises UserError for a module that is in none of the folders.
     """
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         file = find(name, folders)
-        if file is None or name in found or name in APART:
+        if file is None or name in found or name in UNTRACKED:
             continue
         found[name] = file
         if file.name == "__init__.py":
-            found |= {f"{name}/{path.name}": path for path in file.parent.iterdir() if path.suffix in BESIDE}
+            found |= {f"{name}/{path.name}": path for path in file.parent.iterdir() if path.suffix in PACKAGE_SUFFIXES}
         waiting += [name.rpartition(".")[0], *imported(file, name)]
     if module not in found:
         raise UserError(f"{module}: no such module in {' or '.join(map(str, folders))}; mend its name")
@@ -56,7 +57,7 @@ def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def find(module: str, folders: Sequence[Path]) -> Path | None:
-    """Return the file of a module: the first of `folders` that has it counts, as in an import."""
+    """Return the file of a module in the first of `folders` that has it, as an import does; None if none has it."""
     if not module:
         return None
     for folder in folders:
@@ -84,8 +85,8 @@ def imported(file: Path, module: str) -> list[str]:
 
 @cache
 def digest(file: Path) -> str:
-    """Return a digest of what a source file does: without comments, of Python without docstrings either."""
-    if file.suffix in BESIDE:
+    """Return a digest of a source file without its comments and, for Python, without its docstrings."""
+    if file.suffix in PACKAGE_SUFFIXES:
         text = COMMENT_OR_TEXT.sub(lambda match: match[1] or " ", file.read_text(encoding="utf-8"))
         return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
     parts: list[str] = []
@@ -95,7 +96,7 @@ def digest(file: Path) -> str:
 
 @cache
 def parsed(file: Path) -> ast.Module:
-    """Return the syntax tree of a Python file; raise UserError where there is none."""
+    """Return the syntax tree of a Python file; raise UserError if it is not valid Python."""
     try:
         return ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError) as error:
@@ -103,7 +104,7 @@ def parsed(file: Path) -> ast.Module:
 
 
 def flatten(node: Any, parts: list[str]) -> None:
-    """Add a syntax tree to `parts`, piece by piece, without the empty fields, which differ from Python to Python."""
+    """Add the parts of a syntax tree to `parts`. Empty fields are left out: they differ between versions of Python."""
     if isinstance(node, ast.AST):
         parts.append(f"({type(node).__name__}")
         for name in node._fields:

@@ -17,7 +17,7 @@ INPUTS = {"results/datasets/reef/dataset.json": "0" * 64}
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(kept.ANEW, raising=False)
+    monkeypatch.delenv(kept.RECOMPUTE, raising=False)
     return tmp_path
 
 
@@ -58,9 +58,9 @@ def test_settings_seed_and_inputs_decide():
 def test_what_is_damaged_incomplete_or_not_wanted_is_not_taken(monkeypatch):
     make("weights")
     place().add()
-    monkeypatch.setenv(kept.ANEW, "yes")
+    monkeypatch.setenv(kept.RECOMPUTE, "yes")
     assert not place().take()
-    monkeypatch.delenv(kept.ANEW)
+    monkeypatch.delenv(kept.RECOMPUTE)
     sums = place().folder / "checksums.sha256"
     text = sums.read_text()
     sums.unlink()

@@ -106,8 +106,8 @@ def test_lack_of_memory_is_said_however_a_library_wraps_it(monkeypatch, tmp_path
         except ImportError as reason:
             raise ImportError("C extension: aggregations not built") from reason
     except ImportError as error:
-        assert job.plain(error, tmp_path).startswith("the memory did not suffice")
-    assert job.plain(ValueError("a mistake in the code"), tmp_path) is None
+        assert job.user_message(error, tmp_path).startswith("the memory did not suffice")
+    assert job.user_message(ValueError("a mistake in the code"), tmp_path) is None
 
 
 def test_a_flipped_bit_in_a_resume_state_is_noticed(tmp_path):

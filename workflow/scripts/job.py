@@ -1,4 +1,4 @@
-"""What every script does around its one call: redirect the log, check its inputs, and say mistakes in one line."""
+"""What every script does around its one call: redirect the log, check the inputs, report errors in one line."""
 
 import sys
 from contextlib import contextmanager, suppress
@@ -16,9 +16,9 @@ from seunet.runtime.kept import Kept
 def job(snakemake, keep=False):
     """Send standard output and error to the job's log; end with one line on the terminal after a user's error.
 
-    Inputs are compared with the checksums that the jobs before left, outputs get theirs. With `keep`, what is made is
-    kept under results/kept, and taken from there where it was made before: `with job(snakemake, keep=True) as missing`
-    then gives False, and there is nothing to do.
+    Inputs are compared with the checksums that earlier jobs recorded; the checksums of the outputs are recorded. With
+    `keep`, the results are also kept under results/kept. If they are there already, they are taken from there, and
+    `with job(snakemake, keep=True) as missing` gives False: there is nothing to do.
     """
     terminal, log = sys.stderr, Path(snakemake.log[0])
     try:
@@ -34,17 +34,17 @@ def job(snakemake, keep=False):
             elif kept:
                 print(f"taken from {kept.folder}: the same settings, code and inputs were computed before")
     except Exception as error:
-        message = plain(error, log)
+        message = user_message(error, log)
         if message is None:
             raise
-        with suppress(OSError):  # where the disk is full, the log cannot say so
+        with suppress(OSError):  # on a full disk, the log cannot be written
             say(log, f"error: {message}")
-        said = f"error in rule {snakemake.rule}: {message}\n"
-        print(f"\n{said}", file=terminal, flush=True)
-        with suppress(OSError):  # the Snakefile says it again, after Snakemake's own last word
-            leave(said, log)
+        text = f"error in rule {snakemake.rule}: {message}\n"
+        print(f"\n{text}", file=terminal, flush=True)
+        with suppress(OSError):  # the Snakefile prints it again, after the last line of Snakemake
+            leave(text, log)
         sys.exit(1)
-    except KeyboardInterrupt:  # Snakemake says so, too: no traceback
+    except KeyboardInterrupt:  # Snakemake reports it, too: no traceback
         with suppress(OSError):
             say(log, "interrupted")
         sys.exit(130)
@@ -52,14 +52,14 @@ def job(snakemake, keep=False):
         sys.stdout, sys.stderr = sys.__stdout__, terminal
 
 
-def leave(said, log):
-    """Leave an error where the process that started the job finds it."""
+def leave(text, log):
+    """Write an error to the folder in which the process that started the job looks for it."""
     LEFT.mkdir(parents=True, exist_ok=True)
-    (LEFT / "_".join(log.parts[-3:])).write_text(said, encoding="utf-8")
+    (LEFT / "_".join(log.parts[-3:])).write_text(text, encoding="utf-8")
 
 
 def kept_results(snakemake, inputs):
-    """Return the place under which the results of this job are kept; None where a module's prefix puts them elsewhere."""
+    """Return where the results of this job are kept; None if the prefix of a module puts them outside of results/."""
     if not all(Path(path).is_relative_to("results") for path in snakemake.output):
         return None
     wildcards, settings = dict(snakemake.wildcards.items()), dict(snakemake.params.items())
@@ -78,8 +78,8 @@ def say(log, line):
         file.write(f"{line}\n")
 
 
-def plain(error, log):
-    """Return what to tell the user of an error that is not the code's fault, or None."""
+def user_message(error, log):
+    """Return the message of an error that the user can correct; None for an error of the code."""
     if isinstance(error, OSError):
         error = write_error(Path(error.filename or log), error)
     if isinstance(error, UserError):
