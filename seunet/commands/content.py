@@ -65,7 +65,7 @@ def look_at_images(
         else:
             value_range = [min(0, int(low)), next((w for w in WINDOWS if high <= w), int(high))]
         notes["value_range"] = (
-            f"{deep[0].said_depth} images with values {low:g} to {high:g}: these become black and white"
+            f"{deep[0].depth_name} images with values {low:g} to {high:g}: these become black and white"
         )
     channels = [channels_of(picture, bool(deep)) for picture in pictures]
     return sizes, channels, value_range

@@ -50,7 +50,7 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
 
 
 def check_given(path: str, model: Model) -> None:
-    """Check that given weights come without settings of a training, and that only they say how they are asked."""
+    """Check that a model with given weights has no settings of a training, and that no other has the keys for them."""
     if model.weights is None:
         for key in model.given(*GivenWeights.model_fields):
             raise UserError(f"{path}.{key}: only a model with weights takes it, a network that was not trained here")
@@ -83,7 +83,7 @@ def check_weights(config: Configuration, dataset: str, model: str, seed: int) ->
 
 
 def check_variant(path: str, model: Model, models: dict[str, Model], given: list[str]) -> None:
-    """Check that a variant names a network with weights of its own, asks it otherwise, and says nothing of training."""
+    """Check that a variant changes how another model, which has weights, predicts, and nothing of its training."""
     network = model.weights_of
     if network is None:
         raise UserError(f"{path}.weights_of: missing; a model with {given[0]} uses the weights of another model")

@@ -68,8 +68,8 @@ def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
         for dataset in claim.datasets or config.datasets:
             common = seeds.get((dataset, claim.better), set()) & seeds.get((dataset, claim.worse), set())
             if common and has_unseen_scales(config.datasets[dataset], claim.beyond):
-                asked = claim.given("claim", "better", "worse", "beyond")
-                found.append(asked | {"dataset": dataset, "seeds": sorted(common)})
+                keys = claim.given("claim", "better", "worse", "beyond")
+                found.append(keys | {"dataset": dataset, "seeds": sorted(common)})
     return found
 
 

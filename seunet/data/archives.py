@@ -185,10 +185,10 @@ def _reason(error: Exception) -> str:
 
 
 class _Progress:
-    """A progress bar on a terminal, a line now and then in a log."""
+    """A progress bar on a terminal; in a log, a line every LOG_INTERVAL seconds."""
 
     def __init__(self, name: str, have: int, total: int | None):
-        self.name, self.done, self.total, self.said = name, have, total, time.monotonic()
+        self.name, self.done, self.total, self.last_line = name, have, total, time.monotonic()
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(desc=name, initial=have, total=total, unit="B", unit_scale=True)
@@ -200,16 +200,16 @@ class _Progress:
         self.done += count
         if self.bar is not None:
             self.bar.update(count)
-        elif time.monotonic() - self.said > LOG_INTERVAL:
-            self.said = time.monotonic()
-            self._say()
+        elif time.monotonic() - self.last_line > LOG_INTERVAL:
+            self.last_line = time.monotonic()
+            self._print_line()
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
         else:
-            self._say()
+            self._print_line()
 
-    def _say(self) -> None:
+    def _print_line(self) -> None:
         total = f" of {self.total / 1e6:.1f}" if self.total else ""
         print(f"{self.name}: {self.done / 1e6:.1f}{total} MB", file=sys.stderr, flush=True)

@@ -113,4 +113,4 @@ def _check_pair(image_path: Path, mask_path: Path, windowed: bool) -> tuple[int,
             f"{mask_path}: orientation {mask.orientation} (EXIF), its image has {image.orientation}, so it is not "
             "clear how they lie on each other; turn the pixels of both and remove the tag"
         )
-    return channels_of(image, windowed), image.said_depth
+    return channels_of(image, windowed), image.depth_name

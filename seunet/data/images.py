@@ -51,7 +51,7 @@ def channels_of(picture: Picture, windowed: bool = False) -> int:
     if not windowed and not picture.has_bytes():
         depth = "more than 8 bits" if picture.bits > 8 else "not 8 bits"
         raise UserError(
-            f"{name}: pixels of {depth} a channel ({picture.said_depth}); give the data set value_range: [low, high], "
+            f"{name}: pixels of {depth} a channel ({picture.depth_name}); give the data set value_range: [low, high], "
             "the values of black and white, or convert it to 8 bits"
         )
     return 3 if has_palette else picture.channels

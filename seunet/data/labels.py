@@ -51,7 +51,7 @@ def colours(picture: Picture) -> np.ndarray:
     check_mask(picture)
     if not picture.has_bytes():
         raise UserError(
-            f"{picture.name}: a mask of {picture.said_depth}, where classes are colours; save it with 8 bits a channel"
+            f"{picture.name}: a mask of {picture.depth_name}, where classes are colours; save it with 8 bits a channel"
         )
     if picture.white_is_zero:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Trained networks whose scores say nothing: they predict one class everywhere, so nothing changes with the scale.
+"""Trained networks whose scores mean nothing: they predict one class everywhere, so nothing changes with the scale.
 
 No torch here: the tables, which the figures' environment makes, use it too.
 """
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 
 def warnings_of(classes: Sequence[str], predicted: Sequence[int], metric: float) -> list[str]:
-    """Return what is wrong with a network's predictions at scale 1, a sentence each; none for a network that works.
+    """Return a sentence for each fault of a network's predictions at scale 1; none for a network that works.
 
     Args:
         classes: names of the classes.
-        predicted: pixels that the network gave to each of them.
-        metric: the data set's metric; NaN where no pixel decides it.
+        predicted: number of pixels that the network assigned to each of them.
+        metric: value of the data set's metric; NaN if no pixel decides it.
     """
     found = [name for name, pixels in zip(classes, predicted, strict=True) if pixels]
     warnings = []

@@ -149,16 +149,16 @@ Maps = list[Tensor]  # (N, C, H, W) each: one, or one per scale
 
 
 def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callable[[str, Maps], None]) -> None:
-    """Run a network on images, and show `see` the maps of every stage."""
+    """Run a network on images, and call `see(stage, maps)` for every stage."""
     hooks = [
         stage.register_forward_hook(lambda module, inputs, output, name=name: see(name, canonical(name, output)))
         for name, stage in stages.items()
         if stage is not model
     ]
     try:
-        answer = call_network(model, x)
+        logits = call_network(model, x)
         for name in (name for name, stage in stages.items() if stage is model):
-            see(name, canonical(name, answer))
+            see(name, canonical(name, logits))
     finally:
         for hook in hooks:
             hook.remove()
@@ -167,8 +167,8 @@ def watch(model: nn.Module, stages: dict[str, nn.Module], x: Tensor, see: Callab
 def canonical(stage: str, x: Tensor | list[Tensor]) -> Maps:
     """Return a stage's maps, as they are compared: a lifted map or a pyramid has one per scale.
 
-    Logits have mean 0 over the classes here: what is added to those of all classes changes no probability, and differs
-    between networks and ensembles.
+    Of logits, the mean over the classes is subtracted. A constant added to the logits of all classes changes no
+    probability, and it differs between networks and ensembles.
     """
     if stage == "logits" and isinstance(x, Tensor):
         return [x - x.mean(1, keepdim=True)]
@@ -178,10 +178,10 @@ def canonical(stage: str, x: Tensor | list[Tensor]) -> Maps:
 def squares(small: Maps, large: Maps, steps: int | None, shrunk: bool) -> Tensor:
     """Return (‖a − b‖², ‖b‖²) of the maps of two images, one of them larger by γ^steps; see `stage_errors`.
 
-    `shrunk` tells that the small one is the rescaled one. The larger map is resampled to the size of the smaller
-    (bilinear, antialiased). Scale s of the small image's maps belongs to scale s + steps of the large one's: what is
-    seen there at scale γ^s has γ^steps times the size here. Scales without partner do not count; the others count
-    alike, whatever their number of pixels.
+    shrunk: whether the small image is the rescaled one. The larger map is resampled to the size of the smaller one
+    (bilinear, antialiased). Scale s of the small image is compared with scale s + steps of the large one, where objects
+    are γ^steps times as large. Scales without a partner do not count. The others have the same weight, whatever their
+    number of pixels.
     """
     if len(small) > 1:
         if steps is None or steps >= len(small):

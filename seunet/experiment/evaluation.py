@@ -38,12 +38,12 @@ def evaluate(
     variant: Variant = Variant(),
     threads: int = 1,
 ) -> None:
-    """Test the network of `weights`, a folder or a file, at all scales; write scores (CSV), those per image, samples.
+    """Test the network of `weights`, a folder or a file, at all scales; write scores, counts per image and samples.
 
     `crops`: how many pixels keep their class when images are cut (CSV, see `crops`). `windows`: counts of every window
     of scales of a SEU-Net that has more of them than in training (CSV, see `windows`); of other networks no row.
-    `run` names the run: dataset, model and seed, the first columns of the scores. `variant`: how the network
-    is asked, where that is not as it was trained. `threads`: of the CPU.
+    `run` names the run: dataset, model and seed, the first columns of the scores. `variant`: how the network predicts,
+    if not as in its training. `threads`: of the CPU.
     """
     torch.set_num_threads(threads)
     data = Prepared(dataset)
@@ -67,9 +67,9 @@ def evaluate(
 
 
 class Evaluator:
-    """A network and the test images that it is shown.
+    """A network and the test images of a data set.
 
-    reference: the class of every pixel of every test image at scale 1, (N, H, W) uint8, once that is tested.
+    reference: the class of every pixel of every test image at scale 1, (N, H, W) uint8; filled when scale 1 is tested.
     """
 
     def __init__(self, model: nn.Module, data: Prepared, testing: Testing, device: torch.device):
@@ -86,8 +86,8 @@ class Evaluator:
     def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.
 
-        They are the data set's own rendering at this size where it has one; else the test images resampled, larger ones
-        from the pixels of their files where that is asked.
+        With `test_pixels: original`, larger sizes than the prepared one are resampled from the original files. Other
+        sizes are the data set's own rendering if it has one, else the prepared test images, resampled.
         """
         if self.testing.test_pixels == "original" and max(size) > max(self.own_size):
             yield from self.from_originals(size)
@@ -101,7 +101,7 @@ class Evaluator:
             yield part, rescale_image(x, size), rescale_mask(y, size)
 
     def from_originals(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield as `batches` does, from the files of the test images' own pixels, each of a size of its own."""
+        """Yield as `batches` does, resampled from the original pixels of each test image."""
         count, step = len(self.data.test[0]), max(1, BATCH_PIXELS // (size[0] * size[1]))
         for start in range(0, count, step):
             part = range(start, min(start + step, count))
@@ -124,7 +124,7 @@ class Evaluator:
     def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the counts, (5, N, C) int64 in the order of COUNTS, and the samples at one size: scale 1 first."""
         counts: list[Tensor] = []
-        kept: dict[str, list[np.ndarray]] = {"image": [], "mask": [], "prediction": []}
+        samples: dict[str, list[np.ndarray]] = {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
@@ -137,12 +137,12 @@ class Evaluator:
                 back = rescale_logits(logits, self.own_size).argmax(1)
             consistent = consistency_counts(self.reference[part], back, classes)
             counts.append(torch.cat([confusion_counts(y, prediction, classes), consistent]).cpu())
-            kept["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
-            kept["mask"].append(y[chosen].cpu().numpy())
-            kept["prediction"].append(prediction[chosen].byte().cpu().numpy())
+            samples["image"].append((x[chosen] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+            samples["mask"].append(y[chosen].cpu().numpy())
+            samples["prediction"].append(prediction[chosen].byte().cpu().numpy())
             if winners is not None:
-                kept.setdefault("winner", []).append(winners.byte().cpu().numpy())
-        return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in kept.items()}
+                samples.setdefault("winner", []).append(winners.byte().cpu().numpy())
+        return torch.cat(counts, dim=1).numpy(), {key: np.concatenate(parts) for key, parts in samples.items()}
 
 
 def print_warnings(data: Prepared, counts: np.ndarray) -> None:

@@ -99,8 +99,8 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
     try:
         network = factory(**arguments)
     except (Exception, SystemExit) as error:  # as above
-        said = " ".join(str(error).split())
-        raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {said}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {reason}") from error
     if not isinstance(network, nn.Module):
         raise UserError(
             f"architecture: {architecture!r} returns a {type(network).__name__}; a torch.nn.Module is asked"

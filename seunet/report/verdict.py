@@ -7,14 +7,15 @@ import pandas as pd
 
 from seunet.report.tables import with_true_scale
 
-KEPT = 0.9  # of its metric at scale 1, or it no longer works
+KEPT = 0.9  # a network works at a scale if it keeps this share of its metric at scale 1
 
 
 def verdict(scores: pd.DataFrame, metric: str, warnings: Sequence[str] = ()) -> str:
-    """Return what the scores of one network say; `metric` is what the column iou is called.
+    """Return a sentence about the scores of one network.
 
     Args:
         scores: rows of results/tables/scores.csv, of one run.
+        metric: name of the metric in the column iou.
         warnings: of this run, see `seunet.experiment.degenerate`.
     """
     table = with_true_scale(scores).sort_values("true_scale")

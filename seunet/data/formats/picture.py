@@ -1,4 +1,4 @@
-"""What a file says of its image, and the samples that it stores."""
+"""An opened image file: the facts in its header, and the samples that it stores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Picture:
         bits: of one sample.
         kind: "u", "i" or "f": unsigned, signed or floating-point samples.
         rgb: True if the first three samples are red, green and blue.
-        white_is_zero: True if the file says so (TIFF); samples are as stored all the same.
+        white_is_zero: True if 0 is white (TIFF); samples are as stored nevertheless.
         alpha: True if the last sample is alpha.
         transparent: the one grey value (1,) or colour (3,) that stands for transparency, or None (PNG without alpha).
         palette: colours (n, 3), or with alpha (n, 4), uint8, of the indices that a palette image stores.
@@ -113,8 +113,8 @@ class Picture:
         return self.palette is not None or (self.kind == "u" and self.bits in (1, 2, 4, 8))
 
     @property
-    def said_depth(self) -> str:
-        """The type of the samples in words, such as "16-bit" or "float 32-bit"."""
+    def depth_name(self) -> str:
+        """The type of the samples for messages, such as "16-bit" or "float 32-bit"."""
         return {"u": "", "i": "signed ", "f": "float "}[self.kind] + f"{self.bits}-bit"
 
     def _refuse_transparent(self, transparent: np.ndarray) -> None:
@@ -127,15 +127,15 @@ class Picture:
 
 def damaged(name: str, error: object) -> UserError:
     """Return the UserError for a file whose content cannot be decoded."""
-    return UserError(f"{name}: damaged or truncated image ({said(error)}); replace or remove it")
+    return UserError(f"{name}: damaged or truncated image ({one_line(error)}); replace or remove it")
 
 
 def unreadable(name: str, error: object) -> UserError:
     """Return the UserError for a file that is no image of a known format."""
-    return UserError(f"{name}: not a readable image ({said(error)}); replace or remove it")
+    return UserError(f"{name}: not a readable image ({one_line(error)}); replace or remove it")
 
 
-def said(error: object) -> str:
-    """Return the words of a library's error in one printable line."""
+def one_line(error: object) -> str:
+    """Return the message of an error in one printable line of at most 200 characters."""
     text = (str(error) or type(error).__name__).split(" <_io")[0]
     return "".join(c if c.isprintable() else " " for c in text)[:200]
