@@ -16,6 +16,7 @@ from seunet.data.source import IGNORED
 from seunet.experiment import crops
 from seunet.experiment.evaluation import Evaluator, evaluate
 from seunet.experiment.metrics import confusion_counts
+from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model, save_model
 from seunet.settings.dataset import Testing
 
@@ -81,7 +82,8 @@ def forward(model: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
 
 def check(evaluator: Evaluator) -> None:
     """Stop unless the classes that consistency refers to, kept while scale 1 is tested, are those of a plain pass."""
-    evaluator.test(evaluator.own_size)
+    with WindowCounter(evaluator.model, CLASSES) as counter:
+        evaluator.test(evaluator.own_size, counter)
     batches = [x for _, x, _ in evaluator.batches(evaluator.own_size)]
     plain = torch.cat(forward(evaluator.model, batches)).argmax(1)
     assert torch.equal(evaluator.reference, plain.byte()), "the reference is not what the network says at scale 1"
