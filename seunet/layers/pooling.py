@@ -7,8 +7,8 @@ from torch import Tensor
 
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice, lattice
-from seunet.ops.correlation import subsample
 from seunet.ops.maxplus import quadratic_maximum
+from seunet.ops.subsampling import subsample
 
 
 class QuadraticDilation(ScaleLayer):

@@ -12,7 +12,7 @@ from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.projection import DroppedProjection
 from seunet.models.checks import check_base, check_positive, check_probability, check_size, default_border
 from seunet.models.ushape import initialise
-from seunet.ops.correlation import subsample
+from seunet.ops.subsampling import subsample
 
 # (width as a multiple of F, stride, reads the next scales, residual)
 BLOCKS = (

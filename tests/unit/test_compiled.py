@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from seunet.layers import ScaleProjection
 from seunet.layers.normalisation import ScaleBatchNorm
-from seunet.ops import correlation as dilated
-from seunet.ops import native
+from seunet.ops import native, shared_kernel
 from seunet.ops.acceleration import OPERATORS, is_compiled
 from seunet.ops.correlation import dilated_correlation
 from seunet.ops.interpolation import MODES, add_upsampled, largest, upsample
@@ -196,7 +195,7 @@ def test_threads_change_no_bit(threads: int) -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("channels", [16, 64])
 def test_gradients_of_a_shared_kernel(monkeypatch, channels: int, stride: int, cache: int) -> None:
-    monkeypatch.setattr(dilated, "CACHE", cache)
+    monkeypatch.setattr(shared_kernel, "CACHE", cache)
     maps = maps_of([(14, 14), (13, 9), (4, 4), (1, 1)], channels)
     kernel = torch.randn(24, channels, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
     bias, steps = torch.ones(24, requires_grad=True), [1, 4, 2, 8]

@@ -1,5 +1,5 @@
 // The gradients of kernel and bias of a correlation that several channels-last maps share, each with its own stride and
-// dilation: correlation.py says what is computed. Only pixels that a tap reaches are read.
+// dilation: shared_kernel.py says what is computed. Only pixels that a tap reaches are read.
 #pragma GCC optimize("fp-contract=fast")  // here nothing has to have the bits of torch
 #include "common.h"
 
