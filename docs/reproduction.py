@@ -21,14 +21,13 @@ from snakemake.utils import update_config
 from seunet.config.reading import read
 from seunet.report.figures import draw_iou, draw_scales
 from seunet.report.tables import unseen_scales, with_true_scale
+from seunet.settings.scales import SEEN
 
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 BOUND = "unet-known"  # is told the scale, so it is no rival
 PUBLISHED = "seunet"
 SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
-
-
 KEYS = {
     "scores": ["dataset", "model", "seed", "scale"],
     "windows": ["dataset", "model", "seed", "scale", "window"],
@@ -191,7 +190,7 @@ class Runs:
         return (rows.groupby("seed")["iou"].min() - self.at(model, 1)).dropna()
 
 
-SEEN, JITTERED = 1.2, 2  # scales nearer to 1 than these factors do not count
+JITTERED = 2  # the range of jitter 2: scales nearer to 1 than this factor do not count
 PAPER = [
     ("(a) beats U-Net", "unet", SEEN),
     ("(b) beats U-Net, jitter 1.5", "unet-jitter1.5", SEEN),

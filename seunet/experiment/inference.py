@@ -66,8 +66,9 @@ class MultiScale(nn.Module):
         if self.fusion == "mean":
             mean = logits.softmax(2).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        chosen = torch.stack([CHOICES[self.fusion](one_scale) for one_scale in logits]).argmax(0)[None]
-        return logits.log_softmax(2).take_along_dim(chosen, 0)[0]
+        log_p = logits.log_softmax(2)
+        chosen = torch.stack([CHOICES[self.fusion](one_scale) for one_scale in log_p]).argmax(0)[None]
+        return log_p.take_along_dim(chosen, 0)[0]
 
     def logits(self, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None) -> Tensor:
         """Return the logits of the images resampled by a factor, (N, classes, H, W) float32, at their own size."""

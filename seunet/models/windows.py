@@ -65,12 +65,13 @@ class Windows(nn.Module):
             return run_logits[0]
         if isinstance(self.rule, int):
             return self.to_image_size(run_logits[0], self.rule, size)
-        if self.rule in ("entropy", "information") and not is_traced():
-            return self.select_per_image(run_logits, self.choose(run_logits).flatten().tolist(), size)
-        resized = self.all_to_image_size(run_logits, size)
         if self.rule == "mean":
+            resized = self.all_to_image_size(run_logits, size)
             mean = torch.stack([logits.float().softmax(1) for logits in resized]).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+        if self.rule != "pixel" and not is_traced():
+            return self.select_per_image(run_logits, self.choose(run_logits).flatten().tolist(), size)
+        resized = self.all_to_image_size(run_logits, size)
         chosen = self.choose(resized if self.rule == "pixel" else run_logits)
         selected = resized[0]
         for j, logits in enumerate(resized[1:], start=1):
@@ -99,7 +100,7 @@ class Windows(nn.Module):
 
     def choose(self, window_logits: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
-        return torch.stack([CHOICES[str(self.rule)](logits.float()) for logits in window_logits]).argmax(0)
+        return torch.stack([CHOICES[str(self.rule)](logarithms(logits.float())) for logits in window_logits]).argmax(0)
 
     def winning_scales(self, maps: list[Tensor], window_logits: Sequence[Tensor]) -> Tensor:
         """Return for each pixel the scale at which most channels have their maximum, (N, H, W).
@@ -136,26 +137,22 @@ def logarithms(logits: Tensor) -> Tensor:
     return logits.contiguous().log_softmax(1)
 
 
-def negative_entropy(logits: Tensor) -> Tensor:
+def negative_entropy(log_p: Tensor) -> Tensor:
     """Return Σ p log p of each pixel, (N, 1, H, W)."""
-    log_p = logarithms(logits)
     return (log_p.exp() * log_p).sum(1, keepdim=True)
 
 
-def certainty(logits: Tensor) -> Tensor:
+def certainty(log_p: Tensor) -> Tensor:
     """Return minus the mean entropy of the pixels, (N, 1, 1, 1)."""
-    return negative_entropy(logits).mean((2, 3), keepdim=True)
+    return negative_entropy(log_p).mean((2, 3), keepdim=True)
 
 
-def information(logits: Tensor) -> Tensor:
+def information(log_p: Tensor) -> Tensor:
     """Return the mutual information of pixel and class in nats, (N, 1, 1, 1)."""
-    log_p = logarithms(logits)
-    p = log_p.exp()
-    mean = p.mean((2, 3), keepdim=True)
-    entropy_of_mean = -(mean * mean.clamp_min(torch.finfo(mean.dtype).tiny).log()).sum(1, keepdim=True)
-    return entropy_of_mean + (p * log_p).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    p = log_p.exp().mean((2, 3), keepdim=True)
+    return certainty(log_p) - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True)
 
 
-CHOICES: dict[str, Callable[[Tensor], Tensor]]  # what a rule that chooses a window makes largest
+CHOICES: dict[str, Callable[[Tensor], Tensor]]  # of log p: what a rule that chooses a window makes largest
 CHOICES = {"entropy": certainty, "information": information, "pixel": negative_entropy}
 RULES = ("max", "mean", *CHOICES)
