@@ -14,10 +14,11 @@ TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-load
 
 setup: .venv/ready
 
-# The lock file pins every package; on a machine with an NVIDIA GPU the pin of torch is its CUDA build.
+# The lock file pins every package; on a machine with an NVIDIA GPU the pin of torch is its CUDA build. Python compiles a
+# module when it is first imported: to compile all of them here would take as long as the rest of the installation.
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
