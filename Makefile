@@ -8,18 +8,26 @@ BIN = .venv/bin
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.snakemake/home
 endif
+IMPORTED = seunet.cli, seunet.experiment.training, seunet.report.figures, snakemake.cli
 TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo laptop report test test-all lint format bench faults reference
+.PHONY: setup tools demo laptop report test test-all lint format bench faults reference
 
 setup: .venv/ready
+tools: .venv/tools
 
-# The lock file pins every package; on a machine with an NVIDIA GPU the pin of torch is its CUDA build. Python compiles a
-# module when it is first imported: to compile all of them here would take as long as the rest of the installation.
+# What runs, at the versions of the lock file; on a machine with an NVIDIA GPU the pin of torch is its CUDA build. To compile
+# all modules would take as long as the rest of the installation, so what we import is compiled and no more: by an import,
+# even where PYTHONDONTWRITEBYTECODE forbids, because each job would compile it again.
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[workflow]'
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import $(IMPORTED)"
+	touch $@
+
+# The rest of the lock file: what tests and checks need.
+.venv/tools: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 demo: setup
@@ -35,15 +43,15 @@ report: setup
 	@echo "The report is results/report.html."
 
 # What to run after a change: golden values, laws, every unit, one workflow from end to end. tests/README.md says more.
-test: setup
+test: tools
 	$(TEST) -m "not slow and not slurm and not root"
 
 # Everything, as continuous integration does; Slurm by itself, since its jobs want the cores.
-test-all: setup
+test-all: tools
 	$(TEST) -m "not slurm"
 	$(BIN)/python -m pytest -m slurm
 
-lint: setup
+lint: tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -52,11 +60,11 @@ lint: setup
 	$(BIN)/snakemake --lint --configfile config/config.yaml
 
 # The tables of config/README.md and the JSON schema, from seunet/settings/; the page of all commands, from their help.
-reference: setup
+reference: tools
 	$(BIN)/python -m seunet.config
 	$(BIN)/typer seunet.cli utils docs --name seunet --output docs/reference/commands.md
 
-format: setup
+format: tools
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt --line-length 120 Snakefile workflow/rules
@@ -65,5 +73,5 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 # Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.
-faults: setup
+faults: tools
 	PYTHONPATH=tests:tests/unit $(BIN)/python -m faults.campaign
