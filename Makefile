@@ -11,47 +11,46 @@ endif
 IMPORTED = seunet.cli, seunet.experiment.training, seunet.report.figures, snakemake.cli
 TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup tools demo laptop report test test-all lint format bench faults reference
+.PHONY: setup demo laptop report test test-all lint format bench faults reference
 
-setup: .venv/ready
-tools: .venv/tools
+setup: .venv/all
 
-# What runs, at the versions of the lock file; on a machine with an NVIDIA GPU the pin of torch is its CUDA build. To compile
-# all modules would take as long as the rest of the installation, so what we import is compiled and no more: by an import,
-# even where PYTHONDONTWRITEBYTECODE forbids, because each job would compile it again.
-.venv/ready: requirements.lock pyproject.toml
+# What the workflow runs, at the versions of the lock file; on a machine with an NVIDIA GPU the pin of torch is its CUDA
+# build. To compile all modules would take as long as the rest of the installation. What we import is compiled here, by an
+# import: later, where PYTHONDONTWRITEBYTECODE is set, each job would compile it again.
+.venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[workflow]'
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import $(IMPORTED)"
 	touch $@
 
 # The rest of the lock file: what tests and checks need.
-.venv/tools: .venv/ready
+.venv/all: .venv/run
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	touch $@
 
-demo: setup
+demo: .venv/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile config/demo.yaml
 	@echo "The figures are in results/figures/."
 
-laptop: setup
+laptop: .venv/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --configfile config/laptop.yaml
 
 # One page of everything that CONFIG asks for; what is not computed yet is computed before.
-report: setup
+report: .venv/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile $(CONFIG) -- results/report.html
 	@echo "The report is results/report.html."
 
 # What to run after a change: golden values, laws, every unit, one workflow from end to end. tests/README.md says more.
-test: tools
+test: setup
 	$(TEST) -m "not slow and not slurm and not root"
 
 # Everything, as continuous integration does; Slurm by itself, since its jobs want the cores.
-test-all: tools
+test-all: setup
 	$(TEST) -m "not slurm"
 	$(BIN)/python -m pytest -m slurm
 
-lint: tools
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -60,18 +59,18 @@ lint: tools
 	$(BIN)/snakemake --lint --configfile config/config.yaml
 
 # The tables of config/README.md and the JSON schema, from seunet/settings/; the page of all commands, from their help.
-reference: tools
+reference: setup
 	$(BIN)/python -m seunet.config
 	$(BIN)/typer seunet.cli utils docs --name seunet --output docs/reference/commands.md
 
-format: tools
+format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt --line-length 120 Snakefile workflow/rules
 
-bench: setup
+bench: .venv/run
 	$(BIN)/python -m benchmarks
 
 # Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.
-faults: tools
+faults: setup
 	PYTHONPATH=tests:tests/unit $(BIN)/python -m faults.campaign
