@@ -12,6 +12,7 @@ from benchmarks.plain import plain_copy
 from seunet import build_model
 
 SHAPE, CLASSES, SCALES = (8, 3, 112, 112), 3, 4
+BFLOAT16 = torch.cpu._is_avx512_bf16_supported()  # elsewhere torch emulates it, slower than float32
 U_SHAPE = {"width": 16, "depth": 4}
 EXACT = U_SHAPE | {"geometry": "exact"}
 NETWORKS = {
@@ -36,7 +37,7 @@ def rows() -> list[Row]:
     steps: dict[str, Callable[[], object]] = {
         f"{name} {precision}": (lambda model=model, precision=precision: step(model, x, y, precision == "bf16"))
         for name, model in networks.items()
-        for precision in ("float32", "bf16")
+        for precision in ("float32", *(["bf16"] if BFLOAT16 else []))
     }
     time = medians(steps, 3 * REPETITIONS)  # ratios near their targets, on machines whose speed wavers
     unet, plain = time["unet float32"], time["plain float32"]
@@ -53,6 +54,7 @@ def rows() -> list[Row]:
         *(
             Row(f"{label}: float32 step / bf16 step", time[f"{name} float32"] / time[f"{name} bf16"], 1.5, "×", True)
             for name, label in {"exact": exact, "released": released, "pyramid": "SEU-Net, pyramid"}.items()
+            if BFLOAT16
         ),
     ]
 
