@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from seunet.runtime.files import atomic, sha256
+from seunet.runtime.processor import cpuinfo, instructions
 
 RECORD = "run.json"
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "pillow", "matplotlib", "seaborn", "snakemake")
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16")
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,28 +91,19 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return the machine on which the workflow was started: system, processor, cores, memory, GPUs."""
+    """Return the machine on which the workflow was started: system, processor, instructions, cores, memory, GPUs.
+
+    Processors of one name may have other vector instructions, and then the same configuration gives other bits.
+    """
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
+        "processor": cpuinfo("model name"),
+        "instructions": " ".join(name for name in INSTRUCTIONS if name in instructions().split()),
         "cores": os.cpu_count(),
         "memory_gib": round(pages / 2**30),
         "gpus": gpus(),
     }
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    try:
-        names = [
-            line
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ]
-    except OSError:
-        names = []
-    return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 def gpus() -> list[str]:

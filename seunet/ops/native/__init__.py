@@ -9,7 +9,6 @@ import functools
 import hashlib
 import logging
 import os
-import platform
 import re
 import shlex
 import subprocess
@@ -20,6 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from seunet.runtime.processor import instructions
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
@@ -155,7 +156,7 @@ def compiled() -> Path:
     command = [*compiler, *FLAGS]
     version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, text=True).stdout
     content = [file.read_text(encoding="utf-8") for file in SOURCES + HEADERS]
-    key = hashlib.sha256("\n".join([*content, *command, version, processor()]).encode()).hexdigest()
+    key = hashlib.sha256("\n".join([*content, *command, version, instructions()]).encode()).hexdigest()
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seunet"
     path = folder / f"layers-{key[:16]}.so"
     if not path.exists():
@@ -179,12 +180,3 @@ def build(compiler: list[str], folder: Path, library: Path) -> None:
 def run(command: list[str], *arguments: str) -> None:
     """Run the compiler; its errors are raised."""
     subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
-
-
-def processor() -> str:
-    """Return what -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
