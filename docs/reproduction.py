@@ -39,7 +39,8 @@ def add(results: Path) -> None:
     """Add what the page shows of a finished run."""
     for name, key in KEYS.items():
         write(name, joined(*both(name, results), key))
-    write("claims", decided(*both("claims", results)))
+    if (results / "tables" / "claims.csv").exists():  # a run with one network of each pair alone has none
+        write("claims", decided(*both("claims", results)))
     keep_record(json.loads((results / "run.json").read_text(encoding="utf-8")))
     draw()
 
