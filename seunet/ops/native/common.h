@@ -24,6 +24,16 @@ inline void store(bfloat16* p, float v) {  // to the nearest, ties to even
     p->bits = static_cast<uint16_t>(std::isnan(v) ? 0x7fc0 : (wide + 0x7fff + ((wide >> 16) & 1)) >> 16);
 }
 
+// How many numbers a register holds. Compilers take wider vectors apart, comparisons into single numbers.
+#ifdef __AVX512F__
+constexpr int REGISTER = 16;
+#elif defined(__AVX__)
+constexpr int REGISTER = 8;
+#else
+constexpr int REGISTER = 4;
+#endif
+constexpr int WIDEST = 4 * REGISTER;  // as many numbers are handled at once at most
+
 // W numbers that the processor handles at once, or a few of its registers full. Comparisons of arrays in a loop would do,
 // but compilers turn the choice of a number into branches, which are mispredicted.
 template <int W>
@@ -58,8 +68,6 @@ inline void store_integers(P* p, typename Vector<W>::type v) {
     std::memcpy(p, &integers, sizeof integers);
 }
 
-constexpr int WIDEST = 64;  // as many numbers are handled at once at most
-
 // Call f(start, width) on neighbouring channels; width is a constant of the compiler, so that they fill registers.
 template <typename F>
 inline void over_channels(int64_t channels, F f) {
@@ -74,7 +82,7 @@ inline void over_channels(int64_t channels, F f) {
 template <typename F>
 inline void over_vectors(int64_t channels, F f) {
     over_channels(channels, [&](int64_t start, auto constant) {
-        constexpr int W = decltype(constant)::value, L = std::min(W, 16);
+        constexpr int W = decltype(constant)::value, L = std::min(W, REGISTER);
         for (int i = 0; i < W; i += L) f(start + i, std::integral_constant<int, L>{});
     });
 }

@@ -5,14 +5,9 @@
 
 namespace {
 
-// Output channels whose sums are held in registers, numbers in a register, and registers for each sum: 16 registers
-// where they hold 16 numbers (AVX-512), else 8 of the 16 that AVX2 has.
-constexpr int OUT = 8;
-#ifdef __AVX512F__
-constexpr int L = 16, WIDE = 2;
-#else
-constexpr int L = 8, WIDE = 1;
-#endif
+// Output channels whose sums are held in registers, numbers in a register, and registers for each sum: 16 registers of the
+// 32 that AVX-512 has, else 8 of 16.
+constexpr int OUT = 8, L = REGISTER, WIDE = REGISTER == 16 ? 2 : 1;
 
 // What one map has: images, height and width of the input, height and width of the output, stride and step of
 // the taps, and by how many zeros the input is continued.

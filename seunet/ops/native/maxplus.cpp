@@ -29,7 +29,7 @@ inline void best_of(Source source, const Penalties& penalties, int64_t total, in
     const int64_t both = std::min(below, above), last = std::max(below, above), side = above > below ? 1 : -1;
     over_channels(total, [&](int64_t start, auto constant) {
         constexpr int W = decltype(constant)::value;
-        constexpr int L = std::min(W, 16), R = W / L;  // R registers of L numbers
+        constexpr int L = std::min(W, REGISTER), R = W / L;  // R registers of L numbers
         typedef typename Vector<L>::type Values;
         const float* penalty = penalties.from(start);
         Values value[R], winner[R] = {};
