@@ -34,7 +34,7 @@ def rows() -> list[Row]:
         }
         x, y = batches["Pet"]()
         run = Run(build_model("unet", 3, CLASSES, **settings["pet"]["network"]).train(), batches["Pet"].training, 0)
-        time = medians({"step": lambda: training_step(run, x, y), **batches})
+        time = medians({"step": lambda: training_step(run, x, y, CLASSES), **batches})
     return [
         Row(f"Loading and augmenting a batch, {name} / U-Net step", time[name] / time["step"], 0.05) for name in batches
     ]
