@@ -21,7 +21,8 @@ from benchmarks.memory import saved_bytes
 from benchmarks.steps import CLASSES, step
 from seunet import build_model
 from seunet.layers import ScaleCrossCorrelation
-from seunet.runtime.provenance import commit, processor
+from seunet.runtime.processor import cpuinfo
+from seunet.runtime.provenance import commit
 
 FIGURE = Path("docs/figures/cost_model.png")
 RECORD = Path("docs/scores/cost.json")
@@ -142,7 +143,7 @@ def main() -> None:
         )
     print(f"\nlargest error {np.abs(predicted / np.array(seconds) - 1).max():.0%}", file=sys.stderr)
     draw(seconds, predicted)
-    facts = {"commit": commit(), "processor": processor(), "threads": torch.get_num_threads()}
+    facts = {"commit": commit(), "processor": cpuinfo("model name"), "threads": torch.get_num_threads()}
     cases = [{**vars(c), **vars(n), "seconds": t} for c, n, t in zip(CASES, costs, seconds, strict=True)]
     RECORD.write_text(json.dumps(facts | {"rates": list(rates), "cases": cases}, indent=1) + "\n", encoding="utf-8")
 

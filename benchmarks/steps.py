@@ -101,7 +101,7 @@ def check_layouts() -> None:
         build_model("seunet", 3, CLASSES, **EXACT, layout=layout).eval() for layout in ("dense", "pyramid")
     )
     pyramid.load_state_dict(dense.state_dict())
-    maps = {}
+    maps: dict[str, list[torch.Tensor]] = {}
     for name, model in (("dense", dense), ("pyramid", pyramid)):
         model.encoder[-1].register_forward_hook(lambda module, inputs, out, name=name: maps.__setitem__(name, out))
         model(torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)))
