@@ -95,11 +95,12 @@ def hardware() -> dict[str, Any]:
 
     Processors of one name may have other vector instructions, and then the same configuration gives other bits.
     """
+    known = instructions()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": cpuinfo("model name"),
-        "instructions": " ".join(name for name in INSTRUCTIONS if name in instructions().split()),
+        "instructions": " ".join(name for name in INSTRUCTIONS if name in known),
         "cores": os.cpu_count(),
         "memory_gib": round(pages / 2**30),
         "gpus": gpus(),

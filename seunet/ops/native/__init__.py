@@ -156,7 +156,7 @@ def compiled() -> Path:
     command = [*compiler, *FLAGS]
     version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, text=True).stdout
     content = [file.read_text(encoding="utf-8") for file in SOURCES + HEADERS]
-    key = hashlib.sha256("\n".join([*content, *command, version, instructions()]).encode()).hexdigest()
+    key = hashlib.sha256("\n".join([*content, *command, version, *instructions()]).encode()).hexdigest()
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seunet"
     path = folder / f"layers-{key[:16]}.so"
     if not path.exists():
