@@ -418,7 +418,7 @@ def test_make_works_for_a_user_without_a_name_and_a_home(clone, tmp_path):
     make = ["make", "report", f"BIN={Path(sys.executable).parent}", "CONFIG=config/demo.yaml", "CORES=1 --dry-run"]
     surroundings = {key: value for key, value in environment().items() if key not in ("USER", "LOGNAME")}
     done = subprocess.run(
-        [*nobody, *make, "--old-file=setup"], cwd=tmp_path, env=surroundings | {"HOME": "/nonexistent"},
+        [*nobody, *make, "--old-file=.venv/run"], cwd=tmp_path, env=surroundings | {"HOME": "/nonexistent"},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr, done.stderr[-4000:]
