@@ -76,7 +76,8 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
-    own = [name for name in parameters if name not in channel_arguments(factory, 1, 1)]
+    channels = channel_arguments(factory, 1, 1)
+    own = [name for name in parameters if name not in channels]
     unknown = [name for name in options if name not in own]
     if unknown and strict:
         raise UserError(

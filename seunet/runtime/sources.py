@@ -7,7 +7,6 @@ comments, docstrings, layout and file times do not change the digest.
 import ast
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def code(module: str, folders: tuple[Path, ...]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
+def source_files(module: str, folders: tuple[Path, ...]) -> dict[str, Path]:
     """Return {name: file} of the sources of a module: its own file, its packages, and the modules that these import.
 
     The C++ and HTML files of a package belong to it. Only import statements are followed, and only to modules in
@@ -56,7 +55,8 @@ def source_files(module: str, folders: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def find(module: str, folders: Sequence[Path]) -> Path | None:
+@cache
+def find(module: str, folders: tuple[Path, ...]) -> Path | None:
     """Return the file of a module in the first of `folders` that has it, as an import does; None if none has it."""
     if not module:
         return None
