@@ -20,7 +20,10 @@ class Run:
         self.model, self.training, self.loss = model, training, loss or Loss()
         self.augmentation = Augmentation(training)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+            model.parameters(),
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
+            foreach=True,  # on a CPU, where it is not torch's default: the same bits in half the time
         )
         self.schedule = SCHEDULES[training.schedule](self.optimizer, training.epochs)
         self.generator = torch.Generator().manual_seed(seed)  # order of the images, and augmentation

@@ -75,14 +75,23 @@ inline void over_channels(int64_t channels, F f) {
     for (; c + WIDEST <= channels; c += WIDEST) f(c, std::integral_constant<int, WIDEST>{});
     for (; c + 16 <= channels; c += 16) f(c, std::integral_constant<int, 16>{});
     for (; c + 8 <= channels; c += 8) f(c, std::integral_constant<int, 8>{});
+    for (; c + 4 <= channels; c += 4) f(c, std::integral_constant<int, 4>{});
     for (; c < channels; ++c) f(c, std::integral_constant<int, 1>{});
+}
+
+// The same, with the width as R registers of L numbers each: f(start, L, R).
+template <typename F>
+inline void over_registers(int64_t channels, F f) {
+    over_channels(channels, [&](int64_t start, auto constant) {
+        constexpr int W = decltype(constant)::value, L = std::min(W, REGISTER);
+        f(start, std::integral_constant<int, L>{}, std::integral_constant<int, W / L>{});
+    });
 }
 
 // The same, with widths that fit in one register.
 template <typename F>
 inline void over_vectors(int64_t channels, F f) {
-    over_channels(channels, [&](int64_t start, auto constant) {
-        constexpr int W = decltype(constant)::value, L = std::min(W, REGISTER);
-        for (int i = 0; i < W; i += L) f(start + i, std::integral_constant<int, L>{});
+    over_registers(channels, [&](int64_t start, auto lanes, auto registers) {
+        for (int i = 0; i < decltype(registers)::value; ++i) f(start + i * decltype(lanes)::value, lanes);
     });
 }

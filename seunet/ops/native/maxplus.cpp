@@ -27,9 +27,8 @@ struct Penalties {
 template <typename Source, typename Keep>
 inline void best_of(Source source, const Penalties& penalties, int64_t total, int64_t below, int64_t above, Keep keep) {
     const int64_t both = std::min(below, above), last = std::max(below, above), side = above > below ? 1 : -1;
-    over_channels(total, [&](int64_t start, auto constant) {
-        constexpr int W = decltype(constant)::value;
-        constexpr int L = std::min(W, REGISTER), R = W / L;  // R registers of L numbers
+    over_registers(total, [&](int64_t start, auto lanes, auto registers) {
+        constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
         typedef typename Vector<L>::type Values;
         const float* penalty = penalties.from(start);
         Values value[R], winner[R] = {};

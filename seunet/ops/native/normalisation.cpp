@@ -38,19 +38,22 @@ std::vector<double> sums_of(const std::vector<Block>& blocks, const std::vector<
 // out = Σ d, then Σ d², of each channel, d = x − shift
 template <typename T>
 void add_moments(const T* x, const float* shift, float* out, Block block, int64_t channels) {
-    over_channels(channels, [&](int64_t c, auto width) {
-        constexpr int W = decltype(width)::value;
-        float sum[W] = {}, squares[W] = {}, origin[W];
-        for (int i = 0; i < W; ++i) origin[i] = shift[c + i];
+    over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
+        constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
+        typename Vector<L>::type sum[R] = {}, squares[R] = {}, origin[R];
+        for (int r = 0; r < R; ++r) origin[r] = load_vector<L>(shift + c + r * L);
         for (int64_t p = block.first; p < block.last; ++p) {
             const T* from = x + p * channels + c;
-            for (int i = 0; i < W; ++i) {
-                const float d = load(from + i) - origin[i];
-                sum[i] += d;
-                squares[i] += d * d;
+            for (int r = 0; r < R; ++r) {
+                const auto d = load_vector<L>(from + r * L) - origin[r];
+                sum[r] += d;
+                squares[r] += d * d;
             }
         }
-        for (int i = 0; i < W; ++i) out[c + i] = sum[i], out[channels + c + i] = squares[i];
+        for (int r = 0; r < R; ++r) {
+            store_vector<L>(out + c + r * L, sum[r]);
+            store_vector<L>(out + channels + c + r * L, squares[r]);
+        }
     });
 }
 
@@ -88,15 +91,16 @@ void apply(const T* const* maps, T* const* outs, const std::vector<Block>& block
     over_blocks(blocks, threads, [&](Block block, int64_t) {
         const T* x = maps[block.map];
         T* y = outs[block.map];
-        over_channels(channels, [&](int64_t c, auto width) {
-            constexpr int W = decltype(width)::value;
-            float slope[W], offset[W];
-            for (int i = 0; i < W; ++i) slope[i] = a[c + i], offset[i] = b[c + i];
+        over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
+            constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
+            typedef typename Vector<L>::type Values;
+            Values slope[R], offset[R];
+            for (int r = 0; r < R; ++r) slope[r] = load_vector<L>(a + c + r * L), offset[r] = load_vector<L>(b + c + r * L);
             for (int64_t p = block.first; p < block.last; ++p) {
                 const int64_t place = p * channels + c;
-                for (int i = 0; i < W; ++i) {
-                    const float value = load(x + place + i) * slope[i] + offset[i];
-                    store(y + place + i, value < floor ? floor : value);  // NaN stays
+                for (int r = 0; r < R; ++r) {
+                    const Values value = load_vector<L>(x + place + r * L) * slope[r] + offset[r];
+                    store_vector<L>(y + place + r * L, value < floor ? Values{} + floor : value);  // NaN stays
                 }
             }
         });
@@ -108,21 +112,28 @@ template <typename T>
 void add_products(const T* grad, const T* x, const float* a, const float* b, const float* mean, float* out, Block block,
                   int64_t channels, int64_t positive) {
     const float floor = positive ? 0.f : -INFINITY;
-    over_channels(channels, [&](int64_t c, auto width) {
-        constexpr int W = decltype(width)::value;
-        float sum[W] = {}, products[W] = {}, slope[W], offset[W], middle[W];
-        for (int i = 0; i < W; ++i) slope[i] = a[c + i], offset[i] = b[c + i], middle[i] = mean[c + i];
+    over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
+        constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
+        typedef typename Vector<L>::type Values;
+        Values sum[R] = {}, products[R] = {}, slope[R], offset[R], middle[R];
+        for (int r = 0; r < R; ++r) {
+            const int64_t start = c + r * L;
+            slope[r] = load_vector<L>(a + start), offset[r] = load_vector<L>(b + start);
+            middle[r] = load_vector<L>(mean + start);
+        }
         for (int64_t p = block.first; p < block.last; ++p) {
             const int64_t place = p * channels + c;
-            for (int i = 0; i < W; ++i) {
-                const float value = load(x + place + i);
-                const float all = load(grad + place + i);
-                const float g = value * slope[i] + offset[i] > floor ? all : 0.f;
-                sum[i] += g;
-                products[i] += g * (value - middle[i]);
+            for (int r = 0; r < R; ++r) {
+                const Values value = load_vector<L>(x + place + r * L), all = load_vector<L>(grad + place + r * L);
+                const Values g = value * slope[r] + offset[r] > floor ? all : Values{};
+                sum[r] += g;
+                products[r] += g * (value - middle[r]);
             }
         }
-        for (int i = 0; i < W; ++i) out[c + i] = sum[i], out[channels + c + i] = products[i];
+        for (int r = 0; r < R; ++r) {
+            store_vector<L>(out + c + r * L, sum[r]);
+            store_vector<L>(out + channels + c + r * L, products[r]);
+        }
     });
 }
 
@@ -131,19 +142,21 @@ template <typename T>
 void add_gradient(const T* grad, const T* x, T* grad_x, const float* a, const float* b, const float* mean,
                   const float* slope, const float* offset, Block block, int64_t channels, int64_t positive) {
     const float floor = positive ? 0.f : -INFINITY;
-    over_channels(channels, [&](int64_t c, auto width) {
-        constexpr int W = decltype(width)::value;
-        float p0[W], p1[W], p2[W], p3[W], p4[W];
-        for (int i = 0; i < W; ++i) {
-            p0[i] = a[c + i], p1[i] = b[c + i], p2[i] = mean[c + i], p3[i] = slope[c + i], p4[i] = offset[c + i];
+    over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
+        constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
+        typedef typename Vector<L>::type Values;
+        Values p0[R], p1[R], p2[R], p3[R], p4[R];
+        for (int r = 0; r < R; ++r) {
+            const int64_t start = c + r * L;
+            p0[r] = load_vector<L>(a + start), p1[r] = load_vector<L>(b + start), p2[r] = load_vector<L>(mean + start);
+            p3[r] = load_vector<L>(slope + start), p4[r] = load_vector<L>(offset + start);
         }
         for (int64_t p = block.first; p < block.last; ++p) {
             const int64_t place = p * channels + c;
-            for (int i = 0; i < W; ++i) {
-                const float value = load(x + place + i);
-                const float all = load(grad + place + i);
-                const float g = value * p0[i] + p1[i] > floor ? all : 0.f;
-                store(grad_x + place + i, p0[i] * g + p3[i] * (value - p2[i]) + p4[i]);
+            for (int r = 0; r < R; ++r) {
+                const Values value = load_vector<L>(x + place + r * L), all = load_vector<L>(grad + place + r * L);
+                const Values g = value * p0[r] + p1[r] > floor ? all : Values{};
+                store_vector<L>(grad_x + place + r * L, p0[r] * g + p3[r] * (value - p2[r]) + p4[r]);
             }
         }
     });
