@@ -8,7 +8,9 @@ BIN = .venv/bin
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.snakemake/home
 endif
-IMPORTED = seunet.cli, seunet.experiment.training, seunet.report.figures, snakemake.cli
+# Where this is set, every job compiles what it imports anew: half of torch once an optimizer is made. To write it once is
+# faster than to compile all at installation.
+unexport PYTHONDONTWRITEBYTECODE
 TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo laptop report test test-all lint format bench faults reference
@@ -16,12 +18,10 @@ TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-load
 setup: .venv/all
 
 # What the workflow runs, at the versions of the lock file; on a machine with an NVIDIA GPU the pin of torch is its CUDA
-# build. To compile all modules would take as long as the rest of the installation. What we import is compiled here, by an
-# import: later, where PYTHONDONTWRITEBYTECODE is set, each job would compile it again.
+# build.
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[workflow]'
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import $(IMPORTED)"
 	touch $@
 
 # The rest of the lock file: what tests and checks need.
