@@ -155,7 +155,8 @@ def collect_windows(files: Iterable[Path | str], labels: Mapping[str, str], metr
     A network without windows has no row. Raises UserError as `collect_scores`.
     """
     columns = [*RUN, *SIZE, "window", "class", "tp", "fp", "fn", "chosen", "images"]
-    counts = add_labels(pd.concat([read_table(file, columns, empty=True) for file in files]), labels)
+    tables = [read_table(file, columns, empty=True) for file in files]
+    counts = add_labels(pd.concat(tables, ignore_index=True), labels)
     counts["chosen"] /= counts["images"]
     per_window = ["dataset", "model", "label", "seed", *SIZE, "window", "chosen"]
     scored = [pd.DataFrame(columns=WINDOWS_COLUMNS)] * counts.empty
@@ -246,5 +247,5 @@ def add_labels(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     table = table.assign(label=table["model"].map(dict(labels)))
     order = {name: table[name].map({v: i for i, v in enumerate(table[name].unique())}) for name in RUN[:2]}
     order |= {name: table[name] for name in ("seed", "scale", "epoch") if name in table}
-    rank = pd.DataFrame(order).sort_values(list(order), kind="stable").index
-    return table.loc[rank].reset_index(drop=True)
+    rank = pd.DataFrame(order).reset_index(drop=True).sort_values(list(order), kind="stable").index
+    return table.iloc[rank].reset_index(drop=True)

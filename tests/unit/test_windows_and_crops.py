@@ -84,6 +84,20 @@ def test_the_table_of_windows(files, tmp_path):
         assert row.iou == pytest.approx(iou[row.scale])
 
 
+def test_runs_of_different_length_leave_each_other_alone(tmp_path):
+    """A file with fewer rows once multiplied those rows of the others that have the same number."""
+    seeds = {0: [1.0, 2.0], 1: [1.0]}
+    for seed, scales in seeds.items():
+        rows = pd.DataFrame([{"scale": scale, "class": c} for scale in scales for c in ("fish", "background", "star")])
+        counts = {"tp": rows["class"].map({"fish": 1, "background": 9, "star": 5}), "fp": 1, "fn": 0}
+        own = RUN | {"seed": seed, "height": 8, "width": 8, "window": "1-2", "chosen": 4, "images": 4}
+        rows.assign(**own, **counts).iloc[: 3 * len(scales) - seed].to_csv(tmp_path / f"{seed}.csv", index=False)
+    collect_windows([tmp_path / f"{seed}.csv" for seed in seeds], LABELS, {"reef": "mean_iou"}, tmp_path / "w.csv")
+    table = pd.read_csv(tmp_path / "w.csv")
+    assert table["seed"].tolist() == [0, 0, 1]
+    assert table["iou"].tolist() == pytest.approx([(1 / 2 + 9 / 10 + 5 / 6) / 3] * 2 + [(1 / 2 + 9 / 10) / 2])
+
+
 def test_samples_say_which_scale_won(files):
     samples = np.load(files["seunet"]["samples"])
     assert samples["winner_0"].shape == samples["prediction_0"].shape
