@@ -155,8 +155,7 @@ def collect_windows(files: Iterable[Path | str], labels: Mapping[str, str], metr
     A network without windows has no row. Raises UserError as `collect_scores`.
     """
     columns = [*RUN, *SIZE, "window", "class", "tp", "fp", "fn", "chosen", "images"]
-    tables = [read_table(file, columns, empty=True) for file in files]
-    counts = add_labels(pd.concat(tables, ignore_index=True), labels)
+    counts = add_labels(pd.concat([read_table(file, columns, empty=True) for file in files]), labels)
     counts["chosen"] /= counts["images"]
     per_window = ["dataset", "model", "label", "seed", *SIZE, "window", "chosen"]
     scored = [pd.DataFrame(columns=WINDOWS_COLUMNS)] * counts.empty
