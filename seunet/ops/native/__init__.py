@@ -33,12 +33,13 @@ C_TYPES = {
     torch.int16: "int16_t",
     torch.int32: "int32_t",
 }
+POINTERS = {dtype: f"{name}*" for dtype, name in C_TYPES.items()}
 
 
 def takes(x: Tensor) -> bool:
     """Tell whether the compiled code takes this tensor: on the CPU, not empty, and of a type that has a name in C++."""
     plain = type(x) in (Tensor, torch.nn.Parameter)
-    return plain and x.device.type == "cpu" and x.dtype in C_TYPES and x.numel() > 0
+    return plain and x.is_cpu and x.dtype in C_TYPES and x.numel() > 0
 
 
 def is_available() -> bool:
@@ -59,33 +60,39 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
     kinds = signatures()[name]
     if len(arguments) != len(kinds):
         raise TypeError(f"{name}: takes {len(kinds)} arguments, got {len(arguments)}")
-    values = [converted(f"{name}, argument {i}", *pair) for i, pair in enumerate(zip(kinds, arguments, strict=True))]
+    values = []
+    for i, (kind, value) in enumerate(zip(kinds, arguments, strict=True)):
+        try:
+            values.append(converted(kind, value))
+        except TypeError as error:
+            raise TypeError(f"{name}, argument {i}: {error}") from None
     getattr(library(), name)(*values, ctypes.c_int64(torch.get_num_threads()))
 
 
-def converted(what: str, kind: str, value: Argument | Sequence[Argument]) -> Any:
+def converted(kind: str, value: Argument | Sequence[Argument]) -> Any:
     """Return an argument as C takes it; what it points to must live until the call returns.
 
     kind: its type in C++, such as `int64_t`, `float*` or `float**`, which is a sequence of tensors.
     """
-    if kind.endswith("*") and isinstance(value, list | tuple):
-        elements = [converted(what, kind.removesuffix("*"), element) for element in value]
-        return (type(elements[0]) * len(elements))(*elements)
-    if kind == "int64_t" and isinstance(value, int):
+    if isinstance(value, Tensor):
+        if kind == POINTERS.get(value.dtype) and is_dense(value):
+            return ctypes.c_void_p(value.data_ptr())
+    elif kind == "int64_t" and isinstance(value, int):
         return ctypes.c_int64(value)
-    if kind == "double" and isinstance(value, int | float):
+    elif kind == "double" and isinstance(value, int | float):
         return ctypes.c_double(value)
-    if kind.endswith("*") and value is None:
+    elif kind.endswith("*") and value is None:
         return ctypes.c_void_p(None)
-    if not isinstance(value, Tensor) or kind != f"{C_TYPES.get(value.dtype)}*" or not is_dense(value):
-        raise TypeError(f"{what}: expected {kind}, got {describe(value)}")
-    return ctypes.c_void_p(value.data_ptr())
+    elif kind.endswith("*") and isinstance(value, list | tuple):
+        elements = [converted(kind[:-1], element) for element in value]
+        return (type(elements[0]) * len(elements))(*elements)
+    raise TypeError(f"expected {kind}, got {describe(value)}")
 
 
 def is_dense(x: Tensor) -> bool:
     """Tell whether the numbers of a CPU tensor lie one behind another; those of (N, C, H, W) channels-last."""
     order = torch.channels_last if x.dim() == 4 else torch.contiguous_format
-    return x.device.type == "cpu" and x.is_contiguous(memory_format=order)
+    return x.is_cpu and x.is_contiguous(memory_format=order)
 
 
 def describe(value: object) -> str:
