@@ -7,7 +7,6 @@ from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -218,6 +217,8 @@ def displayable(image: np.ndarray) -> np.ndarray:
 def class_colours(classes: list[str]) -> np.ndarray:
     """Return the colour of each class, (C,3) uint8; a class called background is pale, whatever its index."""
     if len(classes) > len(CLASS_COLOURS) + 1:
+        import seaborn  # slow to import, and seldom needed
+
         palette = seaborn.husl_palette(len(classes), l=0.7).as_hex()
     else:
         palette = CLASS_COLOURS + CLASS_COLOURS[:1]
