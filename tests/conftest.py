@@ -6,17 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from seunet.settings.dataset import Counts, Preparation, Testing
+
 ROOT = Path(__file__).parent.parent
 GOLDEN_DIR = Path(os.environ.get("GOLDEN_DIR", ROOT / "tests" / "golden"))
 MIRROR = ROOT.parent / "shared" / "data"
 
-TINY = {
-    "source": "shapes",
-    "count": {"train": 6, "val": 2, "test": 3},
-    "image_size": 32,
-    "test_scales": [0.5, 1, 2],
-    "size_multiple": 8,
-}
+TINY = Preparation(source="shapes", count=Counts(train=6, val=2, test=3), image_size=32)
+TINY_SCALES = Testing(test_scales=[0.5, 1, 2], size_multiple=8)
 
 torch.set_num_threads(1)  # the networks of the tests are tiny; threads would wait for each other
 

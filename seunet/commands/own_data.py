@@ -2,18 +2,23 @@
 are guessed from the files."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from seunet.settings.dataset import Preparation
 
-def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of the data set, as a configuration has them.
+
+def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, Any]) -> "Preparation":
+    """Return how the data set is prepared.
 
     chosen: by the user. The others are taken from `description`, the network's model.json, or guessed from the files.
     """
+    from seunet.config.reading import validated
     from seunet.data.looking import guess_classes, one_size
     from seunet.data.partners import partners, patterns
+    from seunet.settings.dataset import Preparation
 
     preparation = description.get("preparation") or {}
     keys = [key for key in ("image_size", "fit", "value_range", "metric") if preparation.get(key)]
@@ -28,7 +33,7 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     if "classes" not in data:
         data["classes"] = guess_classes(files["masks"].values(), description.get("classes"))
         typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
-    return {"ignore": [], "metric": "mean_iou"} | data
+    return validated(Preparation, data)
 
 
 def description_of(folder: Path | None) -> dict[str, Any]:

@@ -76,6 +76,8 @@ def check_source(path: str, dataset: Dataset) -> None:
     for key in NEEDED_KEYS.get(source, ()):
         if getattr(dataset, key) is None:
             raise UserError(f"{path}.{key}: missing; source {source} needs it")
+    if source in GENERATED and len(set(image_sides(dataset.image_size))) > 1:
+        raise UserError(f"{path}.image_size: {dataset.image_size}; source {source} draws squares; give one number")
     if source == "folder":
         check_folder(path, dataset)
     elif dataset.duplicates == "group":

@@ -134,9 +134,13 @@ def scales_of(config: Configuration, dataset: str, model: str) -> int:
 
 
 def preparation(dataset: Dataset) -> dict[str, Any]:
-    """Return what the prepared arrays depend on: the content of the archives, not their address."""
-    archives = {key: {"sha256": archive.sha256} for key, archive in dataset.archives.present().items()}
-    return dataset.given(*Preparation.model_fields) | {"archives": archives}
+    """Return what the prepared arrays depend on, beside the content of the archives."""
+    return dataset.given(*Preparation.model_fields)
+
+
+def checksums(dataset: Dataset) -> dict[str, str]:
+    """Return the sha256 of the archives, by their key."""
+    return {key: archive.sha256 for key, archive in dataset.archives.present().items()}
 
 
 def archive_suffix(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
@@ -13,6 +13,8 @@ from seunet.runtime.errors import UserError
 from seunet.settings.base import ABSENT, Settings
 from seunet.settings.configuration import Configuration
 from seunet.settings.words import join, one_line, show, suggestion, yaml_hint
+
+S = TypeVar("S", bound=Settings)
 
 WORDS = {
     int: "a whole number",
@@ -39,10 +41,18 @@ def read(config: Any) -> Configuration:
     misspelt key the nearest allowed one.
     """
     try:
-        return expand_folds(Configuration.model_validate(with_keys_of_others(config)))
+        return expand_folds(validated(Configuration, with_keys_of_others(config)))
+    except UserError as error:
+        raise UserError(f"configuration: {error}") from None
+
+
+def validated(settings: type[S], value: Any) -> S:
+    """Return a mapping as settings of this class; raise UserError in one line of the first mistake."""
+    try:
+        return settings.model_validate(value)
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=order)
-        raise UserError(one_line(f"configuration: {explain(first)}")) from None
+        raise UserError(one_line(explain(first, settings))) from None
 
 
 def with_keys_of_others(config: Any) -> Any:
@@ -64,10 +74,10 @@ def order(error: ErrorDetails) -> tuple[bool, list[str]]:
     return error["type"] == "missing", list(map(str, error["loc"]))
 
 
-def explain(error: ErrorDetails) -> str:
+def explain(error: ErrorDetails, settings: type[Settings]) -> str:
     """Say a mistake in one line: the path of the key, what it is, what was expected."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    parts, annotation = place(error["loc"])
+    parts, annotation = place(error["loc"], settings)
     path = join(parts)
     if kind == "mistake":
         parts += context["inside"]
@@ -88,10 +98,9 @@ def explain(error: ErrorDetails) -> str:
     return f"{path}: expected {' or '.join(kinds)}, got {show(value)}{yaml_hint(value, kinds)}"
 
 
-def place(location: Sequence[str | int]) -> tuple[list[str | int], Any]:
+def place(location: Sequence[str | int], annotation: Any) -> tuple[list[str | int], Any]:
     """Return the path of a value as it is written, without the tags of unions, and the annotation that it breaks."""
     path: list[str | int] = []
-    annotation: Any = Configuration
     for part in location:
         inner = [plain(branch) for branch in branches(annotation)]
         if part in (tags := {tag(branch): branch for branch in branches(annotation)}):

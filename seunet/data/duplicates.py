@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seunet.data.source import SPLITS
-from seunet.data.splits import SHARES, splits_by_chance
+from seunet.data.splits import splits_by_chance
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
 Copies = list[dict[str, list[str]]]  # of each image that is in several splits: {split: names}
 
@@ -53,21 +54,21 @@ def describe(found: Copies, names: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-def refuse(found: Copies, names: Mapping[str, Sequence[str]], settings: Mapping) -> None:
+def refuse(found: Copies, names: Mapping[str, Sequence[str]], settings: Preparation) -> None:
     """Raise UserError if an image is in several splits; the message says what the user can do."""
     if lines := describe(found, names):
         raise UserError(f"duplicates: {lines[0]}; {remedies(found, settings)}")
 
 
-def remedies(found: Copies, settings: Mapping) -> str:
+def remedies(found: Copies, settings: Preparation) -> str:
     """Return what the user of a data set can do about its copies.
 
     Archives have checksums, so they cannot be changed. Copies can be grouped if all their splits are drawn at random.
     """
     accept = "accept them (duplicates: warn)"
-    if settings["source"] != "folder":
+    if settings.source != "folder":
         return accept
-    by_chance = splits_by_chance(settings.get("split") or SHARES)
+    by_chance = splits_by_chance(settings.split.given())
     if all(by_chance.issuperset(places) for places in found):
         return f"remove one of each, keep them together (duplicates: group), or {accept}"
     return f"remove one of each, name both in the same split, or {accept}"

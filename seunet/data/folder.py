@@ -17,35 +17,36 @@ from seunet.data.labels import check_mask, values
 from seunet.data.masks import ClassMap, class_names
 from seunet.data.partners import Files, partners, patterns
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
-from seunet.data.splits import SHARES, apply_limits, divide
+from seunet.data.splits import apply_limits, divide
 from seunet.runtime.errors import UserError
 from seunet.runtime.problems import all_or_problems
+from seunet.settings.dataset import Preparation
 
 
-def generate(settings: dict) -> Source:
-    """Return the images of `settings["path"]`, split by `split` and `seed`.
+def generate(settings: Preparation) -> Source:
+    """Return the images below `path`, split by `split` and `seed`.
 
     `images`, `masks`, `valid` are patterns of the files, `classes` and `ignore` say what the masks hold (`ClassMap`).
     Images are grey only if all are. Every image is opened (not decoded) to check it against its mask; with
     `duplicates: group`, it is decoded to find its copies.
     """
-    for key in ("path", "classes"):
-        if not settings.get(key):
-            raise UserError(f"{key}: missing; a data set of source `folder` needs path and classes")
-    root = Path(settings["path"]).expanduser()
-    files, left = partners(root, patterns(settings.get("images"), settings.get("masks"), settings.get("valid")))
+    if not settings.path or not settings.classes:
+        missing = "classes" if settings.path else "path"
+        raise UserError(f"{missing}: missing; a data set of source `folder` needs path and classes")
+    root = Path(settings.path).expanduser()
+    files, left = partners(root, patterns(settings.images, settings.masks, settings.valid))
     images, masks, valid = files["images"], files["masks"], files.get("valid", {})
-    window = Window(settings["value_range"]) if settings.get("value_range") else None
+    window = Window(settings.value_range) if settings.value_range else None
     channels = _check_pairs(root, images, masks, window is not None)
     all_or_problems(lambda name: _check_pair(images[name], valid[name], window is not None), valid, root)
-    to_class = ClassMap(settings["classes"], settings.get("ignore") or [])
+    to_class = ClassMap(settings.classes, settings.ignore)
 
     def pixels(name: str) -> np.ndarray:
         return to_array(_open(images[name]), channels, window=window)
 
-    keep_together = settings.get("duplicates") == "group"
+    keep_together = settings.duplicates == "group"
     fingerprints = {name: fingerprint(pixels(name)) for name in images} if keep_together else None
-    whole = divide(images, settings.get("split") or SHARES, settings.get("seed", 0), root, fingerprints)
+    whole = divide(images, settings.split.given(), settings.seed, root, fingerprints)
     _report(images, left, whole)
     splits = apply_limits(whole, settings)
 
@@ -66,7 +67,7 @@ def generate(settings: dict) -> Source:
         if window and (clipped := window.report()):
             print(f"{split}: {clipped}", file=sys.stderr)
 
-    return Source(class_names(settings["classes"]), channels, splits, read)
+    return Source(class_names(settings.classes), channels, splits, read)
 
 
 def _report(images: Files, left: list[Path], splits: dict[str, list[str]]) -> None:

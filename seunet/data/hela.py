@@ -17,6 +17,7 @@ from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
 CLASSES = ("background", "cell")
 VALIDATION_FRAMES = 10
@@ -29,13 +30,13 @@ _MARKERS = re.compile(r"(?:^|/)(02)_GT/TRA/man_track(\d+)\.tif$")
 ANNOTATED = 0.8  # of the marked cells must be in a gold truth: it lacks some that touch the border, here one in ten
 
 
-def generate(settings: dict, archives: dict[str, Path]) -> Source:
+def generate(settings: Preparation, archives: dict[str, Path]) -> Source:
     """Return HeLa from its archive `sequences`, frames of 512 pixels.
 
     The last 10 frames of sequence 01 validate, the earlier ones train, sequence 02 tests. Frames without a truth are
     dropped, and named in the prepared data set. With `truth: gold` only sequence 02 is read.
     """
-    archive, truth = archives["sequences"], settings.get("truth", "silver")
+    archive, truth = archives["sequences"], settings.truth or "silver"
     frames, truths = _index(archive, _FRAME), _index(archive, _TRUTHS[truth])
     if not frames or not truths:
         folder = {"silver": "ST", "gold": "GT"}[truth]

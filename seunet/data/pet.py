@@ -17,6 +17,7 @@ from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits, random_split
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
 CLASSES = ("pet", "background", "border")  # trimap values 1, 2, 3
 LISTS = ("annotations/trainval.txt", "annotations/test.txt")
@@ -24,14 +25,14 @@ TRIMAPS = "annotations/trimaps/"
 TRAIN_SHARE = {"train": 0.8, "val": 0.2}
 
 
-def generate(settings: dict, archives: dict[str, Path]) -> Source:
+def generate(settings: Preparation, archives: dict[str, Path]) -> Source:
     """Return Pet from its archives `images` and `annotations`.
 
     Training and validation are 80 % and 20 % of trainval.txt, drawn by `seed`: the list is sorted by breed.
     The test set is test.txt.
     """
     trainval, test, trimaps = _read_annotations(archives["annotations"])
-    splits = apply_limits({**random_split(trainval, TRAIN_SHARE, settings.get("seed", 0)), "test": test}, settings)
+    splits = apply_limits({**random_split(trainval, TRAIN_SHARE, settings.seed), "test": test}, settings)
     unlisted = sorted(trimaps - set(trainval) - set(test))
 
     def read(split: str) -> Iterator[Sample]:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested, without_training
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
+from seunet.settings.dataset import Preparation, Testing
 from seunet.settings.metric import Metric
 
 # source: what reads it, and the archives that it needs
-SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, ...]]] = {
+SOURCES: dict[str, tuple[Callable[[Preparation, dict[str, Path]], Source], tuple[str, ...]]] = {
     "pet": (pet.generate, ("images", "annotations")),
     "hela": (hela.generate, ("sequences",)),
     "shapes": (lambda settings, archives: shapes.generate(settings), ()),
@@ -30,19 +31,25 @@ SOURCES: dict[str, tuple[Callable[[dict, dict[str, Path]], Source], tuple[str, .
 GENERATED = ("shapes",)  # sources whose test images can be drawn at any size
 
 
-def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path | str, only_test: bool = False) -> None:
+def prepare(
+    name: str,
+    settings: Preparation,
+    archives: dict[str, Path],
+    folder: Path | str,
+    checksums: Mapping[str, str] | None = None,
+    only_test: bool = False,
+) -> None:
     """Write the data set `name` to `folder`: arrays of every split, then dataset.json.
 
-    `settings` is the data set's mapping of the configuration, `archives` maps its keys to downloaded files.
-    With `only_test` every image is one of the test split.
-    One image is in memory at a time. Raises UserError on bad input; dataset.json is there only when all else
-    is whole.
+    `archives` maps the keys of its archives to downloaded files, `checksums` to the sha256 that they must have.
+    With `only_test` every image is one of the test split. One image is in memory at a time. Raises UserError on bad
+    input; dataset.json is there only when all else is whole.
     """
     folder = Path(folder)
-    checksums = {key: _verified(name, settings, key, path) for key, path in archives.items()}
+    found_checksums = {key: _verified(name, key, path, (checksums or {}).get(key)) for key, path in archives.items()}
     source = _open(name, settings, archives, only_test)
-    metric = _metric(name, settings, source.classes)
-    size, rule = image_sides(settings["image_size"]), settings.get("fit", "squash")
+    _check_metric(name, settings.metric, source.classes)
+    size, rule = image_sides(settings.image_size), settings.fit
     (folder / "dataset.json").unlink(missing_ok=True)
     survey, names = Survey(), {}
     for split in SPLITS:
@@ -52,24 +59,24 @@ def prepare(name: str, settings: dict, archives: dict[str, Path], folder: Path |
         if source.splits[split] and not names[split]:
             raise UserError(f"datasets.{name}: no image of {split} has a pixel that counts; look at ignore and valid")
     found = duplicates.copies(survey.fingerprints)
-    if settings.get("duplicates", "warn") != "warn":
+    if settings.duplicates != "warn":
         duplicates.refuse(found, source.splits, settings)
     warnings = [f"warning: {line}" for line in duplicates.describe(found, source.splits)]
     for line in [survey.describe_resizing(size, rule), *warnings]:
         print(f"{name}: {line}", file=sys.stderr)
     description = {
         "dataset": name,
-        "source": settings["source"],
+        "source": settings.source,
         "classes": list(source.classes),
         "channels": source.channels,
         "height": size[0],
         "width": size[1],
         "fit": rule,
-        "value_range": settings.get("value_range"),
+        "value_range": settings.value_range,
         "original_sizes": survey.smallest_and_largest(),
-        "metric": metric.written(),
+        "metric": settings.metric.written(),
         "names": names,
-        "archives": checksums,
+        "archives": found_checksums,
         "dropped": source.dropped,
         "duplicates": found,
     }
@@ -114,7 +121,7 @@ class Survey:
         return f"images of {sizes} pixels (height x width) are {done.format('{}x{}'.format(*size), stretch)}"
 
 
-def render(name: str, settings: dict, folder: Path | str) -> None:
+def render(name: str, settings: Preparation, testing: Testing, folder: Path | str) -> None:
     """Draw the test images of a generated data set anew at every size of its test scales but its own.
 
     Written to `folder`/{height}x{width}/images.npy and masks.npy; what `folder` held before is removed. Raises
@@ -123,16 +130,18 @@ def render(name: str, settings: dict, folder: Path | str) -> None:
     folder = Path(folder)
     source = _open(name, settings, {})
     if source.rendered is None:
-        raise UserError(f"datasets.{name}: images of source {settings['source']} cannot be drawn at another size")
-    own = image_sides(settings["image_size"])
+        raise UserError(f"datasets.{name}: images of source {settings.source} cannot be drawn at another size")
+    own = image_sides(settings.image_size)
     shutil.rmtree(folder, ignore_errors=True)
-    for height, width in sorted({_size_at_scale(own, scale, settings) for scale in settings["test_scales"]} - {own}):
+    for height, width in sorted({_size_at_scale(own, scale, testing) for scale in testing.test_scales} - {own}):
         shape = (height, width, source.channels)
         samples = source.rendered(height, width)
         _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
 
 
-def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder: Path | str) -> None:
+def keep_originals(
+    name: str, settings: Preparation, testing: Testing, archives: dict[str, Path], folder: Path | str
+) -> None:
     """Keep the test images' own pixels for test scales above 1: `folder`/000000.npy, … in the order of their names.
 
     Each is uint8 (h, w, C + 1), the image and last its mask, framed as the prepared one, and at most as large as at the
@@ -140,8 +149,8 @@ def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder:
     """
     folder = Path(folder)
     source = _open(name, settings, archives)
-    size, rule = image_sides(settings["image_size"]), settings.get("fit", "squash")
-    largest = _size_at_scale(size, max(settings["test_scales"]), settings)
+    size, rule = image_sides(settings.image_size), settings.fit
+    largest = _size_at_scale(size, max(testing.test_scales), testing)
     shutil.rmtree(folder, ignore_errors=True)
     places = {name: index for index, name in enumerate(source.splits["test"])}
     for sample in source.read("test"):
@@ -150,34 +159,31 @@ def keep_originals(name: str, settings: dict, archives: dict[str, Path], folder:
             np.save(path, np.concatenate([image, mask[..., None]], axis=2))
 
 
-def _size_at_scale(size: Size, scale: float, settings: dict) -> Size:
+def _size_at_scale(size: Size, scale: float, testing: Testing) -> Size:
     """Return height and width of test images at a nominal scale."""
-    multiple = settings.get("size_multiple", 16)
+    multiple = testing.size_multiple
     return rescaled_size(size[0], scale, multiple), rescaled_size(size[1], scale, multiple)
 
 
-def _open(name: str, settings: dict, archives: dict[str, Path], only_test: bool = False) -> Source:
-    """Return the source of a data set; raise UserError when it is not known, lacks an archive or is empty."""
-    kind = settings["source"]
-    if kind not in SOURCES:
-        raise UserError(f"datasets.{name}.source: {kind!r} is not known; choose one of {', '.join(SOURCES)}")
-    generate, needed = SOURCES[kind]
+def _open(name: str, settings: Preparation, archives: dict[str, Path], only_test: bool = False) -> Source:
+    """Return the source of a data set; raise UserError when it lacks an archive or is empty."""
+    generate, needed = SOURCES[settings.source]
     if set(archives) != set(needed):
-        raise UserError(f"datasets.{name}.archives: source {kind} takes {', '.join(needed) or 'none'}; change them")
+        wanted = ", ".join(needed) or "none"
+        raise UserError(f"datasets.{name}.archives: source {settings.source} takes {wanted}; change them")
     source = generate(settings, archives)
     if only_test:
         source = all_tested(source)
-    if settings.get("trained_on"):
+    if settings.trained_on:
         source = without_training(source)
-    for split in ("test",) if only_test or settings.get("trained_on") else SPLITS:
+    for split in ("test",) if only_test or settings.trained_on else SPLITS:
         if not source.splits[split]:
             raise UserError(f"datasets.{name}: no image is left for {split!r}; change its split or limit")
     return source
 
 
-def _verified(name: str, settings: dict, key: str, path: Path) -> str:
-    """Return the sha256 of an archive, which must be the configured one."""
-    expected = (settings.get("archives") or {}).get(key, {}).get("sha256")
+def _verified(name: str, key: str, path: Path, expected: str | None) -> str:
+    """Return the sha256 of an archive, which must be the expected one."""
     try:
         got = sha256(path)
     except FileNotFoundError as error:
@@ -189,14 +195,12 @@ def _verified(name: str, settings: dict, key: str, path: Path) -> str:
     return got
 
 
-def _metric(name: str, settings: dict, classes: Iterable[str]) -> Metric:
-    """Return the metric of a data set, whose class must be one of these."""
+def _check_metric(name: str, metric: Metric, classes: Iterable[str]) -> None:
+    """Raise UserError if the class of the metric is none of these."""
     try:
-        metric = Metric.parse(settings.get("metric", Metric()))
         metric.check(classes)
     except UserError as error:
         raise UserError(f"datasets.{name}.{error}") from error
-    return metric
 
 
 def _write(folder: Path, samples: Iterable[Sample], names: Iterable[str], shape: tuple, classes: int) -> list[str]:

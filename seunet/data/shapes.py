@@ -10,30 +10,31 @@ from collections.abc import Iterator
 import numpy as np
 
 from seunet.data import reef, rendering
+from seunet.data.fit import image_sides
 from seunet.data.source import SPLITS, Sample, Source
 from seunet.data.splits import apply_limits
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
 
-def generate(settings: dict) -> Source:
-    """Return the generated data set of `settings`: image_size, count {train, val, test}, seed, limit."""
-    size, seed, count = settings["image_size"], settings.get("seed", 0), settings["count"]
-    for split in SPLITS:
-        if type(count.get(split)) is not int or count[split] < 1:
-            raise UserError(f"count: {split} is {count.get(split)!r}, but must be a number of images, 1 or more")
-    names = {split: [f"{split}_{index:05d}" for index in range(count[split])] for split in SPLITS}
+def generate(settings: Preparation) -> Source:
+    """Return the generated data set: `count` images, squares of `image_size`, drawn by `seed`."""
+    seed, (side, _) = settings.seed, image_sides(settings.image_size)
+    if settings.count is None:
+        raise UserError("count: missing; a data set of source `shapes` needs it")
+    names = {split: [f"{split}_{index:05d}" for index in range(number)] for split, number in settings.count}
     splits = apply_limits(names, settings)
 
     def rendered(split: str, height: int, width: int) -> Iterator[Sample]:
         for name in splits[split]:
-            scene = draw_scene(seed, name, size)
+            scene = draw_scene(seed, name, side)
             yield (name, *rendering.render(scene, height, width))
 
     return Source(
         classes=reef.CLASSES,
         channels=3,
         splits=splits,
-        read=lambda split: rendered(split, size, size),
+        read=lambda split: rendered(split, side, side),
         rendered=lambda height, width: rendered("test", height, width),
     )
 

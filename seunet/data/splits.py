@@ -16,8 +16,8 @@ from unicodedata import normalize
 
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
-SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 FOLD_VALIDATION = 0.1  # share of the images outside the fold
 
 
@@ -135,11 +135,9 @@ def limited(names: Sequence[str], limit: int | None, seed: int) -> list[str]:
     return [name for name in names if name in kept]
 
 
-def apply_limits(splits: Mapping[str, Sequence[str]], settings: Mapping) -> dict[str, list[str]]:
-    """Return the splits after the `limit` of a data set's `settings`: before anything is decoded."""
-    limits = settings.get("limit") or {}
-    seed = settings.get("seed", 0)
-    return {split: limited(names, limits.get(split), seed) for split, names in splits.items()}
+def apply_limits(splits: Mapping[str, Sequence[str]], settings: Preparation) -> dict[str, list[str]]:
+    """Return the splits after the `limit` of a data set: before anything is decoded."""
+    return {split: limited(names, getattr(settings.limit, split), settings.seed) for split, names in splits.items()}
 
 
 def _check_shares(shares: Mapping[str, float]) -> None:

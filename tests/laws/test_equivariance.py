@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, TINY_SCALES
 from torch import Tensor, nn
 
 from seunet.data.prepared import Prepared, prepare, render
@@ -129,11 +129,10 @@ def test_crops_fit_the_networks_and_the_tiles():
 
 
 def test_image_pairs_use_the_drawing_where_there_is_one(tmp_path, tiny):
-    settings = TINY | {"test_scales": [0.5, 1, 2]}
-    prepare("reef", settings, {}, tmp_path / "reef")
+    prepare("reef", TINY, {}, tmp_path / "reef")
     testing = Testing(test_scales=[2], size_multiple=8)
     resampled = list(image_pairs(Prepared(tiny), 2, testing, CPU))
-    render("reef", settings, tmp_path / "reef" / "test" / "rendered")
+    render("reef", TINY, TINY_SCALES, tmp_path / "reef" / "test" / "rendered")
     drawn = list(image_pairs(Prepared(tmp_path / "reef"), 2, testing, CPU))
     assert sum(len(x) for x, _ in drawn) == 3
     assert all(y.shape[-2:] == (64, 64) for _, y in drawn)

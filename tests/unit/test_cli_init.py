@@ -12,6 +12,7 @@ from test_cli import call
 
 from seunet.config import checks
 from seunet.data.prepared import Prepared, prepare
+from seunet.settings.dataset import Preparation
 
 ROOT = Path(__file__).parents[2]
 SIDE = 48
@@ -137,7 +138,8 @@ def test_what_is_printed_reads_the_data(build, tmp_path: Path) -> None:
     assert name == "My-data"
     for key, value in KINDS[build].items():
         assert settings[key] == value, key
-    prepare(name, settings, {}, tmp_path / "out")
+    preparation = {key: settings[key] for key in settings.keys() & Preparation.model_fields.keys()}
+    prepare(name, Preparation.model_validate(preparation), {}, tmp_path / "out")
     data = Prepared(tmp_path / "out")
     assert sum(map(len, data.names.values())) == {drive: 8, official_splits: 10}.get(build, 8)
     masks = np.concatenate([data.train[1], data.val[1], data.test[1]])

@@ -21,6 +21,7 @@ from seunet.data.prepared import Prepared, prepare, render
 from seunet.data.splits import limited, random_split
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.dataset import Counts, Limit, Preparation, Testing
 from seunet.settings.metric import Metric
 
 MIRROR = Path(__file__).parents[3] / "shared" / "data"
@@ -165,7 +166,7 @@ def pet_archives(folder, photos, annotations):
     }
 
 
-PET = {"source": "pet", "image_size": SIZE, "metric": "mean_iou", "test_scales": [0.5, 1]}
+PET = Preparation(source="pet", image_size=SIZE)
 
 
 def test_pet(tmp_path):
@@ -197,7 +198,7 @@ def test_limits_decode_only_what_is_kept(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr("seunet.data.pet.open_image", lambda data, name: opened.append(name) or open_image(data, name))
     archives = pet_archives(tmp_path, *pet_files())
-    prepare("pets", {**PET, "limit": {"train": 3, "val": None, "test": 2}}, archives, tmp_path / "out")
+    prepare("pets", PET.model_copy(update={"limit": Limit(train=3, test=2)}), archives, tmp_path / "out")
     data = Prepared(tmp_path / "out")
     assert [len(data.names[split]) for split in ("train", "val", "test")] == [3, 4, 2]
     assert len(opened) == 2 * (3 + 4 + 2)
@@ -249,17 +250,19 @@ def test_damaged_pet(tmp_path, damage, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"metric": {"iou": "cat"}}, "datasets.pets.metric.*pet, background, border"),
-        ({"metric": "dice"}, "datasets.pets.metric"),
-        ({"source": "pest"}, "datasets.pets.source: 'pest'.*pet, hela, shapes, folder"),
-        ({"limit": {"val": 0}}, "no image is left for 'val'"),
-        ({"archives": {"images": {"url": "x", "sha256": "0" * 64}}}, "images.tar.gz: sha256 .* expects 000"),
+        ({"metric": Metric("iou", "cat")}, "datasets.pets.metric.*pet, background, border"),
         ({"source": "hela"}, "datasets.pets.archives: source hela takes sequences"),
     ],
 )
 def test_bad_settings(tmp_path, change, said):
     with pytest.raises(UserError, match=said):
-        prepare("pets", {**PET, **change}, pet_archives(tmp_path, *pet_files()), tmp_path / "out")
+        prepare("pets", PET.model_copy(update=change), pet_archives(tmp_path, *pet_files()), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_with_another_checksum(tmp_path):
+    with pytest.raises(UserError, match="images.tar.gz: sha256 .* expects 000"):
+        prepare("pets", PET, pet_archives(tmp_path, *pet_files()), tmp_path / "out", {"images": "0" * 64})
     assert not (tmp_path / "out").exists()
 
 
@@ -290,7 +293,7 @@ def hela_archive(path, files):
     return {"sequences": path}
 
 
-HELA = {"source": "hela", "image_size": SIZE, "metric": {"iou": "cell"}, "test_scales": [1]}
+HELA = Preparation(source="hela", image_size=SIZE, metric=Metric("iou", "cell"))
 
 
 def test_hela(tmp_path):
@@ -317,7 +320,7 @@ def test_hela_gold_tests_on_the_frames_whose_cells_are_all_outlined(tmp_path):
         files[f"DIC-C2DH-HeLa/02_GT/SEG/man_seg{frame:03d}.tif"] = encoded(truth, "TIFF")
         files[f"DIC-C2DH-HeLa/02_GT/TRA/man_track{frame:03d}.tif"] = encoded(markers, "TIFF")
     del files["DIC-C2DH-HeLa/02_GT/SEG/man_seg000.tif"]
-    settings = HELA | {"truth": "gold", "trained_on": "cells"}
+    settings = HELA.model_copy(update={"truth": "gold", "trained_on": "cells"})
     prepare("gold", settings, hela_archive(tmp_path / "a.zip", files), tmp_path / "out")
     data = Prepared(tmp_path / "out")
     whole = [i for i in range(1, 14) if i % 3 < 2]  # at least four of five
@@ -350,7 +353,7 @@ def folder_data(root, count=12, mode="RGB"):
 
 
 def prepare_folder(root, **change):
-    prepare("own", {**FOLDER, "path": str(root), "test_scales": [1], **change}, {}, root / "out")
+    prepare("own", Preparation.model_validate({**FOLDER, "path": str(root), **change}), {}, root / "out")
     return Prepared(root / "out")
 
 
@@ -502,14 +505,9 @@ def test_class_maps(groups, seed):
 
 
 def test_rendered_sizes(tmp_path):
-    change = {
-        "count": {"train": 2, "val": 1, "test": 3},
-        "size_multiple": 16,
-        "test_scales": [0.5, 0.7, 1, 1.5],
-    }
-    settings = {"source": "shapes", "image_size": 32, **change}
+    settings = Preparation(source="shapes", image_size=32, count=Counts(train=2, val=1, test=3))
     prepare("reef", settings, {}, tmp_path / "out")
-    render("reef", settings, tmp_path / "out/test/rendered")
+    render("reef", settings, Testing(test_scales=[0.5, 0.7, 1, 1.5]), tmp_path / "out/test/rendered")
     data = Prepared(tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out/test/rendered").iterdir()) == ["16x16", "48x48"]
     photos, masks = data.rendered(48, 48)
@@ -578,9 +576,10 @@ def test_preparing_again_gives_the_same_bytes(folder):
 def test_local_copy(tmp_path, name, size, channels, dropped):
     entries = yaml.safe_load((MIRROR / "mirror.yaml").read_text())["datasets"][name]["archives"]
     archives = {key: MIRROR / name / Path(entry["url"]).name for key, entry in entries.items()}
-    limit = {"train": 4, "val": 3, "test": 3}
-    change = {"source": name, "image_size": size, "archives": entries, "limit": limit, "test_scales": [1]}
-    prepare(name, change, archives, tmp_path)
+    settings = Preparation.model_validate(
+        {"source": name, "image_size": size, "limit": {"train": 4, "val": 3, "test": 3}}
+    )
+    prepare(name, settings, archives, tmp_path, {key: entry["sha256"] for key, entry in entries.items()})
     data = Prepared(tmp_path)
     assert data.train[0].shape == (4, size, size, channels)
     for photos, masks in (data.train, data.val, data.test):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, TINY_SCALES
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
@@ -238,7 +238,7 @@ def test_tiles_do_not_matter_where_the_margin_covers_the_receptive_field(scored,
 def test_rendered_test_images_are_used_where_they_exist(weights, tiny, scored, tmp_path):
     folder = tmp_path / "reef"
     shutil.copytree(tiny, folder)
-    render("reef", TINY, folder / "test" / "rendered")
+    render("reef", TINY, TINY_SCALES, folder / "test" / "rendered")
     assert {path.name for path in (folder / "test" / "rendered").iterdir()} == {"16x16", "64x64"}
     _, _, samples = score(weights, folder, tmp_path)
     data = Prepared(folder)

@@ -34,6 +34,7 @@ from seunet.data.labels import colours, values
 from seunet.data.prepared import Prepared, prepare
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
+from seunet.settings.dataset import Preparation
 
 # Files of every kind, by the writer of image_files
 
@@ -210,7 +211,7 @@ def test_stored_values_or_refusal_of_3000_files(file):
 
 # Folders
 
-PLAIN = {"source": "folder", "image_size": 32, "classes": {"background": 0, "leaf": 255}, "test_scales": [1]}
+PLAIN = {"source": "folder", "image_size": 32, "classes": {"background": 0, "leaf": 255}}
 QUARTER = np.zeros((32, 32, 1), np.uint8)
 QUARTER[:16, :16] = 255
 RANDOM = np.random.default_rng
@@ -229,7 +230,7 @@ def a_folder(root, image=lambda i: png(grey(i), 8, GREY, RANDOM(0)), mask=lambda
 
 
 def prepared(root, **change):
-    prepare("mine", PLAIN | {"path": str(root)} | change, {}, root / "out")
+    prepare("mine", Preparation.model_validate(PLAIN | {"path": str(root)} | change), {}, root / "out")
     data = Prepared(root / "out")
     names = {name: i for i, name in enumerate(data.names["train"])}
     return data, {name: (data.train[0][i], data.train[1][i]) for name, i in names.items()}

@@ -24,7 +24,7 @@ from seunet.data.splits import divide, random_split
 from seunet.experiment.evaluation import Evaluator
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.runtime.errors import UserError
-from seunet.settings.dataset import Preparation, Testing
+from seunet.settings.dataset import Preparation, Split, Testing
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
@@ -51,9 +51,13 @@ def folder(root, names=tuple("abcdefgh"), size=(12, 10)):
     return root
 
 
-def prepared(root, **change):
+def own_settings(root, **change):
     given = {"source": "folder", "path": str(root), "classes": {"back": 0, "leaf": 255}, "image_size": 8}
-    prepare("own", given | {"test_scales": [1]} | change, {}, root / "out")
+    return Preparation.model_validate(given | change)
+
+
+def prepared(root, **change):
+    prepare("own", own_settings(root, **change), {}, root / "out")
     return Prepared(root / "out")
 
 
@@ -206,13 +210,14 @@ def test_grouping_is_recommended_only_where_it_works(tmp_path, rule):
     assert "duplicates: group" not in str(listed.value)
     found = [{"train": ["a"], "test": ["h"]}]
     for split, works in [
-        (None, True),
+        ({"train": 0.7, "val": 0.1, "test": 0.2}, True),
         ({"folds": 3, "fold": 0}, True),
         ({"train": 0.5, "val": ["b"], "test": 0.5}, True),
         ({"train": ["a"], "val": 0.5, "test": 0.5}, False),
     ]:
-        assert ("duplicates: group" in remedies(found, {"source": "folder", "split": split})) == works
-    assert remedies(found, {"source": "hela"}) == "accept them (duplicates: warn)"
+        random = Preparation(source="folder", image_size=8, split=Split(**split))
+        assert ("duplicates: group" in remedies(found, random)) == works
+    assert remedies(found, Preparation(source="hela", image_size=8)) == "accept them (duplicates: warn)"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -306,14 +311,13 @@ def test_large_test_scales_see_the_pixels_of_the_files(tmp_path):
         stripes[:, i % 2 :: 2] = 255
         write(tmp_path / "images" / f"{name}.png", stripes)
         write(tmp_path / "masks" / f"{name}.png", (stripes[..., 0] > 0).astype(np.uint8) * 255)
-    change = {"image_size": [16, 24], "test_scales": [0.5, 1, 2, 3], "size_multiple": 8}
     contrast = {}
     for kept in (False, True):
-        data = prepared(tmp_path, **change)
-        if kept:
-            given = {"source": "folder", "path": str(tmp_path), "classes": {"back": 0, "leaf": 255}} | change
-            keep_originals("own", given, {}, tmp_path / "out" / "test" / "original")
+        data = prepared(tmp_path, image_size=[16, 24])
         testing = Testing(test_scales=[1, 2, 3], size_multiple=8, test_pixels="original" if kept else "prepared")
+        if kept:
+            preparation = own_settings(tmp_path, image_size=[16, 24])
+            keep_originals("own", preparation, testing, {}, tmp_path / "out" / "test" / "original")
         evaluator = Evaluator(Recorder(), data, testing, torch.device("cpu"))
         for scale in (0.5, 1, 2, 3):
             size = evaluator.size(scale)
@@ -330,10 +334,9 @@ def test_large_test_scales_see_the_pixels_of_the_files(tmp_path):
 @pytest.mark.parametrize("rule", ["squash", "pad"])
 def test_originals_are_framed_as_the_prepared_images_and_no_larger_than_needed(tmp_path, rule):
     folder(tmp_path, size=(60, 100))
-    given = {"source": "folder", "path": str(tmp_path), "classes": {"back": 0, "leaf": 255}, "fit": rule}
-    given |= {"image_size": 16, "size_multiple": 8, "test_scales": [1, 2]}
-    data = prepared(tmp_path, **given)
-    keep_originals("own", given, {}, tmp_path / "out" / "test" / "original")
+    preparation, testing = own_settings(tmp_path, fit=rule, image_size=16), Testing(test_scales=[1, 2], size_multiple=8)
+    data = prepared(tmp_path, fit=rule, image_size=16)
+    keep_originals("own", preparation, testing, {}, tmp_path / "out" / "test" / "original")
     kept = data.original(0)
     assert kept.shape == (32, 32, 4)
     ignored, small = kept[..., 3] == 255, data.test[1][0] == 255
@@ -517,6 +520,7 @@ def test_folds_become_data_sets():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
+        ("datasets.reef.image_size", [64, 96], r"image_size: \[64, 96\]; source shapes draws squares; give one number"),
         ("datasets.mine.image_size", [64, 70], "image_size: 70 is no multiple of size_multiple 16; use 64 or 80"),
         ("datasets.mine.image_size", [64], r"image_size: \[64\] is too short; expected at least 2"),
         ("datasets.mine.image_size", "big", "image_size: expected a whole number"),

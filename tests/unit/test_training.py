@@ -220,7 +220,7 @@ def test_a_state_of_other_images_is_refused(tiny, stopped, tmp_path):
 
     from seunet.data.prepared import prepare
 
-    prepare("reef", TINY | {"seed": 1}, {}, tmp_path / "other")
+    prepare("reef", TINY.model_copy(update={"seed": 1}), {}, tmp_path / "other")
     with pytest.raises(UserError, match="dataset.train/images.npy was"):
         run(tmp_path / "other", stopped)
 

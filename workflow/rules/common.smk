@@ -91,6 +91,11 @@ def preparation(wildcards):
     return plan.preparation(DATASETS[wildcards.dataset])
 
 
+def checksums(wildcards):
+    """Return what the archives must contain."""
+    return plan.checksums(DATASETS[wildcards.dataset])
+
+
 def folder_contents(wildcards):
     """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
     settings = DATASETS[wildcards.dataset]
@@ -98,9 +103,9 @@ def folder_contents(wildcards):
     return contents(files, Path(settings.path).expanduser()) if files else None
 
 
-def rendering(wildcards):
-    """Return what the test images drawn at other scales depend on."""
-    return preparation(wildcards) | DATASETS[wildcards.dataset].given("test_scales", "size_multiple")
+def sizes(wildcards):
+    """Return what the sizes of the test images depend on."""
+    return DATASETS[wildcards.dataset].given("test_scales", "size_multiple")
 
 
 def other_pixels(wildcards):

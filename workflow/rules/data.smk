@@ -39,6 +39,7 @@ rule prepare:
         code=code("prepare", "train"),
         contents=folder_contents,
         settings=preparation,
+        checksums=checksums,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
     script:
         "../scripts/prepare.py"
@@ -60,7 +61,8 @@ rule render:
         runtime=60,
     params:
         code=code("render", "train"),
-        settings=rendering,
+        settings=preparation,
+        testing=sizes,
     script:
         "../scripts/render.py"
 
@@ -83,7 +85,9 @@ rule keep_originals:
     params:
         code=code("keep_originals", "train"),
         contents=folder_contents,
-        settings=rendering,
+        settings=preparation,
+        testing=sizes,
+        checksums=checksums,
         archives=lambda wildcards: archive_paths(wildcards.dataset),
     script:
         "../scripts/keep_originals.py"

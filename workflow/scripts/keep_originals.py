@@ -6,6 +6,9 @@ from job import job
 
 with job(snakemake):
     from seunet.data.prepared import keep_originals
+    from seunet.settings.dataset import Preparation, Testing
 
     archives = {key: Path(path) for key, path in snakemake.params.archives.items()}
-    keep_originals(snakemake.wildcards.dataset, snakemake.params.settings, archives, snakemake.output[0])
+    settings = Preparation.model_validate(snakemake.params.settings)
+    testing = Testing.model_validate(snakemake.params.testing)
+    keep_originals(snakemake.wildcards.dataset, settings, testing, archives, snakemake.output[0])

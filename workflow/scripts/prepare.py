@@ -6,7 +6,9 @@ from job import job
 
 with job(snakemake):
     from seunet.data.prepared import prepare
+    from seunet.settings.dataset import Preparation
 
     archives = {key: Path(path) for key, path in snakemake.params.archives.items()}
     folder = Path(snakemake.output[0]).parent
-    prepare(snakemake.wildcards.dataset, snakemake.params.settings, archives, folder)
+    settings = Preparation.model_validate(snakemake.params.settings)
+    prepare(snakemake.wildcards.dataset, settings, archives, folder, snakemake.params.checksums)

@@ -4,5 +4,8 @@ from job import job
 
 with job(snakemake):
     from seunet.data.prepared import render
+    from seunet.settings.dataset import Preparation, Testing
 
-    render(snakemake.wildcards.dataset, snakemake.params.settings, snakemake.output[0])
+    settings = Preparation.model_validate(snakemake.params.settings)
+    testing = Testing.model_validate(snakemake.params.testing)
+    render(snakemake.wildcards.dataset, settings, testing, snakemake.output[0])
