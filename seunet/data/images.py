@@ -38,7 +38,8 @@ class Window:
         clipped, seen, self.clipped, self.seen = self.clipped, self.seen, 0, 0
         if not clipped:
             return None
-        return f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range [{self.low}, {self.high}]: clipped"
+        window = f"[{self.low:g}, {self.high:g}]"
+        return f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range {window}: clipped"
 
 
 def channels_of(picture: Picture, windowed: bool = False) -> int:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from seunet.config.reading import validated
 from seunet.data import arrays, formats
 from seunet.data.images import nearest, open_image, to_array
 from seunet.data.masks import ClassMap
@@ -353,7 +354,7 @@ def folder_data(root, count=12, mode="RGB"):
 
 
 def prepare_folder(root, **change):
-    prepare("own", Preparation.model_validate({**FOLDER, "path": str(root), **change}), {}, root / "out")
+    prepare("own", validated(Preparation, {**FOLDER, "path": str(root), **change}), {}, root / "out")
     return Prepared(root / "out")
 
 
@@ -475,8 +476,6 @@ def test_a_file_that_is_no_image_is_reported_once(tmp_path, what):
         ({"classes": {"sky": 0, "sea": []}}, "classes.sea"),
         ({"classes": {"sky": [0, 0, 256], "sea": [0, 0, 0]}}, "classes.sky.* no colour"),
         ({"classes": {"sky": 0}}, "at least 2"),
-        ({"classes": {}}, "classes: missing"),
-        ({"split": {"train": 1.0, "val": 0.0, "test": 0.0}}, "no image is left for 'val'"),
         ({"split": {"train": 0.5, "val": 0.1, "test": 0.1}}, "sum to 1"),
     ],
 )
@@ -484,6 +483,11 @@ def test_bad_folder_settings(tmp_path, change, said):
     folder_data(tmp_path)
     with pytest.raises(UserError, match=said):
         prepare_folder(tmp_path, **change)
+
+
+def test_two_images_are_too_few_for_three_splits(tmp_path):
+    with pytest.raises(UserError, match="datasets.own: no image is left for 'test'; change its split or limit"):
+        prepare_folder(folder_data(tmp_path, count=2))
 
 
 @given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5), min_size=2, max_size=9), st.integers(0, 9))

@@ -14,6 +14,7 @@ from test_configuration import change, good, message
 
 from seunet.config import checks as configuration
 from seunet.config import plan
+from seunet.config.reading import validated
 from seunet.data.arrays import Prepared
 from seunet.data.duplicates import fingerprint, orientations, remedies
 from seunet.data.fit import fitted, image_sides, starts
@@ -53,7 +54,7 @@ def folder(root, names=tuple("abcdefgh"), size=(12, 10)):
 
 def own_settings(root, **change):
     given = {"source": "folder", "path": str(root), "classes": {"back": 0, "leaf": 255}, "image_size": 8}
-    return Preparation.model_validate(given | change)
+    return validated(Preparation, given | change)
 
 
 def prepared(root, **change):
@@ -138,7 +139,7 @@ def test_folders_with_images_and_masks_in_each(tmp_path):
     [
         ({"train": ["a"], "val": ["b"], "test": ["a"]}, "split: a is in two splits"),
         ({"train": ["a"], "val": ["b"], "test": ["z"]}, "split.test: no image has the name 'z'; names are such as 'a'"),
-        ({"train": ["a", "a"], "val": ["b"], "test": ["c"]}, "split.train: 'a' stands there twice"),
+        ({"train": ["a", "a"], "val": ["b"], "test": ["c"]}, 'split.train: "a" stands there twice'),
         ({"train": "x/", "val": ["b"], "test": ["c"]}, "split.train: no image has a name that begins with 'x/'"),
         ({"train": "no.txt", "val": ["b"], "test": ["c"]}, "split.train: .*no.txt: cannot be read"),
         ({"train": 0.5, "val": 0.5}, "split.test: missing"),
