@@ -262,6 +262,7 @@ def test_rescaling_composes(lifted: Tensor) -> None:
     assert torch.equal(rescale(rescale(lifted, 1, shift=(1, 0)), 1, shift=(0, 1)), rescale(lifted, 2, shift=(1, 2)))
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_what_is_measured() -> None:
     text = METHOD.read_text(encoding="utf-8").splitlines()
     missing = [line for line in laws.table() if line not in text]

@@ -9,6 +9,7 @@ from test_cli import call, network, trained_at
 from seunet import load_model
 
 
+@pytest.mark.slow
 def test_an_exported_program_answers_as_the_network(tmp_path: Path) -> None:
     folder = network(tmp_path / "net", channels=3, **trained_at(16, 24))
     result = call(folder, tmp_path / "net.pt2", command="export")

@@ -107,6 +107,7 @@ def test_an_environment_has_nothing_that_its_scripts_do_not_import(path):
     assert environment(path).keys() <= used
 
 
+@pytest.mark.slow
 def test_the_library_imports_nothing_that_the_project_does_not_name(project):
     distributions = importlib.metadata.packages_distributions()
     for file in (ROOT / "seunet").rglob("*.py"):

@@ -380,6 +380,7 @@ def test_both_real_data_sets_to_all_figures(clone, mirror, tmp_path):
     assert set(scores["dataset"]) == {"pet", "hela"}
 
 
+@pytest.mark.slow
 def test_it_runs_from_any_folder_in_any_locale_and_refuses_a_key_that_stands_twice(clone, tmp_path):
     command = [sys.executable, "-m", "snakemake", "--snakefile", clone / "Snakefile", "--dry-run"]
     target = ["--", "results/datasets/reef/dataset.json"]
