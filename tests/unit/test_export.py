@@ -63,9 +63,7 @@ def test_inductor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
-@pytest.mark.parametrize(
-    "name", sorted(NETWORKS.keys() - {"pyramid"})
-)  # windows are a pyramid, and this one takes minutes
+@pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"pyramid"}))  # windows are a pyramid
 def test_files(name: str, suffix: str, tmp_path: Path) -> None:
     """`export` compares the file with torch at two sizes where they are free, as they are for every network."""
     if suffix == ".onnx":
