@@ -33,7 +33,9 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     if "classes" not in data:
         data["classes"] = guess_classes(files["masks"].values(), description.get("classes"))
         typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
-    return validated(Preparation, data)
+    # the bounds of image_size are those of trainings; images that are measured have the size that they have
+    size = data.pop("image_size")
+    return validated(Preparation, data | {"image_size": 64}).model_copy(update={"image_size": size})
 
 
 def description_of(folder: Path | None) -> dict[str, Any]:

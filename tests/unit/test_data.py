@@ -261,6 +261,22 @@ def test_bad_settings(tmp_path, change, said):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metric": "dice"}, "^metric"),
+        ({"source": "pest"}, "^source: .*pest"),
+        ({"limit": {"val": 0}}, "^limit.val: 0 .* at least 1"),
+        ({"classes": {}}, "^classes: .* at least 2"),
+        ({"split": {"train": 1.0, "val": 0.0, "test": 0.0}}, "^split.*: .* out of bounds"),
+        *(({"count": {"train": 1, "val": value, "test": 1}}, "^count.val: ") for value in (0, -1, None, 2.5, True)),
+    ],
+)
+def test_settings_that_no_data_set_has(change, said):
+    with pytest.raises(UserError, match=said):
+        validated(Preparation, {"source": "shapes", "image_size": 64} | change)
+
+
 def test_an_archive_with_another_checksum(tmp_path):
     with pytest.raises(UserError, match="images.tar.gz: sha256 .* expects 000"):
         prepare("pets", PET, pet_archives(tmp_path, *pet_files()), tmp_path / "out", {"images": "0" * 64})
