@@ -21,6 +21,7 @@ from snakemake.utils import update_config
 from seunet.config.reading import read
 from seunet.report.figures import draw_iou, draw_scales
 from seunet.report.tables import unseen_scales, with_true_scale
+from seunet.runtime.tables import read_table, write_table
 from seunet.settings.scales import SEEN
 
 HERE = Path(__file__).parent
@@ -47,12 +48,12 @@ def add(results: Path) -> None:
 
 def both(name: str, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a table of the page and that of a run."""
-    return pd.read_csv(TABLES / f"{name}.csv"), pd.read_csv(results / "tables" / f"{name}.csv")
+    return read_table(TABLES / f"{name}.csv"), read_table(results / "tables" / f"{name}.csv")
 
 
 def write(name: str, table: pd.DataFrame) -> None:
     """Write a table of the page."""
-    table.to_csv(TABLES / f"{name}.csv", index=False)
+    write_table(table, TABLES / f"{name}.csv")
 
 
 def joined(old: pd.DataFrame, new: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -100,7 +101,7 @@ def draw() -> None:
         }
         for name, model in config.models.items()
     }
-    scores, windows = (pd.read_csv(TABLES / f"{name}.csv") for name in ("scores", "windows"))
+    scores, windows = (read_table(TABLES / f"{name}.csv") for name in ("scores", "windows"))
     with TemporaryDirectory() as folder:
         table = Path(folder) / "table.csv"
         for name, rows in scores.groupby("dataset", sort=False):
@@ -114,8 +115,8 @@ def draw() -> None:
 
 def written(text: str) -> str:
     """Return the text of the page with its tables written anew, each between two marks."""
-    scores, claims = with_true_scale(pd.read_csv(TABLES / "scores.csv")), pd.read_csv(TABLES / "claims.csv")
-    crops = pd.read_csv(TABLES / "crops.csv")
+    scores, claims = with_true_scale(read_table(TABLES / "scores.csv")), read_table(TABLES / "claims.csv")
+    crops = read_table(TABLES / "crops.csv")
     for dataset, rows in scores.groupby("dataset", sort=False):
         text = replaced(text, f"scores of {dataset}", score_table(rows))
         text = replaced(text, f"claims on {dataset}", claim_table(claims[claims["dataset"] == dataset]))

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import matplotlib
-import pandas as pd
 
 from seunet.report.figures import style
 from seunet.report.figures.axes import scale_axis
+from seunet.runtime.tables import read_table
 
 HERE = Path(__file__).parent
 RULES = {
@@ -22,7 +22,7 @@ JITTERS = {
 }
 DATASETS = {"reef": "reef, mean IoU", "hela": "HeLa, IoU of cells", "pet": "Pet, mean IoU"}
 
-table = pd.read_csv(HERE / "scores" / "windows-validation.csv")
+table = read_table(HERE / "scores" / "windows-validation.csv")
 with matplotlib.rc_context(style.RC):
     figure = style.new_figure(style.PAGE, 4.1)
     grid = figure.subplots(2, len(DATASETS), sharex=False)

@@ -55,9 +55,9 @@ def is_network(path: Path) -> bool:
 
 def compare_networks(first: Path, second: Path) -> tuple[list[str], bool]:
     """Return what differs between two trained networks, a line each, and whether their weights are the same bytes."""
-    from seunet.commands.info import read_rows
     from seunet.models.checkpoint import read_description
     from seunet.runtime.comparison import differences
+    from seunet.runtime.tables import read_rows
 
     one, two = (read_description(folder / "model.json") for folder in (first, second))
     lines = [line for key in dict.fromkeys([*one, *two]) for line in differences(key, one.get(key), two.get(key))]

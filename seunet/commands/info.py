@@ -8,6 +8,7 @@ import typer
 
 from seunet.commands.weights import Weights, check_folder
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import read_rows
 
 
 def info(weights: Weights) -> None:
@@ -142,13 +143,3 @@ def metric(preparation: dict[str, Any] | None) -> str:
     from seunet.settings.metric import Metric
 
     return Metric.parse(preparation["metric"]).name if preparation and "metric" in preparation else "metric"
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a table, none where it is not there."""
-    import csv
-
-    if not file.is_file():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))

@@ -159,15 +159,15 @@ def measure(
 
 def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
     """Test the network on prepared data, write all results, and return the sentence about them."""
-    import pandas as pd
     import torch
 
     from seunet.experiment.evaluation import evaluate
     from seunet.experiment.inference import Variant
     from seunet.report.figures import draw_consistency, draw_iou
-    from seunet.report.tables import collect_scores, collect_warnings
+    from seunet.report.tables import SCORES_COLUMNS, WARNINGS_COLUMNS, collect_scores, collect_warnings
     from seunet.report.verdict import verdict
     from seunet.runtime.files import atomic
+    from seunet.runtime.tables import read_table
     from seunet.settings.dataset import Testing
     from seunet.settings.metric import Metric
 
@@ -192,8 +192,8 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests:
     collect_warnings([folder / "counts.csv"], metrics, folder / "warnings.csv")
     draw_iou(scores, data.dataset, models, data.metric, [output / f"iou.{kind}" for kind in ("png", "svg")])
     draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
-    warnings = pd.read_csv(folder / "warnings.csv", keep_default_na=False)["warning"]
-    sentence = verdict(pd.read_csv(scores), Metric.parse(data.metric).name, list(warnings))
+    warnings = read_table(folder / "warnings.csv", WARNINGS_COLUMNS, empty=True)["warning"]
+    sentence = verdict(read_table(scores, SCORES_COLUMNS), Metric.parse(data.metric).name, list(warnings))
     with atomic(output / "verdict.txt") as path:
         path.write_text(sentence + "\n", encoding="utf-8")
     return sentence

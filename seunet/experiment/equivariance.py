@@ -24,7 +24,7 @@ from seunet.experiment.opening import open_network
 from seunet.layers.equivariance import interior
 from seunet.models.calling import call_network
 from seunet.ops.interpolation import size_of
-from seunet.runtime.files import atomic
+from seunet.runtime.tables import write_table
 from seunet.settings.dataset import Testing
 
 IMAGES = 32  # of the test images, evenly spaced
@@ -55,8 +55,7 @@ def measure(
         pairs = image_pairs(data, scale, testing, torch.device(device))
         errors = stage_errors(model, pairs, scale_steps(scale, base))
         rows += [run | {"scale": scale, "stage": stage, "error": error} for stage, error in errors.items()]
-    with atomic(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_table(pd.DataFrame(rows), path)
 
 
 def image_pairs(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from seunet.experiment.windows import WindowCounter
 from seunet.runtime.files import atomic
+from seunet.runtime.tables import write_table
 from seunet.settings.metric import COUNTS
 
 SAMPLE_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -41,8 +42,7 @@ class Results:
             totals = self.counts[size].sum(1)
             for i, name in enumerate(self.classes):
                 rows.append(columns | {"class": name} | dict(zip(COUNTS, totals[:, i].tolist(), strict=True)))
-        with atomic(path) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
+        write_table(pd.DataFrame(rows), path)
 
     def write_windows(self, path: Path, counter: WindowCounter) -> None:
         """Write one row per scale, window and class: summed counts, and for how many images the window was chosen."""
@@ -54,14 +54,12 @@ class Results:
                     counts = dict(zip(("tp", "fp", "fn"), totals[:, i].tolist(), strict=True))
                     row = columns | {"window": window, "class": name} | counts
                     rows.append(row | {"chosen": chosen, "images": images})
-        with atomic(path) as temporary:
-            pd.DataFrame(rows, columns=header).to_csv(temporary, index=False)
+        write_table(pd.DataFrame(rows, columns=header), path)
 
     def write_crops(self, path: Path, counts: Sequence[tuple[int, int, int, int]]) -> None:
         """Write one row per size to which the images were cut, from the counts of `crops.crop_counts`."""
         table = pd.DataFrame(counts, columns=["height", "width", "kept_pixels", "pixels"])
-        with atomic(path) as temporary:
-            table.assign(**self.run)[[*self.run, *table.columns]].to_csv(temporary, index=False)
+        write_table(table.assign(**self.run)[[*self.run, *table.columns]], path)
 
     def write_per_image(self, path: Path) -> None:
         """Write the counts of each image, (scales, images, classes) each, for confidence intervals."""

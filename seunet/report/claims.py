@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from seunet.report.tables import Metrics, unseen_scales, write_table
+from seunet.report.tables import Metrics, unseen_scales
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import write_table
 from seunet.settings.metric import Metric
 from seunet.settings.scales import SEEN
 

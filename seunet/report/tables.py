@@ -14,7 +14,7 @@ import pandas as pd
 
 from seunet.experiment.degenerate import warnings_of
 from seunet.runtime.errors import UserError
-from seunet.runtime.files import atomic
+from seunet.runtime.tables import read_table, write_table
 from seunet.settings.metric import COUNTS, Metric
 from seunet.settings.scales import SEEN
 
@@ -22,7 +22,6 @@ RUN = ["dataset", "model", "seed"]
 SIZE = ["scale", "height", "width"]
 HISTORY = ["epoch", "loss", "val_loss", "val_metric", "learning_rate", "seconds", "images_per_second"]
 HISTORY += ["peak_memory_mb"]
-TEXT = {"window", "dataset", "model", "label", "class", "stage", "claim", "better", "worse", "verdict"}
 
 SCORES_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "iou", "consistency"]
 CLASS_IOU_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "class", "iou"]
@@ -199,37 +198,6 @@ def unseen_scales(true_scales: np.ndarray, beyond: float = SEEN) -> tuple[np.nda
         return first[unseen], np.ones(unseen.sum())
     widths = np.gradient(octaves)[unseen]
     return first[unseen], widths / widths.sum()
-
-
-def read_table(path: Path | str, columns: list[str], empty: bool = False) -> pd.DataFrame:
-    """Read `columns` of a CSV file; UserError when missing, damaged, or without a row unless `empty`."""
-    numbers = [column for column in columns if column not in TEXT]
-    try:
-        # Only empty cells and "nan" of numbers are missing values: a class may well be called "NA" or "null".
-        table = pd.read_csv(
-            path,
-            dtype=dict.fromkeys(TEXT, str),
-            keep_default_na=False,
-            na_values={column: ["", "nan", "NaN"] for column in numbers},
-        )
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; run the step that writes it") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: empty or not a CSV table; delete it and run the step that writes it") from error
-    if missing := [column for column in columns if column not in table.columns]:
-        raise UserError(f"{path}: column '{missing[0]}' is missing; expected {', '.join(columns)}")
-    if table.empty and not empty:
-        raise UserError(f"{path}: no rows below the header; delete it and run the step that writes it")
-    for column in numbers:
-        if len(table) and not pd.api.types.is_numeric_dtype(table[column]):
-            raise UserError(f"{path}: column '{column}' holds text where numbers are expected")
-    return table[columns]
-
-
-def write_table(table: pd.DataFrame, path: Path | str) -> None:
-    """Write a CSV file, whole or not at all; missing values become empty cells."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def concatenate(tables: list[pd.DataFrame], what: str) -> pd.DataFrame:

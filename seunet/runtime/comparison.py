@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seunet.runtime.errors import UserError
 from seunet.runtime.provenance import RECORD
+from seunet.runtime.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,27 +75,36 @@ def table_differences(name: str, first: Path, second: Path, *records: dict[str, 
     if not all(file.is_file() for file in files):
         yield f"{name}: differs ({shortened(sums[0][:12])} → {shortened(sums[1][:12])})"
         return
-    import pandas as pd  # in the extra "figures"; only this function needs it
-
-    tables = [pd.read_csv(file).drop(columns=MEASURED, errors="ignore") for file in files]
+    tables = [read_table(file, empty=True).drop(columns=MEASURED, errors="ignore") for file in files]
     yield from row_differences(name, *tables)
 
 
 def row_differences(name: str, first: "pd.DataFrame", second: "pd.DataFrame") -> Iterator[str]:
     """Yield a line for each data set and model whose values differ, and a line for rows that only one table has."""
-    values = [column for column in first.columns if first[column].dtype.kind == "f" and column != "scale"]
-    keys = [column for column in first.columns if column not in values]
     if list(first.columns) != list(second.columns):
         yield f"{name}: other columns: {', '.join(first.columns)} → {', '.join(second.columns)}"
         return
-    both = first.merge(second, on=keys, how="outer", suffixes=("", " of the second"), indicator=True)
+    kinds = {column: first[column].dtype.kind + second[column].dtype.kind for column in first}
+    values = [column for column, kind in kinds.items() if kind in ("ff", "fi", "if") and column != "scale"]
+    keys = [column for column in kinds if column not in values]
+    mixed = dict.fromkeys([key for key in keys if not set(kinds[key]) <= set("fi") and len(set(kinds[key])) > 1], str)
+    both = first.astype(mixed).merge(
+        second.astype(mixed), on=keys, how="outer", suffixes=("", " of the second"), indicator=True
+    )
     for side, count in both["_merge"].value_counts().items():
         if side != "both" and count:
             yield f"{name}: {count} rows only in the {'first' if side == 'left_only' else 'second'}"
     both = both[both["_merge"] == "both"]
     groups = [key for key in ("dataset", "model") if key in keys]
-    for group, rows in both.groupby(groups) if groups else [((), both)]:
-        gaps = {value: (rows[value] - rows[f"{value} of the second"]).abs().max() for value in values}
-        found = [f"{value} by up to {gap:.2g}" for value, gap in gaps.items() if gap > 0]
+    for group, rows in both.groupby(groups, dropna=False) if groups else [((), both)]:
+        found = [text for value in values if (text := gap(value, rows[value], rows[f"{value} of the second"]))]
         if found:
             yield f"{name}: {' '.join(map(str, group))}: {', '.join(found)}".replace(": :", ":")
+
+
+def gap(name: str, first: "pd.Series", second: "pd.Series") -> str:
+    """Return how far the values of two tables are apart, nothing where they are the same."""
+    largest = (first - second).abs().max()  # of those that both have
+    lone = int((first.isna() != second.isna()).sum())
+    parts = [f"by up to {largest:.2g}"] * bool(largest > 0) + [f"{lone} empty in one of them"] * bool(lone)
+    return f"{name} {' and '.join(parts)}" if parts else ""

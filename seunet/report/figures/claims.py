@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from seunet.report.claims import CLAIMS_COLUMNS, CONTRADICTED, SUPPORTED, UNDECIDED
 from seunet.report.figures import style
-from seunet.report.tables import read_table
+from seunet.runtime.tables import read_table
 
 # Told apart without colour: by the marker, and by the word beside it.
 LOOKS: dict[str, style.Look] = {

@@ -8,7 +8,8 @@ from matplotlib.ticker import MultipleLocator
 
 from seunet.report.figures import style
 from seunet.report.figures.axes import Models, Paths, band_note, draw_band, unit_limits
-from seunet.report.tables import CROPS_COLUMNS, read_table
+from seunet.report.tables import CROPS_COLUMNS
+from seunet.runtime.tables import read_table
 
 TICKS = 8  # at most, at multiples of a power of two: networks halve images
 

@@ -25,8 +25,9 @@ from seunet.report.figures.axes import (
     scale_axis,
     unit_limits,
 )
-from seunet.report.tables import SCORES_COLUMNS, read_table, with_true_scale
+from seunet.report.tables import SCORES_COLUMNS, with_true_scale
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import read_table
 from seunet.settings.metric import Metric
 
 TOGETHER = 6  # curves in a panel, at most: the bands of more hide each other

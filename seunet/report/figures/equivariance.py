@@ -15,8 +15,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from seunet.report.figures import style
 from seunet.report.figures.axes import band_note, block_title, draw_band, power_label
-from seunet.report.tables import EQUIVARIANCE_COLUMNS, read_table
+from seunet.report.tables import EQUIVARIANCE_COLUMNS
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import read_table
 
 SMALLER, LARGER = ("Blues", "v"), ("Oranges", "^")  # hue and marker of images that shrank and that grew
 NEAR, FAR = 0.5, 0.95  # shades of the hue, from the nearest to the furthest scale

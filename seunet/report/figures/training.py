@@ -12,7 +12,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 
 from seunet.report.figures import style
 from seunet.report.figures.axes import band_note, draw_band, unit_limits
-from seunet.report.tables import HISTORY_COLUMNS, Metrics, read_table
+from seunet.report.tables import HISTORY_COLUMNS, Metrics
+from seunet.runtime.tables import read_table
 from seunet.settings.metric import Metric
 
 LINE_WIDTH = 0.9  # points; thinner than where a curve has a dozen points

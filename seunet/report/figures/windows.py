@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 
 from seunet.report.figures import style
 from seunet.report.figures.axes import SCALE_LABEL, Models, Paths, mark_training, scale_axis
-from seunet.report.tables import WINDOWS_COLUMNS, read_table, with_true_scale
+from seunet.report.tables import WINDOWS_COLUMNS, with_true_scale
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import read_table
 from seunet.settings.metric import Metric
 
 COLOURS = matplotlib.colormaps["viridis"]  # sequential and perceptually uniform

@@ -17,11 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from seunet.report.claims import CLAIMS_COLUMNS
 from seunet.report.html.graph import draw_rules
 from seunet.report.html.headline import headlines
-from seunet.report.tables import SCORES_COLUMNS, read_table
+from seunet.report.tables import SCORES_COLUMNS, WARNINGS_COLUMNS
 from seunet.runtime.files import atomic
+from seunet.runtime.tables import read_rows, read_table
 
 KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
-WARNINGS_COLUMNS = ["dataset", "model", "seed", "warning"]
 MAX_WARNINGS = 20  # of the table of warnings; the page counts the others
 FIRST = ("_iou", "claims")  # ends of the names of the figures of the first page; the others follow below
 BROAD = ("_predictions", "training_curves", "equivariance")  # ends of the names of figures as wide as the page
@@ -109,7 +109,7 @@ def warnings_of(results: Path, scores: pd.DataFrame) -> list[str]:
     warnings = []
     table = results / "tables" / "warnings.csv"
     if table.is_file():
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+        rows = read_table(table, WARNINGS_COLUMNS, empty=True)
         shown = rows.head(MAX_WARNINGS).itertuples()
         warnings += [f"{row.dataset}: {row.model}, seed {row.seed}: {row.warning}" for row in shown]
         warnings += [f"… and {len(rows) - MAX_WARNINGS} more in {table.name}"] * (len(rows) > MAX_WARNINGS)
@@ -129,9 +129,11 @@ def times_of(folder: Path) -> list[dict[str, Any]]:
     """Return for each rule the jobs that were measured, their time together, the longest, and the most memory."""
     rows = []
     for file in sorted(folder.glob("*/**/*.tsv")):
-        measured = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
+        measured = read_rows(file, delimiter="\t")[-1]
         rows.append((file.relative_to(folder).parts[0], measured["s"], measured.get("max_rss")))
     table = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
+    numbers = ["seconds", "memory"]  # Snakemake writes "-" or "NA" for what it did not measure
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
     times = [
         {
             "rule": rule,
