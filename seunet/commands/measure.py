@@ -164,7 +164,7 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests:
     from seunet.experiment.evaluation import evaluate
     from seunet.experiment.inference import Variant
     from seunet.report.figures import draw_consistency, draw_iou
-    from seunet.report.tables import SCORES_COLUMNS, WARNINGS_COLUMNS, collect_scores, collect_warnings
+    from seunet.report.tables import SCORES_COLUMNS, collect_scores, faults_of, read_counts
     from seunet.report.verdict import verdict
     from seunet.runtime.files import atomic
     from seunet.runtime.tables import read_table
@@ -189,11 +189,11 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests:
     )
     metrics, models = {data.dataset: data.metric}, {name: {"label": name}}
     collect_scores([folder / "counts.csv"], {name: name}, metrics, scores, output / "class_iou.csv")
-    collect_warnings([folder / "counts.csv"], metrics, folder / "warnings.csv")
     draw_iou(scores, data.dataset, models, data.metric, [output / f"iou.{kind}" for kind in ("png", "svg")])
     draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
-    warnings = read_table(folder / "warnings.csv", WARNINGS_COLUMNS, empty=True)["warning"]
-    sentence = verdict(read_table(scores, SCORES_COLUMNS), Metric.parse(data.metric).name, list(warnings))
+    counts = read_counts([folder / "counts.csv"])
+    faults = faults_of(counts[counts["scale"] == 1], data.dataset, metrics)
+    sentence = verdict(read_table(scores, SCORES_COLUMNS), Metric.parse(data.metric).name, faults)
     with atomic(output / "verdict.txt") as path:
         path.write_text(sentence + "\n", encoding="utf-8")
     return sentence

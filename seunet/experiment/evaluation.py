@@ -148,5 +148,6 @@ class Evaluator:
 def print_warnings(data: Prepared, counts: np.ndarray) -> None:
     """Print why the scores of a network mean nothing, if so; counts (5, classes) at scale 1, summed over the images."""
     tp, fp, fn = counts[:3]
-    for warning in warnings_of(data.classes, (tp + fp).tolist(), data.metric.of_counts(tp, fp, fn, data.classes)):
+    metric = data.metric.of_counts(tp, fp, fn, data.classes)
+    for warning in warnings_of(data.classes, (tp + fp).tolist(), (tp + fn).tolist(), metric):
         print(f"warning: on the test images this network {warning}", file=sys.stderr, flush=True)

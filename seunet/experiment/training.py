@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from seunet import __version__
 from seunet.data.arrays import Prepared
-from seunet.experiment.degenerate import warnings_of
+from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.run import Run
@@ -168,7 +168,7 @@ def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
 @torch.no_grad()
 def validate(
     model: nn.Module, data: Prepared, training: Training, device: torch.device, loss: Loss
-) -> tuple[float, float, list[str]]:
+) -> tuple[float, float, list[Fault]]:
     """Return the loss and the data set's metric over all validation images, whole, at scale 1, and warnings."""
     model.eval()
     sums: list[list[Tensor]] = []  # they stay on the device until the end
@@ -184,7 +184,7 @@ def validate(
     return (
         float(loss.value(entropy, weight, overlap, size)),
         metric,
-        warnings_of(data.classes, (tp + fp).tolist(), metric),
+        warnings_of(data.classes, (tp + fp).tolist(), (tp + fn).tolist(), metric),
     )
 
 
@@ -232,7 +232,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         pd.DataFrame(history).to_csv(temporary, index=False)
 
 
-def report(row: dict[str, float], epochs: int, warnings: list[str]) -> None:
+def report(row: dict[str, float], epochs: int, warnings: list[Fault]) -> None:
     """Print the epoch that ended, as one line, and after the last one what is wrong with the network."""
     print(
         f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}  "

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seunet.experiment.degenerate import warnings_of
+from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_table, write_table
 from seunet.settings.metric import COUNTS, Metric
@@ -68,19 +68,25 @@ def read_counts(score_files: Iterable[Path | str]) -> pd.DataFrame:
 
 
 def collect_warnings(score_files: Iterable[Path | str], metrics: Metrics, path: Path | str) -> None:
-    """Write one row per run and reason why its scores say nothing, and print each; often the table has no row.
+    """Write one row per run and fault of its predictions at scale 1, and print each; often the table has no row.
 
-    Arguments as `collect_scores`; what counts is the test at scale 1.
+    Arguments as `collect_scores`; the faults are those of `seunet.experiment.degenerate`.
     """
     counts = read_counts(score_files)
-    counts = counts[(counts["scale"] - 1).abs() < 1e-6].assign(label="")
+    counts = counts[(counts["scale"] - 1).abs() < 1e-6]
     rows = []
     for (dataset, model, seed), run in counts.groupby(RUN, sort=False):
-        metric = score_rows(run, dataset, metrics)["iou"].iloc[0]
-        for warning in warnings_of(list(run["class"]), list(run["tp"] + run["fp"]), metric):
-            rows.append((dataset, model, seed, warning))
+        for warning in faults_of(run, dataset, metrics):
+            rows.append((dataset, model, seed, str(warning)))
             print(f"warning: {dataset}/{model}/seed{seed} {warning}", file=sys.stderr)
     write_table(pd.DataFrame(rows, columns=WARNINGS_COLUMNS), path)
+
+
+def faults_of(at_one: pd.DataFrame, dataset: str, metrics: Metrics) -> list[Fault]:
+    """Return the faults of one run's predictions, from its counts per class at scale 1 (`read_counts`)."""
+    metric = score_rows(at_one.assign(label=""), dataset, metrics)["iou"].iloc[0]
+    tp, fp, fn = (at_one[name] for name in ("tp", "fp", "fn"))
+    return warnings_of(list(at_one["class"]), list(tp + fp), list(tp + fn), metric)
 
 
 def score_rows(counts: pd.DataFrame, dataset: str, metrics: Metrics) -> pd.DataFrame:

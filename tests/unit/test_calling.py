@@ -292,10 +292,18 @@ def test_classes_outside_are_refused():
 
 
 def test_one_class_and_no_merit_are_said():
-    assert warnings_of(["sea", "fish"], [10, 2], 0.5) == []
-    assert warnings_of(["sea", "fish"], [10, 2], float("nan")) == []
-    one, zero = warnings_of(["sea", "fish"], [10, 0], 0.0)
-    assert one.startswith("predicts sea at every pixel") and zero.startswith("has a metric of 0")
+    assert warnings_of(["sea", "fish"], [10, 2], [9, 3], 0.5) == []
+    assert warnings_of(["sea", "fish"], [10, 2], [9, 3], float("nan")) == []
+    one, zero = warnings_of(["sea", "fish"], [10, 0], [9, 1], 0.0)
+    assert str(one).startswith("predicts sea at every pixel") and str(zero).startswith("has a metric of 0")
+    assert one.fatal and zero.fatal
+
+
+def test_only_a_class_that_the_masks_hold_can_be_missed():
+    assert warnings_of(["sea", "fish", "crab"], [10, 2, 0], [10, 2, 0], 1.0) == []  # no mask holds a crab
+    assert warnings_of(["sea", "fish"], [12, 0], [12, 0], 1.0) == []  # images without any object
+    (missed,) = warnings_of(["sea", "fish", "crab"], [80, 20, 0], [78, 20, 2], 0.6)
+    assert str(missed) == "never predicts crab (2.00% of the pixels of the masks)" and not missed.fatal
 
 
 def test_the_log_of_a_training_says_it(tiny, tmp_path, capsys):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from seunet.cli import app
 from seunet.commands.texts import normalisation, options_of, parsed_classes
 from seunet.data.looking import guess_classes
+from seunet.experiment.degenerate import Fault
 from seunet.models import build_model
 from seunet.models.checkpoint import save_model
 from seunet.report.tables import SCORES_COLUMNS
@@ -177,3 +178,34 @@ def test_the_verdict_by_hand(values, said):
     rows = [run | {"scale": s, "height": h, "width": h} for s, h in zip(scales, heights, strict=True)]
     table = pd.DataFrame(rows).assign(iou=values, consistency=[0.6, 1, 0.9, 0.9, 0.9])
     assert said in verdict(table, "Mean IoU")
+
+
+def scores_of(values: dict[float, float]) -> pd.DataFrame:
+    """Return the table of one run: {scale: metric}."""
+    run = {"dataset": "d", "model": "m", "label": "M", "seed": 0, "consistency": 1.0}
+    return pd.DataFrame([run | {"scale": s, "height": 64 * s, "width": 64 * s, "iou": v} for s, v in values.items()])
+
+
+def test_a_missed_class_is_a_but_and_a_test_at_one_scale_says_nothing_of_others():
+    missed = Fault("never predicts crab (2.00% of the pixels of the masks)", fatal=False)
+    said = verdict(scores_of({1: 0.6, 2: 0.6}), "Mean IoU", [missed])
+    assert said.startswith("Mean IoU is 0.600 at ×1, keeps at least 90% of that from ×1 to ×2; at least 100% of")
+    assert said.endswith("keep their class; but it never predicts crab (2.00% of the pixels of the masks).")
+    assert verdict(scores_of({1: 0.6}), "Mean IoU") == "Mean IoU is 0.600 at ×1."
+    assert verdict(scores_of({1: 0.0}), "Mean IoU", [missed, Fault("is bad")]) == (
+        "Its scores say nothing: on these images this network is bad."
+    )
+
+
+def test_a_class_that_the_masks_lack_is_no_fault(folder, tmp_path):
+    torch.jit.trace(Green(3, 2), torch.rand(1, 3, 8, 8)).save(tmp_path / "green.pt")
+    for name, (masks, pixels) in {"full": (1, [60, 230, 60]), "empty": (0, 60)}.items():
+        for part, content in {"images": np.full((32, 32, 3), pixels), "masks": np.full((32, 32), masks)}.items():
+            (tmp_path / name / part).mkdir(parents=True)
+            Image.fromarray(content.astype(np.uint8)).save(tmp_path / name / part / "a.png")
+        call = [tmp_path / "green.pt", tmp_path / name, "--classes", "rest=0,leaf=1", "--output-kind", "sigmoid"]
+        result = measure(*call, "--output", tmp_path / f"{name}-out")
+        assert result.exit_code == 0, result.output
+        said = (tmp_path / f"{name}-out" / "verdict.txt").read_text()
+        assert said.startswith("Mean IoU is 1.000 at ×1") and "but" not in said
+        assert "warning" not in result.output

@@ -69,14 +69,17 @@ def test_networks_whose_scores_say_nothing_are_listed(tmp_path, capsys):
     collect_warnings(files, {"toy": {"iou": "b"}}, tmp_path / "warnings.csv")
     table = pd.read_csv(tmp_path / "warnings.csv")
     assert list(table.columns) == ["dataset", "model", "seed", "warning"]
-    assert table[["model", "seed", "warning"]].iloc[0].tolist() == ["unet", 0, "never predicts c"]
-    table = table[1:]
     assert set(table["model"]) == {"seunet"} and set(table["seed"]) == {4}
     assert table["warning"].str.startswith(("predicts a at every pixel", "has a metric of 0 at scale 1")).tolist() == [
         *(True, True)
     ]
     assert "warning: toy/seunet/seed4 predicts a at every pixel" in capsys.readouterr().err
-    sound = score_file(tmp_path, [row for row in ROWS if row[2] != "c"], seed=5)
+    missed = score_file(tmp_path, [*ROWS[:2], (1.0, 64, "c", 0, 0, 2, 0, 0)], seed=6)
+    collect_warnings([missed], {"toy": "mean_iou"}, tmp_path / "one.csv")
+    assert pd.read_csv(tmp_path / "one.csv")["warning"].tolist() == [
+        "never predicts c (18.18% of the pixels of the masks)"
+    ]
+    sound = score_file(tmp_path, ROWS, seed=5)  # class c is in no mask
     collect_warnings([sound], {"toy": "mean_iou"}, tmp_path / "none.csv")
     assert (tmp_path / "none.csv").read_text() == "dataset,model,seed,warning\n"
 
