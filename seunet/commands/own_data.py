@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from seunet.runtime.errors import UserError
+
 if TYPE_CHECKING:
     from seunet.settings.dataset import Preparation
 
@@ -16,7 +18,7 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     chosen: by the user. The others are taken from `description`, the network's model.json, or guessed from the files.
     """
     from seunet.config.reading import validated
-    from seunet.data.looking import guess_classes, one_size
+    from seunet.data.looking import one_size
     from seunet.data.partners import partners, patterns
     from seunet.settings.dataset import Preparation
 
@@ -31,11 +33,35 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     if len(set(data["image_size"])) == 1:
         data["image_size"] = data["image_size"][0]
     if "classes" not in data:
-        data["classes"] = guess_classes(files["masks"].values(), description.get("classes"))
-        typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in data['classes'].items())}", err=True)
+        data |= mask_values(list(files["masks"].values()), data.get("ignore", []), description)
     # the bounds of image_size are those of trainings; images that are measured have the size that they have
     size = data.pop("image_size")
     return validated(Preparation, data | {"image_size": 64}).model_copy(update={"image_size": size})
+
+
+def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any]) -> dict[str, Any]:
+    """Return the `classes` and `ignore` that masks are read with, and say them.
+
+    They are those of the network's training where these know every value, else guessed. One class and what did not
+    count in the training may also be two classes: raises UserError.
+    """
+    from seunet.data.looking import classes_by, guess_classes
+    from seunet.data.source import IGNORED
+
+    trained = (description.get("preparation") or {}).get("mask_values")
+    found = classes_by(masks, **trained) if trained and not ignore else None
+    if trained and found is not None:
+        if IGNORED in found and len(found) <= 2:
+            raise UserError(
+                f"the masks hold one class and {', '.join(map(str, trained['ignore']))}, which did not count in the "
+                "network's training; say which value is which (--classes), and what does not count (--ignore)"
+            )
+        typer.echo("masks: values as in the network's training", err=True)
+        return trained
+    classes, ignored = guess_classes(masks, description.get("classes"), ignore)
+    void = f"; {', '.join(map(str, ignored))} does not count" if ignored else ""
+    typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in classes.items())}{void}", err=True)
+    return {"classes": classes, "ignore": ignored}
 
 
 def description_of(folder: Path | None) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def preparation_of(description: dict) -> dict:
         "fit": description.get("fit", "squash"),
         "value_range": description.get("value_range"),
         "metric": description["metric"],
+        "mask_values": description.get("mask_values"),
         "images": {split: len(names) for split, names in description["names"].items()},
     }
 

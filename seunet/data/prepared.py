@@ -68,6 +68,7 @@ def prepare(
         "dataset": name,
         "source": settings.source,
         "classes": list(source.classes),
+        "mask_values": {"classes": settings.classes, "ignore": settings.ignore} if settings.classes else None,
         "channels": source.channels,
         "height": size[0],
         "width": size[1],

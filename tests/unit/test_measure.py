@@ -12,6 +12,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from seunet.cli import app
+from seunet.commands.own_data import mask_values
 from seunet.commands.texts import normalisation, options_of, parsed_classes
 from seunet.data.looking import guess_classes
 from seunet.experiment.degenerate import Fault
@@ -152,8 +153,8 @@ def test_options_hold_more_than_one_value():
 
 def test_classes_are_guessed_from_the_values_of_the_masks(folder):
     masks = sorted((folder / "masks").iterdir())
-    assert guess_classes(masks, None) == {"class0": 0, "class255": 255}
-    assert guess_classes(masks, ["rest", "leaf"]) == {"rest": 0, "leaf": 255}
+    assert guess_classes(masks, None) == ({"class0": 0, "class255": 255}, [])
+    assert guess_classes(masks, ["rest", "leaf"]) == ({"rest": 0, "leaf": 255}, [])
     with pytest.raises(UserError, match="values 0, 255, but the network knows the classes a, b, c; .*--classes"):
         guess_classes(masks, ["a", "b", "c"])
 
@@ -209,3 +210,45 @@ def test_a_class_that_the_masks_lack_is_no_fault(folder, tmp_path):
         said = (tmp_path / f"{name}-out" / "verdict.txt").read_text()
         assert said.startswith("Mean IoU is 1.000 at ×1") and "but" not in said
         assert "warning" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "expected"),
+    [
+        ([0, 1, 255], None, ({"class0": 0, "class1": 1}, [255])),
+        ([0, 1, 255], "abc", ({"a": 0, "b": 1, "c": 2}, [255])),
+        ([0, 2, 255], "abc", ({"a": 0, "b": 1, "c": 2}, [255])),
+        ([1, 2], "abc", ({"a": 0, "b": 1, "c": 2}, [])),
+        ([0, 15, 65535], None, ({f"class{i}": i for i in range(16)}, [65535])),
+        ([0, 255], "ab", ({"a": 0, "b": 255}, [])),
+        ([1, 2, 3], "abc", None),
+        ([1, 2], "ab", None),
+        ([0, 7], "ab", None),
+        ([0, 128, 255], "abc", None),
+        ([0, 128, 255], None, None),
+        ([255], "ab", None),
+        ([7, 8, 11, 255], "abcd", None),
+    ],
+)
+def test_values_are_numbers_of_classes_or_are_given(tmp_path, values, names, expected):
+    """That there are as many values as classes decides nothing."""
+    Image.fromarray(np.array([values], np.uint16 if max(values) > 255 else np.uint8)).save(tmp_path / "a.png")
+    if expected is None:
+        with pytest.raises(UserError, match="say which value is which"):
+            guess_classes([tmp_path / "a.png"], names and list(names))
+    else:
+        assert guess_classes([tmp_path / "a.png"], names and list(names)) == expected
+
+
+def test_values_that_the_user_or_the_training_named_need_no_guess(tmp_path, capsys):
+    Image.fromarray(np.array([[0, 128, 255]], np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "b.png")
+    ternary, binary = [tmp_path / "a.png"], [tmp_path / "b.png"]
+    assert guess_classes(ternary, ["a", "b"], [128]) == ({"a": 0, "b": 255}, [128])
+    trained = {"classes": {"a": 0, "b": 128}, "ignore": [255]}
+    network = {"classes": ["a", "b"], "preparation": {"mask_values": trained}}
+    assert mask_values(ternary, [], network) == trained
+    assert "as in the network's training" in capsys.readouterr().err
+    with pytest.raises(UserError, match="one class and 255, which did not count in the network's training"):
+        mask_values(binary, [], network)
+    assert mask_values(binary, [], {"classes": ["a", "b"]}) == {"classes": {"a": 0, "b": 255}, "ignore": []}
