@@ -1,8 +1,16 @@
 # Two commands on a fresh machine: make demo, make test. Each sets up .venv first if needed.
-PYTHON ?= python3.11
+# The newest Python that can make an environment (pyenv's shims may be there and not run). Where there is none, uv
+# has one; not 3.14, under which a package of Snakemake's has to be compiled.
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV = uv venv --quiet --seed --clear --python '>=3.11,<3.14'
+MAKE_VENV = $(if $(PYTHON),$(PYTHON) -m venv --clear,$(UV))
+NO_PYTHON = No Python of 3.11 to 3.14 that can make environments was found, nor uv. Debian, Ubuntu: apt install python3-venv
 CORES ?= 2
 CONFIG ?= config/config.yaml
-BIN = .venv/bin
+VENV ?= .venv
+BIN = $(VENV)/bin
 # Snakemake writes to the home folder before it reads anything of ours. Where there is none that can be written, as of a
 # user without a name in a container, this one is.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
@@ -15,29 +23,30 @@ TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-load
 
 .PHONY: setup demo laptop report test test-all lint format bench faults reference
 
-setup: .venv/all
+setup: $(VENV)/all
 
 # What the workflow runs, at the versions of the lock file; on a machine with an NVIDIA GPU the pin of torch is its CUDA
-# build.
-.venv/run: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+# build. An environment that is there keeps its Python: to change it, delete the folder.
+$(VENV)/run: requirements.lock pyproject.toml
+	@command -v $(firstword $(MAKE_VENV)) >/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	$(BIN)/python -c '' 2>/dev/null || $(MAKE_VENV) $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[workflow]'
 	touch $@
 
 # The rest of the lock file: what tests and checks need.
-.venv/all: .venv/run
+$(VENV)/all: $(VENV)/run
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	touch $@
 
-demo: .venv/run
+demo: $(VENV)/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile config/demo.yaml
 	@echo "The figures are in results/figures/."
 
-laptop: .venv/run
+laptop: $(VENV)/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --configfile config/laptop.yaml
 
 # One page of everything that CONFIG asks for; what is not computed yet is computed before.
-report: .venv/run
+report: $(VENV)/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile $(CONFIG) -- results/report.html
 	@echo "The report is results/report.html."
 
@@ -68,7 +77,7 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt --line-length 120 Snakefile workflow/rules
 
-bench: .venv/run
+bench: $(VENV)/run
 	$(BIN)/python -m benchmarks
 
 # Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.

@@ -3,6 +3,8 @@
 import ast
 import importlib.metadata
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -69,6 +71,36 @@ def test_python_of_the_environments_is_one_that_the_project_takes():
     for path in ENVIRONMENTS:
         (python,) = [str(e) for e in yaml.safe_load(path.read_text())["dependencies"] if str(e).startswith("python=")]
         assert int(low) <= int(python.split(".")[1]) < int(high), path.name
+
+
+FITS, SHIM = "#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 127\n"
+
+
+@pytest.mark.parametrize(
+    ("programs", "expected"),
+    [
+        ({"python3.13": SHIM, "python3.12": FITS, "python3.11": FITS}, "python3.12 -m venv --clear none"),
+        ({"python3": FITS}, "python3 -m venv --clear none"),
+        ({"python3.13": SHIM, "uv": FITS}, "uv venv --quiet --seed --clear --python '>=3.11,<3.14' none"),
+    ],
+)
+def test_make_takes_the_newest_python_that_runs_or_else_uv(programs, expected, tmp_path):
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    assert expected in plan_of_make(tmp_path)
+
+
+def test_make_says_that_there_is_no_python(tmp_path):
+    assert "nor uv" in plan_of_make(tmp_path)
+
+
+def plan_of_make(programs):
+    """Return what `make setup` would run where these programs are all that there is."""
+    make = shutil.which("make") or pytest.skip("no make")
+    command = [make, "--dry-run", "--no-print-directory", "VENV=none", "setup"]
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": str(programs)}, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def test_pins_exist(lock):
