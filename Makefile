@@ -52,7 +52,7 @@ report: $(VENV)/run
 
 # What to run after a change: golden values, laws, every unit, one workflow from end to end. tests/README.md says more.
 test: setup
-	$(TEST) -m "not slow and not slurm and not root"
+	$(TEST) -m "not slow and not slurm and not root" $(TESTS)
 
 # Everything, as continuous integration does; Slurm by itself, since its jobs want the cores.
 test-all: setup
