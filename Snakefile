@@ -2,6 +2,7 @@
 import atexit
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -51,7 +52,7 @@ onstart:
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
         os.environ[kept.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
-        record = provenance.begin(CONFIG.model_dump(mode="json"), Path("results"), rules_of(workflow.dag))
+        record = provenance.begin(CONFIG.model_dump(mode="json"), Path("results"), closing.rules_of(workflow.dag))
         RECORD.update(record)
     except UserError as error:
         raise WorkflowError(str(error))
@@ -59,16 +60,18 @@ onstart:
 
 onsuccess:
     finish_record(RECORD, "complete")
-    say_left_over()
+    if note := closing.left_over_note(TABLES + FIGURES):
+        logger.info(note)
 
 
 onerror:
     finish_record(RECORD, "failed")
-    atexit.register(say_errors, LEFT.resolve())  # at exit, --directory no longer counts
+    folder = LEFT.resolve()  # at exit, --directory no longer counts
+    atexit.register(lambda: print(closing.errors_left(folder), end="", file=sys.stderr, flush=True))
 
 
 rule all:
     default_target: True
     input:
         TABLES,
-        figure_files(),
+        FIGURES,

@@ -14,11 +14,13 @@ from seunet.models import accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
 from seunet.runtime.contents import contents
 from seunet.settings.configuration import Configuration
-from seunet.settings.dataset import Dataset, Preparation
+from seunet.settings.dataset import Dataset
 from seunet.settings.given import GivenWeights
 
+RunName = tuple[str, str, int]  # data set, model, seed
 
-def all_runs(config: Configuration) -> list[tuple[str, str, int]]:
+
+def all_runs(config: Configuration) -> list[RunName]:
     """Return every (data set, model, seed) once, in the order of the configuration."""
     found = {
         (dataset, model, seed): None
@@ -28,6 +30,22 @@ def all_runs(config: Configuration) -> list[tuple[str, str, int]]:
         for seed in run.seeds
     }
     return list(found)
+
+
+def run_datasets(config: Configuration) -> list[str]:
+    """Return the data sets that are run, in the order of the runs."""
+    return list(dict.fromkeys(dataset for dataset, _, _ in all_runs(config)))
+
+
+def models_on(config: Configuration, dataset: str) -> list[str]:
+    """Return the models that are run on a data set, in the order of the configuration."""
+    run = {model for name, model, _ in all_runs(config) if name == dataset}
+    return [model for model in config.models if model in run]
+
+
+def measured_runs(config: Configuration) -> list[RunName]:
+    """Return the runs whose errors of equivariance are measured: on data sets with scales to compare."""
+    return [run for run in all_runs(config) if config.datasets[run[0]].compared_scales]
 
 
 def trained_model(config: Configuration, model: str) -> str:
@@ -40,7 +58,7 @@ def trained_dataset(config: Configuration, dataset: str) -> str:
     return config.datasets[dataset].trained_on or dataset
 
 
-def all_trainings(config: Configuration) -> list[tuple[str, str, int]]:
+def all_trainings(config: Configuration) -> list[RunName]:
     """Return every (data set, model, seed) that is trained for the runs, once."""
     runs = [
         (trained_dataset(config, dataset), trained_model(config, model), seed)
@@ -131,16 +149,6 @@ def scales_of(config: Configuration, dataset: str, model: str) -> int:
     parameter = architecture and inspect.signature(find_architecture(architecture)).parameters.get("num_scales")
     scales = network_options(config, dataset, model).get("num_scales", parameter and parameter.default)
     return scales if isinstance(scales, int) else 1
-
-
-def preparation(dataset: Dataset) -> dict[str, Any]:
-    """Return what the prepared arrays depend on, beside the content of the archives."""
-    return dataset.given(*Preparation.model_fields)
-
-
-def checksums(dataset: Dataset) -> dict[str, str]:
-    """Return the sha256 of the archives, by their key."""
-    return {key: archive.sha256 for key, archive in dataset.archives.present().items()}
 
 
 def archive_suffix(url: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from seunet.config import checks as configuration
-from seunet.config import plan, reference
+from seunet.config import parameters, plan, reference
 from seunet.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -144,11 +144,12 @@ def test_defaults_are_filled_in_and_what_is_checked_can_be_written_and_read_agai
 
 def test_what_differs_from_the_defaults_is_all_that_a_rule_depends_on():
     """So a key that somebody adds to the library, with a default, runs nothing again."""
-    dataset = configuration.check(good()).datasets["reef"]
+    checked = configuration.check(good())
+    dataset = checked.datasets["reef"]
     assert dataset.training.given() == {"crop": 16, "batch_size": 2, "epochs": 1}
     assert dataset.given("source", "seed", "split", "limit", "metric") == {"source": "shapes"}
     same = change("datasets.reef.training.augmentation", {"rotation": 0})
-    assert plan.preparation(configuration.check(same).datasets["reef"]) == plan.preparation(dataset)
+    assert parameters.preparation(configuration.check(same), "reef") == parameters.preparation(checked, "reef")
 
 
 def test_one_run_listed_in_two_entries_is_run_once():

@@ -13,7 +13,7 @@ from PIL import Image
 from test_configuration import change, good, message
 
 from seunet.config import checks as configuration
-from seunet.config import plan
+from seunet.config import parameters
 from seunet.config.reading import validated
 from seunet.data.arrays import Prepared
 from seunet.data.duplicates import fingerprint, orientations, remedies
@@ -511,7 +511,7 @@ def test_folds_become_data_sets():
     checked = configuration.check(config)
     folds = ["mine-fold0", "mine-fold1", "mine-fold2"]
     assert list(checked.datasets) == ["reef", "cells", *folds]
-    assert [plan.preparation(checked.datasets[name])["split"] for name in folds] == [
+    assert [parameters.preparation(checked, name)["split"] for name in folds] == [
         {"folds": 3, "val": 0.2, "fold": fold} for fold in range(3)
     ]
     assert checked.runs[-1].datasets == ["reef", *folds]
@@ -565,4 +565,4 @@ def test_good_keys():
         "training": {"batch_size": 1, "epochs": 1, "loss": "both", "class_weights": "balanced"},
     }
     checked = configuration.check(config)
-    assert plan.preparation(checked.datasets["mine"])["split"] == config["datasets"]["mine"]["split"]
+    assert parameters.preparation(checked, "mine")["split"] == config["datasets"]["mine"]["split"]

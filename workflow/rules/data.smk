@@ -15,17 +15,17 @@ rule download:
         mem_mb=500,
         runtime=180,
     params:
-        key=archive_key,
-        archive=lambda wildcards: DATASETS[wildcards.dataset].archives.present()[archive_key(wildcards)].given(),
+        key=of(paths.archive_key),
+        archive=of(parameters.archive),
     script:
         "../scripts/download.py"
 
 
 rule prepare:
     input:
-        unpack(lambda wildcards: archive_paths(wildcards.dataset)),
+        unpack(of(paths.archives)),
     output:
-        prepared("train", "val", "test"),
+        paths.prepared("train", "val", "test"),
     log:
         "logs/prepare/{dataset}.log",
     benchmark:
@@ -37,10 +37,10 @@ rule prepare:
         runtime=60,
     params:
         code=code("prepare", "train"),
-        contents=folder_contents,
-        settings=preparation,
-        checksums=checksums,
-        archives=lambda wildcards: archive_paths(wildcards.dataset),
+        contents=of(parameters.folder_contents),
+        settings=of(parameters.preparation),
+        checksums=of(parameters.checksums),
+        archives=of(paths.archives),
     script:
         "../scripts/prepare.py"
 
@@ -61,8 +61,8 @@ rule render:
         runtime=60,
     params:
         code=code("render", "train"),
-        settings=preparation,
-        testing=sizes,
+        settings=of(parameters.preparation),
+        testing=of(parameters.test_sizes),
     script:
         "../scripts/render.py"
 
@@ -70,7 +70,7 @@ rule render:
 rule keep_originals:
     input:
         "results/datasets/{dataset}/dataset.json",
-        unpack(lambda wildcards: archive_paths(wildcards.dataset)),
+        unpack(of(paths.archives)),
     output:
         directory("results/datasets/{dataset}/test/original"),
     log:
@@ -84,10 +84,10 @@ rule keep_originals:
         runtime=60,
     params:
         code=code("keep_originals", "train"),
-        contents=folder_contents,
-        settings=preparation,
-        testing=sizes,
-        checksums=checksums,
-        archives=lambda wildcards: archive_paths(wildcards.dataset),
+        contents=of(parameters.folder_contents),
+        settings=of(parameters.preparation),
+        testing=of(parameters.test_sizes),
+        checksums=of(parameters.checksums),
+        archives=of(paths.archives),
     script:
         "../scripts/keep_originals.py"

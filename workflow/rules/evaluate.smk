@@ -1,9 +1,9 @@
 # From weights to scores at all scales, and from scores to tables.
 rule evaluate:
     input:
-        prepared("test"),
-        other_pixels,
-        unpack(weights_of),
+        paths.prepared("test"),
+        of(paths.other_pixels),
+        unpack(weights),
     output:
         scores="results/scores/{dataset}/{model}/seed{seed}.csv",
         per_image="results/scores/{dataset}/{model}/seed{seed}.npz",
@@ -16,7 +16,7 @@ rule evaluate:
         "logs/evaluate/{dataset}/{model}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: threads_of
+    threads: of(parameters.threads)
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -24,19 +24,19 @@ rule evaluate:
     params:
         code=code("evaluate", "train"),
         network=network_code,
-        given=given_contents,
-        testing=testing,
-        threads=threads_of,
-        variant=variant,
+        given=of(parameters.given_contents),
+        testing=of(parameters.testing),
+        threads=of(parameters.threads),
+        variant=of(plan.variant),
     script:
         "../scripts/evaluate.py"
 
 
 rule equivariance:
     input:
-        prepared("test"),
-        other_pixels,
-        unpack(weights_of),
+        paths.prepared("test"),
+        of(paths.other_pixels),
+        unpack(weights),
     output:
         "results/equivariance/{dataset}/{model}/seed{seed}.csv",
     log:
@@ -45,7 +45,7 @@ rule equivariance:
         "logs/equivariance/{dataset}/{model}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: threads_of
+    threads: of(parameters.threads)
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
@@ -53,17 +53,17 @@ rule equivariance:
     params:
         code=code("equivariance", "train"),
         network=network_code,
-        given=given_contents,
-        measuring=measuring,
-        threads=threads_of,
-        variant=variant,
+        given=of(parameters.given_contents),
+        measuring=of(parameters.measuring),
+        threads=of(parameters.threads),
+        variant=of(plan.variant),
     script:
         "../scripts/equivariance.py"
 
 
 rule equivariance_table:
     input:
-        errors=[f"results/equivariance/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in MEASURED],
+        errors=paths.of_runs("equivariance", ".csv", MEASURED),
     output:
         "results/tables/equivariance.csv",
     log:
@@ -77,17 +77,17 @@ rule equivariance_table:
         runtime=30,
     params:
         code=code("equivariance_table", "figures"),
-        labels=labels(model for _, model, _ in RUNS),
+        labels=parameters.labels(CONFIG, RUNS),
     script:
         "../scripts/equivariance_table.py"
 
 
 rule tables:
     input:
-        scores=[f"results/scores/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        history=[f"results/models/{dataset}/{model}/seed{seed}/history.csv" for dataset, model, seed in TRAININGS],
-        crops=[f"results/crops/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
-        windows=[f"results/windows/{dataset}/{model}/seed{seed}.csv" for dataset, model, seed in RUNS],
+        scores=paths.of_runs("scores", ".csv", RUNS),
+        history=paths.of_runs("models", "/history.csv", TRAININGS),
+        crops=paths.of_runs("crops", ".csv", RUNS),
+        windows=paths.of_runs("windows", ".csv", RUNS),
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
@@ -106,15 +106,15 @@ rule tables:
         runtime=30,
     params:
         code=code("tables", "figures"),
-        labels=labels(model for _, model, _ in RUNS + TRAININGS),
-        metrics=METRICS,
+        labels=parameters.labels(CONFIG, RUNS + TRAININGS),
+        metrics=parameters.metrics(CONFIG),
     script:
         "../scripts/tables.py"
 
 
 rule claims:
     input:
-        per_image=claim_files(),
+        per_image=paths.of_claims(CONFIG),
     output:
         "results/tables/claims.csv",
     log:
@@ -128,7 +128,7 @@ rule claims:
         runtime=30,
     params:
         code=code("claims", "figures"),
-        claims=CLAIMS,
-        metrics=METRICS,
+        claims=plan.claims_to_test(CONFIG),
+        metrics=parameters.metrics(CONFIG),
     script:
         "../scripts/claims.py"

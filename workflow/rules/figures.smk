@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        unpack(figure_inputs),
+        unpack(of(figures.figure_inputs)),
     output:
         report(
             "results/figures/{dataset}_{kind}.png",
@@ -17,7 +17,7 @@ rule figure:
     benchmark:
         "logs/figure/{dataset}_{kind}.tsv"
     wildcard_constraints:
-        kind="|".join(KINDS),
+        kind="|".join(figures.KINDS),
     conda:
         "../../envs/figures.yaml"
     resources:
@@ -25,10 +25,10 @@ rule figure:
         runtime=30,
     params:
         code=code("figure", "figures"),
-        models=looks(),
-        metric=lambda wildcards: METRICS[wildcards.dataset],
-        ceiling=lambda wildcards: DATASETS[wildcards.dataset].ceiling,
-        shown=lambda wildcards: models_on(wildcards.dataset),
+        models=parameters.styles(CONFIG),
+        metric=of(parameters.metric),
+        ceiling=of(parameters.ceiling),
+        shown=of(plan.models_on),
     script:
         "../scripts/figure.py"
 
@@ -55,8 +55,8 @@ rule training_curves:
         runtime=30,
     params:
         code=code("training_curves", "figures"),
-        models=looks(),
-        metrics=METRICS,
+        models=parameters.styles(CONFIG),
+        metrics=parameters.metrics(CONFIG),
     script:
         "../scripts/training_curves.py"
 
@@ -109,6 +109,6 @@ rule equivariance_figure:
         runtime=30,
     params:
         code=code("equivariance_figure", "figures"),
-        models=looks(),
+        models=parameters.styles(CONFIG),
     script:
         "../scripts/equivariance_figure.py"

@@ -2,8 +2,8 @@
 rule page:
     input:
         TABLES,
-        figure_files(),
-        captions=captions(),
+        FIGURES,
+        captions=figures.captions(CONFIG, ROOT / "workflow" / "report"),
     output:
         "results/report.html",
     log:
@@ -15,7 +15,7 @@ rule page:
         runtime=30,
     params:
         code=code("page", "figures"),
-        figures=figure_names(),
+        figures=figures.figure_names(CONFIG),
         times="logs",
     script:
         "../scripts/page.py"

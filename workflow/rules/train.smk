@@ -1,7 +1,7 @@
 # From prepared arrays to weights: one job per data set, model and seed.
 rule train:
     input:
-        prepared("train", "val"),
+        paths.prepared("train", "val"),
     output:
         weights="results/models/{dataset}/{model}/seed{seed}/model.safetensors",
         description="results/models/{dataset}/{model}/seed{seed}/model.json",
@@ -12,10 +12,10 @@ rule train:
         "logs/train/{dataset}/{model}/seed{seed}.tsv"
     wildcard_constraints:
         model="|".join(re.escape(name) for name in dict.fromkeys(run[1] for run in TRAININGS)) or "(?!)",
-    priority: length
+    priority: of(parameters.priority)
     conda:
         "../../envs/train.yaml"
-    threads: threads_of
+    threads: of(parameters.threads)
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
@@ -23,6 +23,6 @@ rule train:
     params:
         code=code("train", "train"),
         network=network_code,
-        settings=training,
+        settings=of(parameters.network),
     script:
         "../scripts/train.py"
