@@ -247,6 +247,13 @@ def test_a_mistake_in_the_configuration_is_one_line(finished):
     assert "Traceback" not in text and len(text.splitlines()) < 8
 
 
+def test_a_second_flag_that_would_drop_the_files_of_the_first_is_refused(clone, tmp_path):
+    demo = str(clone / "config" / "demo.yaml")
+    text = Workflow(clone, tmp_path).run({}, "--dry-run", "--configfile", demo, good=False)
+    lines = [line for line in text.splitlines() if "--configfile stands there 2 times" in line]
+    assert len(lines) == 1 and f"give it once: --configfile {demo} " in lines[0] and "Traceback" not in text
+
+
 @pytest.mark.slow
 def test_a_mistake_that_a_job_finds_reaches_the_terminal(finished):
     mine = {

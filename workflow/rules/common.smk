@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, and how a rule asks it. What it answers is computed in seunet/config.
 import inspect
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,12 +8,14 @@ from snakemake.settings.types import DeploymentMethod
 
 from seunet.config import checks, closing, digests, figures, parameters, paths, plan, triggers
 from seunet.config.files import check_files
+from seunet.config.flags import check_flags
 from seunet.runtime import integrity
 from seunet.runtime.errors import LEFT, UserError
 
 try:
     # Every job reads this file again: all is checked, and networks are built, in the process that started it.
     if workflow.is_main_process:
+        check_flags(sys.argv[1:])
         check_files(workflow.configfiles)
     CONFIG = checks.check(config) if workflow.is_main_process else checks.read(config)
 except UserError as error:
