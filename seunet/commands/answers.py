@@ -5,7 +5,6 @@ import colorsys
 import os
 import re
 import unicodedata
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from seunet.commands.inputs import Input
+from seunet.data.marks import ANSWER, MARK, is_answer
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
 FIRST_COLOURS = (0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xECE133, 0xCA9161)
-MARK = "seunet"  # of a file that predict wrote: text of a PNG, array of an .npz
-NOTE = "written by seunet predict"
 
 
 @dataclass(frozen=True)
@@ -103,18 +101,6 @@ def refuse_existing(file: Path, overwrite: bool) -> None:
         raise UserError(f"{file}: is there from an earlier call; --overwrite replaces it, or name another --output")
 
 
-def is_answer(file: Path) -> bool:
-    """Tell whether predict wrote this file, and nobody saved it anew since."""
-    try:
-        if file.suffix == ".npz":
-            with zipfile.ZipFile(file) as archive:
-                return f"{MARK}.npy" in archive.namelist()
-        with Image.open(file, formats=["PNG"]) as image:
-            return MARK in image.info
-    except (OSError, ValueError, SyntaxError, zipfile.BadZipFile):
-        return False
-
-
 def canonical(file: Path) -> str:
     """Return one text for all spellings of a path that some disk takes for one file."""
     return unicodedata.normalize("NFC", str(file.parent.resolve() / file.name)).casefold()
@@ -137,7 +123,7 @@ def plain(name: str) -> str:
 def write_png(file: Path, image: Image.Image) -> None:
     """Write a PNG with the mark of predict."""
     text = PngImagePlugin.PngInfo()
-    text.add_text(MARK, NOTE)
+    text.add_text(MARK, ANSWER)
     with atomic(file) as temporary:
         image.save(temporary, pnginfo=text)
 
@@ -146,7 +132,7 @@ def write_probabilities(files: list[Path], probabilities: np.ndarray, classes: l
     """Write probabilities (C, H, W): as float16 in one .npz, or as a 16-bit grey PNG per class (65535 is 1)."""
     if files[0].suffix == ".npz":
         arrays: dict[str, Any] = {"probabilities": probabilities.astype(np.float16), "classes": np.array(classes)}
-        arrays[MARK] = np.array(NOTE)
+        arrays[MARK] = np.array(ANSWER)
         with atomic(files[0]) as temporary:
             np.savez_compressed(temporary, **arrays)
         return

@@ -1,9 +1,12 @@
-"""The images that a command is given: files, and folders with all below them."""
+"""The images that a command is given: files, and folders with all below them, but for what our commands wrote."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
+from seunet.data.marks import mark_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
 
@@ -21,7 +24,8 @@ class Input:
 def find_images(paths: Iterable[Path], output: Path) -> list[Input]:
     """Return the images of files and folders, each file once; what lies in `output` is left out of folders.
 
-    Raises UserError for a path that is not there and for a folder without images.
+    Files that our commands wrote are passed over, with a line that counts them. Raises UserError for a path that is not
+    there, for a folder without images, and where nothing but such files is left.
     """
     found: dict[Path, Input] = {}
     for path in paths:
@@ -36,7 +40,20 @@ def find_images(paths: Iterable[Path], output: Path) -> list[Input]:
             raise UserError(f"{path}: {reason}; name images, or folders of images")
         for image in images:
             found.setdefault(image.path.resolve(), image)
-    return list(found.values())
+    return without_ours(list(found.values()))
+
+
+def without_ours(found: list[Input]) -> list[Input]:
+    """Return the images that our commands did not write, and say how many they did."""
+    ours = [image.path for image in found if mark_of(image.path)]
+    if len(ours) == len(found):
+        raise UserError(
+            f"{ours[0]}: written by seunet, as all {len(ours)} images are that were given; name photographs"
+        )
+    if ours:
+        typer.echo(f"{len(ours)} files that seunet wrote are passed over, such as {ours[0]}", err=True)
+    written = set(ours)
+    return [image for image in found if image.path not in written]
 
 
 def images_below(folder: Path, output: Path) -> Iterator[Path]:

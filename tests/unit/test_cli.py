@@ -13,6 +13,7 @@ from seunet import build_model, load_model
 from seunet.cli import app
 from seunet.commands.answers import class_map, palette
 from seunet.models.checkpoint import save_model
+from seunet.report.figures.style import new_figure, save
 
 
 def network(folder: Path, classes: int = 3, always: int | None = None, channels: int = 1, **about) -> Path:
@@ -299,3 +300,22 @@ def test_a_folder_that_cannot_be_written(model: Path, tmp_path: Path) -> None:
     result = call(model, picture(tmp_path / "a.png"), "--output", tmp_path / "out")
     assert result.exit_code == 1
     assert "no permission" in result.output
+
+
+@pytest.mark.parametrize("command", ["predict", "scales"])
+def test_what_our_commands_wrote_is_no_image(model: Path, tmp_path: Path, command: str) -> None:
+    """Class maps, overlays, probabilities, pictures of scales and figures below the folder of the images."""
+    folder = tmp_path / "in"
+    image = picture(folder / "a.png")
+    assert call(model, image, "--output", folder / "1", "--overlay", "--probabilities", "png").exit_code == 0
+    assert call(model, image, "--output", folder / "2", command="scales").exit_code == 0
+    save(new_figure(2, 2), [folder / "3" / "iou.png"], "Scores")
+    result = call(model, folder, "--output", tmp_path / "out", command=command)
+    assert result.exit_code == 0, result.output
+    assert [file.name for file in (tmp_path / "out").rglob("*.*")] == [
+        {"predict": "a.png", "scales": "a_scales.png"}[command]
+    ]
+    assert "7 files that seunet wrote are passed over" in result.stderr
+    result = call(model, folder / "1", folder / "2" / "a_scales.png", "--output", tmp_path / "none", command=command)
+    assert result.exit_code == 1 and "name photographs" in result.output
+    assert not (tmp_path / "none").exists()

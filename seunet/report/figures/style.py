@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
 
+from seunet.data.marks import FIGURE, MARK
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
@@ -165,7 +166,7 @@ def save(figure: Figure, paths: Iterable[Path | str], title: str, commit: str | 
         if path.suffix == ".svg":
             metadata |= {"Date": None, "Creator": None}  # None: leave out
         elif path.suffix == ".png":
-            metadata |= {"Software": None}
+            metadata |= {"Software": None, MARK: FIGURE}
         else:
             raise UserError(f"{path}: figures are written as .png or .svg; change the suffix")
         with atomic(path) as temporary:
