@@ -15,7 +15,8 @@ from seunet.runtime.files import atomic
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT = {"dataset", "model", "label", "class", "window", "stage", "claim", "better", "worse", "verdict", "warning"}
+TEXT = {"dataset", "model", "label", "class", "file", "window", "stage"}
+TEXT |= {"claim", "better", "worse", "verdict", "warning"}
 MISSING = ["", "nan", "NaN"]  # of numbers
 
 
