@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seunet.commands.weights import Weights, check_folder
+from seunet.commands.network_options import NetworkOptions, Weights, open_network, takes_network
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 SIDE = 256  # of the example, where neither --size nor model.json gives a size
 
 
+@takes_network
 def export(
     weights: Weights,
     file: Annotated[Path, typer.Argument(metavar="FILE.onnx|FILE.pt2", help="The file to write.")],
+    options: NetworkOptions,
     size: Annotated[
         tuple[int, int] | None,
         typer.Option(
@@ -39,11 +41,10 @@ def export(
     seunet export results/models/pet/seunet/seed0 seunet.pt2 --size 512 512
     """
     check_file(file, overwrite)
-    check_folder(weights)
-    from seunet.experiment.application import TrainedNetwork
+    check_source(weights)
     from seunet.models import export as writing
 
-    network = TrainedNetwork(weights)
+    network = open_network(weights, options, "cpu")
     shape = (1, network.channels, *example_size(network, size))
     free = writing.export(network.model, file, shape)
     typer.echo(
@@ -60,6 +61,18 @@ def check_file(file: Path, overwrite: bool) -> None:
         raise UserError(f"{file}: is a folder; name the file to write")
     if file.exists() and not overwrite:
         raise UserError(f"{file}: is there; --overwrite replaces it, or name another file")
+
+
+def check_source(weights: Path) -> None:
+    """Raise UserError for a file whose program torch cannot write in another format."""
+    from seunet.models.weights import kind_of
+
+    kind = kind_of(weights) if weights.is_file() else ""
+    if kind in ("onnx", "torchscript"):
+        raise UserError(
+            f"{weights}: the program of {'an ONNX' if kind == 'onnx' else 'a TorchScript'} file cannot be written "
+            "anew; give the weights of its network, with --architecture"
+        )
 
 
 def example_size(network: "TrainedNetwork", size: tuple[int, int] | None) -> tuple[int, int]:

@@ -2,37 +2,51 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from seunet.commands.weights import Weights, check_folder
+from seunet.commands.network_options import NetworkOptions, Weights, check_weights, open_network, takes_network
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_rows
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def info(weights: Weights) -> None:
+KINDS = {"onnx": "ONNX file", "exported": "program of torch.export", "torchscript": "TorchScript file"}
+
+
+@takes_network
+def info(weights: Weights, options: NetworkOptions) -> None:
     """Say what a trained network is: architecture, classes, trained on what, how and when, with which scores.
+
+    Of a file of other people: which images it takes, and what it answers.
 
     Examples:
 
     seunet info results/models/pet/unet/seed0
+
+    seunet info net.onnx
     """
     from seunet.models.checkpoint import read_description
+    from seunet.models.weights import folder_of
 
-    check_folder(weights)
-    description = read_description(weights / "model.json")
-    for name, text in facts(weights, description).items():
+    check_weights(weights)
+    folder = folder_of(weights)
+    if folder is not None and options.architecture is None:
+        texts = facts(folder, read_description(folder / "model.json"))
+    else:
+        texts = facts_of_file(weights, options)
+    for name, text in texts.items():
         typer.echo(f"{name:<13} {text}")
 
 
 def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
     """Return {heading: text} of what is known of a network; what its files do not say is left out."""
-    classes = description.get("classes") or []
     texts = {
-        "network": description["architecture"] + options(description["options"]),
+        "network": description["architecture"] + built_with(description["options"]),
         "weights": weights_facts(folder / "model.safetensors"),
-        "classes": f"{description['num_classes']}: {', '.join(f'{i} {c}' for i, c in enumerate(classes))}".rstrip(": "),
+        "classes": classes_facts(description["num_classes"], description.get("classes") or []),
         "images": images(description),
         "trained on": trained_on(description.get("preparation")),
         "trained how": training(description),
@@ -43,7 +57,45 @@ def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def options(values: dict[str, Any]) -> str:
+def facts_of_file(file: Path, options: NetworkOptions) -> dict[str, str]:
+    """Return {heading: text} of what a file says of its network, and an exported network of ours of its training."""
+    from seunet.models.weights import kind_of
+    from seunet.runtime.files import sha256
+
+    network = open_network(file, options, "cpu")
+    description = network.description
+    named = options.architecture or description.get("architecture", "")
+    texts = {
+        "network": ", ".join(
+            part for part in (named + built_with(description["options"]), KINDS.get(kind_of(file))) if part
+        ),
+        "weights": f"{file.stat().st_size:,} bytes, sha256 {sha256(file)[:12]}…",
+        "classes": classes_facts(len(network.classes), network.classes),
+        "images": ", ".join(part for part in (images(description), shapes(network.model)) if part),
+        "trained on": trained_on(description.get("preparation")),
+        "trained how": training(description),
+        "when, where": when(file, description),
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
+def shapes(network: "nn.Module") -> str:
+    """Return which sides a network takes, and in which form."""
+    from seunet.models.foreign import ForeignNetwork
+
+    if not isinstance(network, ForeignNetwork):
+        return ""
+    multiple = network.size_multiple
+    sides = f"sides that are multiples of {multiple}" if multiple > 1 else ""
+    return ", ".join(part for part in (str(network.declared), sides) if part)
+
+
+def classes_facts(count: int, names: list[str]) -> str:
+    """Return the number of classes, and their names."""
+    return f"{count}: {', '.join(f'{i} {name}' for i, name in enumerate(names))}".rstrip(": ")
+
+
+def built_with(values: dict[str, Any]) -> str:
     """Return " (width 16, depth 4)"."""
     return f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
 
@@ -77,7 +129,7 @@ def images(description: dict[str, Any]) -> str:
 
 def trained_on(preparation: dict[str, Any] | None) -> str:
     """Return the data set and how many images it had."""
-    if not preparation:
+    if not preparation or "dataset" not in preparation:
         return ""
     counts = preparation.get("images") or {}
     return f"{preparation['dataset']}: " + ", ".join(f"{count} {split}" for split, count in counts.items())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seunet.commands.network_options import PredictingOptions, takes_network
 from seunet.commands.own_data import data_settings, description_of
-from seunet.commands.texts import normalisation, numbers, options_of, parsed_classes
+from seunet.commands.texts import numbers, parsed_classes
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from seunet.models.weights import GivenNetwork
 
 SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
-
-
-class Channels(StrEnum):
-    """Which channels a network takes."""
-
-    rgb = "rgb"
-    bgr = "bgr"
-    grey = "grey"
 
 
 class Fit(StrEnum):
@@ -34,14 +27,7 @@ class Fit(StrEnum):
     tiles = "tiles"
 
 
-class Output(StrEnum):
-    """What a network returns."""
-
-    logits = "logits"
-    probabilities = "probabilities"
-    sigmoid = "sigmoid"
-
-
+@takes_network
 def measure(
     paths: Annotated[
         list[Path],
@@ -51,15 +37,10 @@ def measure(
             "folder with images and masks.",
         ),
     ],
+    options: PredictingOptions,
     output: Annotated[Path, typer.Option(help="Folder for table, figures and verdict.")] = Path("measured"),
     weights: Annotated[
         Path | None, typer.Option(help="The weights, in place of the first argument: .safetensors, or a state_dict.")
-    ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(metavar="package.module:factory", help="What builds the network of a state_dict.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory; may be repeated.")
     ] = None,
     images: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Of the images below FOLDER; default: images/{name}.*")
@@ -94,19 +75,6 @@ def measure(
             metavar="LOW,HIGH", help="Black and white of images of more than 8 bits; default: as in training."
         ),
     ] = None,
-    normalise: Annotated[
-        str | None,
-        typer.Option(metavar="MEAN/STD", help="For images in [0, 1], such as 0.485,0.456,0.406/0.229,0.224,0.225."),
-    ] = None,
-    channels: Annotated[Channels | None, typer.Option(help="What the network takes; default: as the images.")] = None,
-    output_kind: Annotated[
-        Output, typer.Option(help="What the network returns; sigmoid: one channel for two classes.")
-    ] = Output.logits,
-    size_multiple: Annotated[
-        int | None, typer.Option(min=1, help="What sides must be multiples of; others are padded by border pixels.")
-    ] = None,
-    tile: Annotated[int, typer.Option(min=0, help="Tiles of this side for larger images; 0: whole.")] = 0,
-    margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0,
 ) -> None:
     """Measure a trained network on images and masks at many scales, without any training.
 
@@ -122,21 +90,12 @@ def measure(
         seunet measure mine --architecture monai.networks.nets:UNet --weights unet.pt --option spatial_dims=2
     """
     from seunet.data.prepared import Prepared, prepare
-    from seunet.models.weights import GivenNetwork, folder_of
+    from seunet.models.weights import folder_of
 
     weights, folder = weights_and_folder(paths, weights)
     check_output(output)
-    given = GivenNetwork.read(
-        {
-            "architecture": architecture,
-            "options": options_of(option),
-            "normalise": normalisation(normalise),
-            "channels": channels and channels.value,
-            "output": output_kind.value,
-            "size_multiple": size_multiple,
-        }
-    )
-    description = description_of(folder_of(weights)) if architecture is None else {}
+    given = options.given()
+    description = description_of(folder_of(weights)) if options.architecture is None else {}
     chosen = {
         **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
         "image_size": numbers("--image-size", image_size, int) if image_size else None,
@@ -151,7 +110,7 @@ def measure(
         prepared = Prepared(temporary)
         multiple = multiple_of(weights, given, prepared)
         tests = {"test_scales": [1, *numbers("--scales", scales)], "size_multiple": multiple}
-        tests |= {"tile": {"size": tile, "margin": margin}} if tile else {}
+        tests |= {"tile": tiling} if (tiling := options.tiling()) else {}
         sentence = write_results(weights, given, prepared, tests, output)
     typer.echo(sentence)
     typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seunet.commands.weights import Weights, open_weights
+from seunet.commands.network_options import PredictingOptions, Weights, open_network, takes_network
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ class Probabilities(StrEnum):
     png = "png"
 
 
+@takes_network
 def predict(
     weights: Weights,
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT…", help="Images, or folders with all images below.")],
+    options: PredictingOptions,
     output: Annotated[Path, typer.Option(help="Folder for the answers, made where it is not there.")] = Path(
         "predictions"
     ),
@@ -51,14 +53,6 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace answers of an earlier call; never any other file.")
     ] = False,
-    tile: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole.",
-        ),
-    ] = 0,
-    margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0,
 ) -> None:
     """Segment images: for each, write a PNG of its name and size whose pixel values are the classes.
 
@@ -71,14 +65,15 @@ def predict(
     seunet predict results/models/pet/unet/seed0 photos --output classes --overlay
 
     seunet predict results/models/pet/unet/seed0 scan.tif --at native --probabilities npz
+
+    seunet predict net.onnx photos --normalise 0.5/0.5 --classes background,leaf
     """
     from tqdm import tqdm
 
     from seunet.commands.answers import Answers, refuse_losses
     from seunet.commands.inputs import find_images
-    from seunet.settings.dataset import Tile
 
-    network = open_weights(weights, Tile(size=tile, margin=margin) if tile else None)
+    network = open_network(weights, options)
     images = find_images(inputs, output)
     scale, description = input_scale(at, network)
     answers = Answers(output, network.classes, overlay, probabilities)
@@ -101,7 +96,10 @@ def input_scale(at: str, network: "TrainedNetwork") -> tuple["InputScale", str]:
     if at == "training" and network.training_scale:
         return network.training_scale, f"shown {network.training_scale}, as in training"
     if at == "training":
-        return InputScale(), "shown at their own pixels, since model.json does not say the size of the training images"
+        return (
+            InputScale(),
+            f"shown at their own pixels, since {network.source} does not say the size of the training images",
+        )
     return InputScale(factor_of(at)), f"shown {InputScale(factor_of(at))}"
 
 

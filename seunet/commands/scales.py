@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seunet.commands.weights import Weights, open_weights
+from seunet.commands.network_options import PredictingOptions, Weights, open_network, takes_network
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ class Pictures:
         return [self.output / image.name.with_name(f"{image.name.stem}_scales.png")]
 
 
+@takes_network
 def scales(
     weights: Weights,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Images, or folders with all images below.")],
+    options: PredictingOptions,
     output: Annotated[Path, typer.Option(help="Folder for the pictures, made where it is not there.")] = Path("scales"),
     at: Annotated[
         str,
@@ -59,7 +61,7 @@ def scales(
     from seunet.experiment.application import open_picture
     from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
 
-    network = open_weights(weights)
+    network = open_network(weights, options)
     found = find_images(images, output)
     scale, description = input_scale(at, network)
     pictures = Pictures(output)

@@ -1,6 +1,7 @@
 """A trained network applied to image files: each is resampled to the scale of training, or to another one, and the
 classes are brought back to its own pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.rescaling import rescale_logits
 from seunet.experiment.inference import Tile, predict
-from seunet.models.checkpoint import load_model
+from seunet.models.weights import GivenNetwork, folder_of, load_given
 from seunet.runtime.errors import UserError
 
 MAX_PIXELS = 400_000_000  # of an image after resampling; more is a factor with a typing error
@@ -85,23 +86,34 @@ class InputScale:
 
 
 class TrainedNetwork:
-    """The network in a folder with model.json, and what model.json says of the images of its training.
+    """A network that commands predict with, and what is known of the images of its training.
 
     Args:
-        folder: of the trained network.
+        weights: the folder of a network that was trained here, or a file of any other.
         device: where it runs.
         tiling: for networks that cannot predict in bands, see `inference`.
+        given: what a network of other people expects and returns.
+        classes: their names, in the network's order, or their number; None: as the network says.
 
-    Attributes: classes (names), channels, training_scale: an `InputScale`, or None if model.json does not name the
-    size, as in older versions. Raises UserError if the folder does not hold a complete network.
+    Attributes: model; description, the content of model.json, or what the file says; source, the name of that; classes
+    (names); channels, those of images as they are read; training_scale: an `InputScale`, or None where nothing says the
+    size of the training's images; value_range. Raises UserError if the file or folder does not hold a complete network.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu", tiling: Tile | None = None):
-        self.model, self.description = load_model(folder, device)
+    def __init__(
+        self,
+        weights: Path,
+        device: torch.device | str = "cpu",
+        tiling: Tile | None = None,
+        given: GivenNetwork = GivenNetwork(),
+        classes: Sequence[str] | int | None = None,
+    ):
+        count = len(classes) if isinstance(classes, Sequence) else classes
+        self.model, self.description = load_given(weights, given, None, count, device)
+        self.source = "model.json" if folder_of(weights) and given.architecture is None else weights.name
         self.device, self.tiling = torch.device(device), tiling
-        count: int = self.description["num_classes"]
-        self.classes: list[str] = self.description.get("classes") or [f"class {i}" for i in range(count)]
-        self.channels: int = self.description["in_channels"]
+        self.classes = names_of(classes, self.description, weights)
+        self.channels: int = given.conventions.image_channels(self.description["in_channels"])
         self.training_scale = training_scale(self.description)
         self.value_range = (self.description.get("preparation") or {}).get("value_range")
 
@@ -124,6 +136,20 @@ class TrainedNetwork:
     def window(self) -> Window | None:
         """The values that become black and white in images of more than 8 bits, as in training."""
         return Window(self.value_range) if self.value_range else None
+
+
+def names_of(classes: Sequence[str] | int | None, description: dict[str, Any], weights: Path) -> list[str]:
+    """Return the names of a network's classes: as given, as its description says, or numbered.
+
+    Raises UserError where another number of classes is given than the network has.
+    """
+    count: int = description["num_classes"]
+    given = len(classes) if isinstance(classes, Sequence) else classes
+    if given is not None and given != count:
+        raise UserError(f"{weights}: the network has {count} classes, not {given}; name all of them (--classes)")
+    if isinstance(classes, Sequence):
+        return list(classes)
+    return description.get("classes") or [f"class {i}" for i in range(count)]
 
 
 def open_picture(path: Path) -> Picture:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models.calling import size_multiple
+from seunet.models.declared import Declared
 from seunet.runtime.errors import UserError
 
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
@@ -54,8 +55,12 @@ class Conventions:
         """Return how many channels the network takes; channels: of the images of the data set."""
         return CHANNELS[self.channels] if self.channels else channels
 
-    def out_channels(self, classes: int) -> int:
-        """Return how many channels the network returns."""
+    def image_channels(self, channels: int) -> int:
+        """Return how many channels its images have where no data set says it; channels: that the network takes."""
+        return 3 if self.channels else channels
+
+    def out_channels(self, classes: int | None) -> int | None:
+        """Return how many channels the network returns for so many classes; None where that is not known."""
         return 1 if self.output == "sigmoid" else classes
 
 
@@ -67,14 +72,22 @@ class ForeignNetwork(nn.Module):
         conventions: which images it expects, and what it returns.
         channels: of the data set's images.
         title: its name in messages.
+        declared: what its file says of its images.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, conventions: Conventions, channels: int, title: str):
+    def __init__(
+        self,
+        network: nn.Module,
+        conventions: Conventions,
+        channels: int,
+        title: str,
+        declared: Declared = Declared(),
+    ):
         super().__init__()
-        self.network, self.conventions, self.title = network, conventions, title
+        self.network, self.conventions, self.title, self.declared = network, conventions, title, declared
         self.size_multiple = conventions.multiple or size_multiple(network)
         self.register_buffer("mean", per_channel("mean", conventions.mean, conventions.in_channels(channels)))
         self.register_buffer("std", per_channel("std", conventions.std, conventions.in_channels(channels)))

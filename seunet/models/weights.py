@@ -1,25 +1,22 @@
-"""Files of networks that were not trained here: a state_dict for an architecture, TorchScript, torch.export, ONNX."""
+"""Networks that were not trained here, from their files: weights for an architecture, or a program that is whole."""
 
-import pickle
-import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seunet.models import build_model
+from seunet.models.calling import SizeError, call_network, pad
 from seunet.models.checkpoint import load_model
+from seunet.models.declared import Declared, channels_of_weights
 from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.models.programs import PROGRAMS
+from seunet.models.state_dicts import first_line, fit, read_weights
 from seunet.runtime.errors import UserError
-
-NESTED = ("state_dict", "model_state_dict", "model")  # under which checkpoints of trainers keep the weights
 
 
 @dataclass(frozen=True)
@@ -44,23 +41,35 @@ class GivenNetwork:
 
 
 def load_given(
-    path: Path, given: GivenNetwork, channels: int, classes: int, device: torch.device | str = "cpu"
+    path: Path,
+    given: GivenNetwork,
+    channels: int | None = None,
+    classes: int | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a given network, in evaluation mode, and its description as in model.json.
 
-    path: a file, or a folder of a network that was trained here. channels, classes: of the data set.
+    path: a file, or a folder of a network that was trained here. channels, classes: of the data set; None: as many as
+    the network has, which is read from its file, or found by asking it.
     Raises UserError for a file that is none of them, is damaged, or does not fit its network.
     """
     conventions, folder = given.conventions, folder_of(path)
     if folder is not None and given.architecture is None:
         network, description = load_model(folder, device, given.options)
-    else:
-        in_channels, out_channels = conventions.in_channels(channels), conventions.out_channels(classes)
-        network = load_network(path, given.architecture, dict(given.options), in_channels, out_channels)
-        description = {"in_channels": in_channels, "num_classes": classes, "options": dict(given.options)}
-    if folder is None or conventions != Conventions():
-        network = ForeignNetwork(network, conventions, channels, path.name)
-    return network.to(device).eval(), description
+        if conventions != Conventions():
+            network = ForeignNetwork(network, conventions, channels or description["in_channels"], path.name)
+        return network.to(device).eval(), description
+    expected = None if channels is None and conventions.channels is None else conventions.in_channels(channels or 0)
+    network, declared, metadata = load_network(path, given, expected, classes)
+    in_channels = declared.channels or expected
+    if in_channels is None:
+        raise UserError(f"{path}: does not say how many channels its images have; say channels: rgb, bgr or grey")
+    network = ForeignNetwork(network, conventions, channels or in_channels, path.name, declared).to(device).eval()
+    count = classes or (2 if conventions.output == "sigmoid" else declared.classes)
+    if count is None:
+        count = asked_classes(network, conventions.image_channels(in_channels), declared)
+    counts = {"in_channels": in_channels, "num_classes": count, "options": dict(given.options)}
+    return network, metadata | counts
 
 
 def folder_of(path: Path) -> Path | None:
@@ -87,138 +96,76 @@ def kind_of(path: Path) -> str:
 
 
 def load_network(
-    path: Path, architecture: str | None, options: dict[str, Any], in_channels: int, out_channels: int
-) -> nn.Module:
-    """Return the network of a file, on the CPU, in evaluation mode.
+    path: Path, given: GivenNetwork, channels: int | None, classes: int | None
+) -> tuple[nn.Module, Declared, dict[str, Any]]:
+    """Return the network of a file, on the CPU, in evaluation mode; what it says of its images; and its metadata.
 
-    architecture, options: what builds the network of a state_dict; the other kinds of files hold theirs.
-    Raises UserError for a file that is none of them, is damaged, or does not fit its network.
+    channels: that it is to read; classes: of its answer; None: as in the file.
+    Raises UserError for a file that is none of the kinds, is damaged, or does not fit its network.
     """
     kind = kind_of(path)
     if kind == "state_dict":
-        if architecture is None:
+        if given.architecture is None:
             raise UserError(
                 f"{path}: holds weights alone; name the architecture that they belong to, package.module:factory (or "
                 "give a TorchScript or ONNX file, which holds its network)"
             )
-        network = build_model(architecture, in_channels, out_channels, **options)
-        fit(network, read_weights(path), path)
-        return network.eval()
-    if architecture is not None:
+        out_channels = given.conventions.out_channels(classes)
+        network, declared = build_and_fit(path, given.architecture, dict(given.options), channels, out_channels)
+        return network, declared, {}
+    if given.architecture is not None:
         raise UserError(f"{path}: {kind}, which holds its own network; leave the architecture out")
     try:
-        return LOADERS[kind](path)
+        program = PROGRAMS[kind](path)
     except UserError:
         raise
     except Exception as error:  # whatever a damaged file leads to
         raise UserError(f"{path}: cannot be read as {kind} ({first_line(error)}); export it again") from error
+    return program, program.declared, program.metadata
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors file, or of a file of torch.save, from which no code is run."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: holds other things than tensors, which are not read since they could run any code; save the "
-            "network's state_dict alone: torch.save(network.state_dict(), …), or as .safetensors"
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: damaged, or no file of weights ({first_line(error)}); save it again") from error
-    return tensors_of(content, path)
+def build_and_fit(
+    path: Path, architecture: str, options: dict[str, Any], channels: int | None, classes: int | None
+) -> tuple[nn.Module, Declared]:
+    """Return the network of an architecture with the weights of a file, and the channels that it was built with.
+
+    channels, classes: how many it has; where None, or where the weights have other channels, those of the weights are
+    tried: what fits all tensors is right.
+    """
+    weights = read_weights(path)
+    of_weights = channels_of_weights(weights.values())
+    inputs = list(dict.fromkeys(count for count in (channels, of_weights) if count)) or [3]
+    outputs = [classes] if classes else list(likely_classes(list(weights.values())))
+    problem: UserError | None = None
+    for in_channels in inputs:
+        for out_channels in outputs:
+            network = build_model(architecture, in_channels, out_channels, **options)
+            try:
+                fit(network, weights, path)
+            except UserError as error:
+                problem = problem or error
+            else:
+                return network.eval(), Declared(channels=in_channels, classes=out_channels)
+    raise problem or UserError(f"{path}: holds no weights; say classes")
 
 
-def tensors_of(content: Any, path: Path) -> dict[str, Tensor]:
-    """Return the state_dict in what torch.save wrote: itself, or what a trainer keeps under a usual name."""
-    for name in NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        held = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-        raise UserError(f"{path}: no state_dict in it, but {held[:200]}; save network.state_dict()")
-    return dict(content)
+def likely_classes(weights: Sequence[Tensor]) -> Iterator[int]:
+    """Yield how many channels the answer of a network may have: those of its last layers, at most three numbers."""
+    yield from list(dict.fromkeys(value.shape[0] for value in reversed(weights) if value.dim()))[:3]
 
 
-def fit(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load weights into a network, all of them; a prefix that all names share, such as `module.`, is left out."""
-    wanted = network.state_dict().keys()
-    while weights and not wanted & weights.keys():
-        prefixes = {name.partition(".")[0] for name in weights}
-        if len(prefixes) > 1 or not all("." in name for name in weights):
-            break
-        weights = {name.partition(".")[2]: value for name, value in weights.items()}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        problem = " ".join((str(error).partition("\n")[2] or str(error)).split())
-        problem = problem if len(problem) <= 200 else problem[:199] + "…"
-        raise UserError(f"{path}: the weights do not fit {type(network).__name__}: {problem}") from error
-
-
-def load_torchscript(path: Path) -> nn.Module:
-    """Return the network of a TorchScript file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer files are of torch.export; older ones are read
-        return torch.jit.load(str(path), map_location="cpu").eval()
-
-
-class Exported(nn.Module):
-    """The network of a file of torch.export, which has no training mode to switch off."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.program: Callable[[Tensor], Any]
-        self.__dict__["program"] = torch.export.load(str(path)).module()  # no submodule: it refuses eval()
-
-    def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → the network's output."""
-        return self.program(images.cpu()).to(images.device)
-
-
-class OnnxNetwork(nn.Module):
-    """The network of an ONNX file, run by onnxruntime on the CPU."""
-
-    def __init__(self, path: Path):
-        super().__init__()
+def asked_classes(network: ForeignNetwork, channels: int, declared: Declared) -> int:
+    """Return how many channels a network answers with, of an image (1, channels, H, W) that it takes."""
+    problem: UserError | None = None
+    generator = torch.Generator().manual_seed(0)
+    for side in (64, 256):
+        size = declared.height or side, declared.width or side
+        image = torch.rand(1, channels, *size, generator=generator).to(network.mean.device)
         try:
-            onnxruntime = import_module("onnxruntime")  # of an extra: no environment of the workflow has it
-        except ModuleNotFoundError as error:
-            raise UserError(f"{path}: ONNX files need onnxruntime; pip install 'seunet[export]'") from error
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = torch.get_num_threads()
-        settings.log_severity_level = 3  # errors
-        self.session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        inputs = self.session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            shapes = ", ".join(f"{entry.name} {entry.shape}" for entry in inputs)
-            raise UserError(f"{path}: takes {shapes}; one input of images (N, C, H, W) is expected")
-        self.path, self.input = path, inputs[0]
-        self.dtype = {"tensor(float16)": torch.float16, "tensor(double)": torch.float64}.get(
-            self.input.type, torch.float32
-        )
-
-    def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → the network's output; image by image if the file fixes the batch to one."""
-        for axis, name in ((2, "height"), (3, "width")):
-            fixed = self.input.shape[axis]
-            if isinstance(fixed, int) and fixed != images.shape[axis]:
-                raise UserError(
-                    f"{self.path}: takes images of {name} {fixed} alone, not {images.shape[axis]}; export it with free "
-                    "height and width"
-                )
-        x = images.to("cpu", self.dtype).contiguous()
-        parts = x.split(1) if self.input.shape[0] == 1 else [x]
-        answers = [self.session.run(None, {self.input.name: part.numpy()}) for part in parts]
-        outputs = [torch.cat([torch.from_numpy(part) for part in output]) for output in zip(*answers, strict=True)]
-        return outputs[0].to(images.device) if len(outputs) == 1 else tuple(outputs)
-
-
-LOADERS = {"torchscript": load_torchscript, "exported": Exported, "onnx": OnnxNetwork}
-
-
-def first_line(error: Exception) -> str:
-    """Return the message of an error in one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:159] + "…"
+            return call_network(network, image).shape[1]
+        except SizeError as error:
+            return call_network(network, pad(image, error.multiple)).shape[1]
+        except UserError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem

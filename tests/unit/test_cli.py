@@ -258,7 +258,7 @@ def test_mistakes_are_one_line(model: Path, tmp_path: Path, image: str) -> None:
     ("arguments", "status", "said"),
     [
         (["{model}", "{image}", "--output", "{image}"], 1, "--output names a folder"),
-        (["{model}/model.safetensors", "{image}"], 1, "is a file; name the folder of a trained network"),
+        (["{model}/model.json", "{image}"], 1, "is a file; name the folder of a trained network"),
         (["{here}", "{image}"], 1, "model.json: no such file"),
         (["{here}/nothing", "{image}"], 1, "no such folder"),
         (["{model}", "{image}", "--at", "half"], 1, "--at: 'half'"),

@@ -1,0 +1,205 @@
+"""The network that a command asks: its options, which are the same for all commands, and how it is opened.
+
+A command takes a parameter `options: NetworkOptions` and is decorated with `takes_network`: typer then sees the options
+of that class in its place.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from seunet.commands.texts import normalisation, options_of
+from seunet.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from seunet.experiment.application import TrainedNetwork
+    from seunet.models.weights import GivenNetwork
+
+PANEL = "Networks of other people"
+
+Weights = Annotated[
+    Path,
+    typer.Argument(
+        metavar="WEIGHTS",
+        help="The folder of a trained network, such as results/models/pet/unet/seed0; a .onnx, .pt2 or TorchScript "
+        "file; or weights with --architecture.",
+    ),
+]
+
+
+class Channels(StrEnum):
+    """Which channels a network takes."""
+
+    rgb = "rgb"
+    bgr = "bgr"
+    grey = "grey"
+
+
+class OutputKind(StrEnum):
+    """What a network returns."""
+
+    logits = "logits"
+    probabilities = "probabilities"
+    sigmoid = "sigmoid"
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What a network expects and returns, where it was not trained here or is asked in another way."""
+
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="package.module:factory", help="What builds the network of a state_dict.", rich_help_panel=PANEL
+        ),
+    ] = None
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An argument of the factory; may be repeated.", rich_help_panel=PANEL),
+    ] = None
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…|NUMBER",
+            help="Names of the classes in the network's order, or their number; default: as the network says.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    normalise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEAN/STD",
+            help="For images in [0, 1], such as 0.485,0.456,0.406/0.229,0.224,0.225.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    channels: Annotated[
+        Channels | None,
+        typer.Option(help="What the network takes; default: as the images.", rich_help_panel=PANEL),
+    ] = None
+    output_kind: Annotated[
+        OutputKind,
+        typer.Option(help="What the network returns; sigmoid: one channel for two classes.", rich_help_panel=PANEL),
+    ] = OutputKind.logits
+    size_multiple: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="What sides must be multiples of; others are padded by border pixels.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
+    def given(self) -> "GivenNetwork":
+        """Return what a network that was not trained here expects and returns; UserError for a wrong option."""
+        from seunet.models.weights import GivenNetwork
+
+        return GivenNetwork.read(
+            {
+                "architecture": self.architecture,
+                "options": options_of(self.option),
+                "normalise": normalisation(self.normalise),
+                "channels": self.channels and self.channels.value,
+                "output": self.output_kind.value,
+                "size_multiple": self.size_multiple,
+            }
+        )
+
+    def class_names(self) -> list[str] | int | None:
+        """Return the names of --classes, or their number."""
+        if self.classes is None:
+            return None
+        if self.classes.strip().isdecimal():
+            return int(self.classes)
+        names = [name.strip() for name in self.classes.split(",")]
+        if not all(names) or len(names) != len(set(names)):
+            raise UserError(
+                f"--classes: {self.classes!r} is no list of different names such as background,leaf, nor a number"
+            )
+        return names
+
+
+@dataclass(frozen=True)
+class PredictingOptions(NetworkOptions):
+    """The same, and how a network is asked about large images."""
+
+    tile: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Tiles of this side for larger images, where the network cannot predict in bands; 0: whole."
+        ),
+    ] = 0
+    margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0
+
+    def tiling(self) -> dict[str, int] | None:
+        """Return the size and margin of tiles; None: images are predicted whole."""
+        return {"size": self.tile, "margin": self.margin} if self.tile else None
+
+
+def takes_network(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options of its parameter `options` in the place of that parameter.
+
+    An option that the command has itself, with another meaning, is its own.
+    """
+    parameters = dict(inspect.signature(command, eval_str=True).parameters)
+    kind = parameters.pop("options").annotation
+    hints = get_type_hints(kind, include_extras=True)
+    shared = {
+        field.name: inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(kind)
+        if field.name not in parameters
+    }
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in shared}
+        command(**given, options=kind(**chosen))
+
+    run.__signature__ = inspect.Signature([*parameters.values(), *shared.values()])  # type: ignore[attr-defined]
+    return run
+
+
+def open_network(
+    weights: Path, options: NetworkOptions, device: "torch.device | str | None" = None
+) -> "TrainedNetwork":
+    """Return the network of a folder or file, on a GPU where there is one unless a device is named."""
+    import torch
+
+    from seunet.experiment.application import TrainedNetwork
+    from seunet.settings.dataset import Tile
+
+    if options.architecture is None:
+        check_weights(weights)
+    if str(Path.cwd()) not in sys.path:  # where a network of the user's own may lie, as for the workflow
+        sys.path.append(str(Path.cwd()))
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    tiling = options.tiling() if isinstance(options, PredictingOptions) else None
+    return TrainedNetwork(weights, device, Tile(**tiling) if tiling else None, options.given(), options.class_names())
+
+
+def check_weights(weights: Path) -> None:
+    """Raise UserError unless the path is a file, or the folder of one trained network; name one that may be meant."""
+    if weights.is_file() and weights.name == "model.json":
+        raise UserError(f"{weights}: is a file; name the folder of a trained network (model.json and its weights)")
+    if weights.is_file():
+        return
+    if not weights.is_dir():
+        raise UserError(
+            f"{weights}: no such folder or file; name a trained network, such as results/models/…/seed0, or its file"
+        )
+    if (weights / "model.json").exists():
+        return
+    deeper = sorted(file.parent for depth in ("*", "*/*", "*/*/*") for file in weights.glob(f"{depth}/model.json"))
+    meant = f"did you mean {deeper[0]}?" if deeper else "train the model first"
+    raise UserError(f"{weights}: no trained network in it (no model.json: no such file); {meant}")
