@@ -7,6 +7,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 from test_configuration import ROOT, change, good, load, message
 
+from benchmarks.coverage import coverage
 from seunet.config import checks as configuration
 from seunet.config import plan
 from seunet.report import claims, figures
@@ -226,6 +227,15 @@ def test_coverage_under_the_null(monkeypatch, seeds, of_seed):
         found = compare(*[[run(bootstrap, quality.clip(0, 1)) for quality in kind] for kind in runs], 40)
         held.append(found["low"] <= 0 <= found["high"])
     assert np.mean(held) >= 0.89  # 150 trials of 95 %: below with a chance of 1/1000
+
+
+@pytest.mark.parametrize("of_seeds", [0, 0.02])
+def test_the_interval_over_seeds_and_images_holds_the_truth_about_new_images(monkeypatch, of_seeds):
+    """Student's t over seeds does not, where images differ as well: of benchmarks/coverage.py, fewer trials."""
+    monkeypatch.setattr(claims, "RESAMPLES", 1000)
+    over_both, over_seeds = coverage(seeds=5, images=28, of_seeds=of_seeds, trials=100)
+    assert over_both >= 0.9
+    assert over_seeds < 0.8
 
 
 @pytest.mark.parametrize(

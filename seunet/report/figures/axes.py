@@ -31,10 +31,15 @@ def mark_training(axes: Axes) -> None:
 def draw_band(axes: Axes, table: pd.DataFrame, x: str, y: str, line: style.Look) -> None:
     """Draw the mean over seeds as a line and, with several seeds, their minimum and maximum as a band."""
     finite = table[np.isfinite(table[y])]
-    seeds = finite.groupby(x)[y].agg(["mean", "min", "max"])
-    axes.plot(seeds.index, seeds["mean"], **line)
-    if table["seed"].nunique() > 1:
-        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=line["color"], alpha=0.18, linewidth=0)
+    if table["seed"].nunique() == 1:
+        means = finite.groupby(x)[y].mean()
+        axes.plot(means.index, means, **line)
+        return
+    import seaborn  # a second of imports, which figures of one seed do without
+
+    band = {"alpha": 0.18, "linewidth": 0}
+    seaborn.lineplot(finite, x=x, y=y, errorbar=("pi", 100), err_kws=band, legend=False, ax=axes, **line)
+    axes.set(xlabel="", ylabel="")  # instead of the names of columns
 
 
 def band_note(table: pd.DataFrame, shown: list[str]) -> str | None:
