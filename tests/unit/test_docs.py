@@ -1,0 +1,28 @@
+"""The documentation: its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)")
+HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
+FOLDERS = (".", "config", "results", "tests", "findings", "slurm", "workflow")
+PAGES = [*(file for folder in FOLDERS for file in (ROOT / folder).glob("*.md")), *(ROOT / "docs").rglob("*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link to a heading of a page may end in, as GitHub makes it."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.relative_to(ROOT)}: {link}"
+        assert not anchor or anchor in anchors(target), f"{page.relative_to(ROOT)}: no heading for {link}"
