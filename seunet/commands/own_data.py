@@ -19,7 +19,8 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     """
     from seunet.config.reading import validated
     from seunet.data.looking import one_size
-    from seunet.data.partners import partners, patterns
+    from seunet.data.partners import partners
+    from seunet.data.patterns import patterns
     from seunet.settings.dataset import Preparation
 
     preparation = description.get("preparation") or {}
@@ -27,13 +28,14 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     as_trained = {key: preparation[key] for key in keys}
     data = {"source": "folder", "path": str(folder)} | as_trained | chosen
     wanted = patterns(data.get("images"), data.get("masks"), data.get("valid"))
-    files, _ = partners(folder.expanduser(), wanted)
+    files = partners(folder.expanduser(), wanted)
     if "image_size" not in data:
-        data["image_size"] = list(one_size(files["images"].values()))
+        data["image_size"] = list(one_size(files.images.values()))
     if len(set(data["image_size"])) == 1:
         data["image_size"] = data["image_size"][0]
     if "classes" not in data:
-        data |= mask_values(list(files["masks"].values()), data.get("ignore", []), description)
+        masks = [path for layers in files.masks.values() for _, path in layers]
+        data |= mask_values(masks, data.get("ignore", []), description)
     # the bounds of image_size are those of trainings; images that are measured have the size that they have
     size = data.pop("image_size")
     return validated(Preparation, data | {"image_size": 64}).model_copy(update={"image_size": size})

@@ -6,8 +6,10 @@ from seunet.config.known import check_known
 from seunet.config.plan import archive_suffix
 from seunet.data import hela, pet, reef
 from seunet.data.fit import image_sides
-from seunet.data.masks import ClassMap, class_names
-from seunet.data.partners import folder_files, patterns
+from seunet.data.mask_files import MaskReader
+from seunet.data.masks import classes_of
+from seunet.data.partners import folder_files
+from seunet.data.patterns import patterns_of
 from seunet.data.prepared import GENERATED, SOURCES
 from seunet.data.splits import check_split
 from seunet.runtime.errors import UserError
@@ -16,11 +18,12 @@ from seunet.settings.words import show
 
 # Keys that only one source reads, those of them that it needs, and the classes where the source fixes them.
 OWN_KEYS = {
-    "folder": ("path", "images", "masks", "valid", "classes", "ignore", "value_range", "split"),
+    "folder": ("path", "images", "masks", "valid", "classes", "ignore", "value_range", "split")
+    + ("mask_channel", "unpaired", "exclude"),
     "shapes": ("count",),
     "hela": ("truth",),
 }
-NEEDED_KEYS = {"folder": ("path", "classes"), "shapes": ("count",)}
+NEEDED_KEYS = {"folder": ("path",), "shapes": ("count",)}
 CLASSES = {"pet": pet.CLASSES, "hela": hela.CLASSES, "shapes": reef.CLASSES}
 
 
@@ -86,7 +89,7 @@ def check_source(path: str, dataset: Dataset) -> None:
         raise UserError(f"{path}.test_pixels: source {source} draws its test images at each size; remove it")
     if dataset.test_pixels == "original" and dataset.fit == "tiles":
         raise UserError(f"{path}.test_pixels: tiles have the original's pixels already; remove it")
-    classes = CLASSES.get(source) or class_names(dataset.classes or {})
+    classes = CLASSES.get(source) or classes_of(dataset)
     weights = dataset.training.class_weights
     if isinstance(weights, list) and len(weights) != len(classes):
         raise UserError(
@@ -109,10 +112,14 @@ def check_url(path: str, url: str) -> None:
 
 def check_folder(path: str, dataset: Dataset) -> None:
     """Check the class map, the shares and the names of the files of a data set of source folder."""
+    if isinstance(dataset.masks, Mapping) and dataset.classes is not None:
+        raise UserError(f"{path}.classes: masks names the classes already, one file for each; remove this key")
+    if not isinstance(dataset.masks, Mapping) and dataset.classes is None:
+        raise UserError(f"{path}.classes: missing; source folder needs it")
     try:
-        ClassMap(dataset.classes or {}, dataset.ignore)
+        MaskReader(dataset)
         check_split(dataset.split.given())
-        patterns(dataset.images, dataset.masks, dataset.valid)
+        patterns_of(dataset)
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
     try:

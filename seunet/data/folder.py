@@ -1,11 +1,11 @@
 """Your own data: files of a folder, where an image and its mask are found by patterns (see `partners`).
 
-Images are PNG, TIFF, GIF or JPEG; masks are no JPEG, since that changes pixel values. What could be read in
+Images are PNG, TIFF, GIF, JPEG or BMP; masks are no JPEG, since that changes pixel values. What could be read in
 two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from seunet.data.duplicates import fingerprint
 from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, counted, open_image, read_file, to_array
 from seunet.data.labels import check_mask, values
-from seunet.data.masks import ClassMap, class_names
-from seunet.data.partners import Files, partners, patterns
+from seunet.data.mask_files import MaskReader
+from seunet.data.masks import classes_of
+from seunet.data.partners import Partners, partners
+from seunet.data.patterns import patterns_of
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.data.splits import apply_limits, divide
 from seunet.runtime.errors import UserError
@@ -26,32 +28,33 @@ from seunet.settings.dataset import Preparation
 def generate(settings: Preparation) -> Source:
     """Return the images below `path`, split by `split` and `seed`.
 
-    `images`, `masks`, `valid` are patterns of the files, `classes` and `ignore` say what the masks hold (`ClassMap`).
+    `images`, `masks`, `valid` are patterns of the files, `classes` and `ignore` say what the masks hold (`MaskReader`).
     Images are grey only if all are. Every image is opened (not decoded) to check it against its mask; with
     `duplicates: group`, it is decoded to find its copies.
     """
-    if not settings.path or not settings.classes:
+    if not settings.path or not classes_of(settings):
         missing = "classes" if settings.path else "path"
         raise UserError(f"{missing}: missing; a data set of source `folder` needs path and classes")
     root = Path(settings.path).expanduser()
-    files, left = partners(root, patterns(settings.images, settings.masks, settings.valid))
-    images, masks, valid = files["images"], files["masks"], files.get("valid", {})
+    found = partners(root, patterns_of(settings), settings.unpaired == "leave", settings.exclude or ())
+    images, valid = found.images, found.valid
     window = Window(settings.value_range) if settings.value_range else None
-    channels = _check_pairs(root, images, masks, window is not None)
+    channels = _check_pairs(root, found, window is not None)
     all_or_problems(lambda name: _check_pair(images[name], valid[name], window is not None), valid, root)
-    to_class = ClassMap(settings.classes, settings.ignore)
+    to_class = MaskReader(settings)
 
     def pixels(name: str) -> np.ndarray:
         return to_array(_open(images[name]), channels, window=window)
 
     keep_together = settings.duplicates == "group"
     fingerprints = {name: fingerprint(pixels(name)) for name in images} if keep_together else None
-    whole = divide(images, settings.split.given(), settings.seed, root, fingerprints)
-    _report(images, left, whole)
+    left_out = [*found.unpaired, *(path.stem for path in found.unpaired.values()), *found.excluded]
+    whole = divide(images, settings.split.given(), settings.seed, root, fingerprints, left_out)
+    _report(found, whole)
     splits = apply_limits(whole, settings)
 
     def sample(name: str) -> Sample:
-        mask = to_class(_open(masks[name]))
+        mask = to_class(found.masks[name])
         if valid:
             mask = np.where(values(_open(valid[name])) != 0, mask, np.uint8(IGNORED))
         return name, pixels(name), mask
@@ -64,27 +67,38 @@ def generate(settings: Preparation) -> Source:
             except UserError:
                 all_or_problems(sample, sorted(waiting[i:]), root)  # the others that are wrong are said with it
                 raise
-        if window and (clipped := window.report()):
-            print(f"{split}: {clipped}", file=sys.stderr)
+        for line in [*(window.report() if window else ()), *to_class.report()]:
+            print(f"{split}: {line}", file=sys.stderr)
 
-    return Source(class_names(settings.classes), channels, splits, read)
+    return Source(classes_of(settings), channels, splits, read)
 
 
-def _report(images: Files, left: list[Path], splits: dict[str, list[str]]) -> None:
+def _report(found: Partners, splits: dict[str, list[str]]) -> None:
     """Say how many files and images are not used."""
-    if left:
-        print(f"{len(left)} files match no pattern and are left out, such as {left[0]}", file=sys.stderr)
-    if unused := sorted(set(images) - {name for split in SPLITS for name in splits[split]}):
-        print(f"{len(unused)} images are in no split and are left out, such as {unused[0]}", file=sys.stderr)
+    unused = sorted(set(found.images) - {name for split in SPLITS for name in splits[split]})
+    of_class = {name for layers in found.masks.values() for name, _ in layers if name}
+    reports: list[tuple[Sequence, str]] = [
+        (found.left, "files match no pattern and are left out"),
+        (list(found.unpaired.values()), "images without a mask, or masks without an image, are left out"),
+        (found.excluded, "images are left out (`exclude`)"),
+        (unused, "images are in no split and are left out"),
+    ]
+    for files, words in reports:
+        if files:
+            print(f"{len(files)} {words}, such as {files[0]}", file=sys.stderr)
+    for name in sorted(of_class):
+        without = [image for image, layers in found.masks.items() if name not in {other for other, _ in layers}]
+        if without:
+            print(f"{len(without)} images have no mask of {name}: nothing is {name} there, such as {without[0]}", file=sys.stderr)
 
 
 def _open(path: Path) -> Picture:
     return open_image(read_file(path), str(path))
 
 
-def _check_pairs(root: Path, images: Files, masks: Files, windowed: bool) -> int:
+def _check_pairs(root: Path, files: Partners, windowed: bool) -> int:
     """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
-    pairs = [(path, masks[name]) for name, path in images.items()]
+    pairs = [(path, mask) for name, path in files.images.items() for _, mask in files.masks[name]]
     found = all_or_problems(lambda pair: _check_pair(*pair, windowed), pairs, root)
     channels = {has: image for (has, _), (image, _) in zip(found, pairs, strict=True)}
     depths = {depth: image for (_, depth), (image, _) in zip(found, pairs, strict=True)}

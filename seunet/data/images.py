@@ -9,37 +9,49 @@ from seunet.runtime.errors import UserError
 
 __all__ = ["Window", "channels_of", "counted", "nearest", "open_image", "read_file", "to_array"]
 
+FEW_LEVELS, NEARLY_ALL = 8, 0.98  # so many levels with such a share of the values: a range that is hardly used
+
 
 class Window:
     """The values that become black and white: `value_range` = [low, high] of a data set, mapped to 0 … 255.
 
-    It counts the values that lie outside, which are clipped: `clipped` of `seen`.
+    It counts the values that lie outside, which are clipped, and on which of the 256 levels the others come to lie.
     """
 
     def __init__(self, value_range: tuple[float, float] | list[float]):
         self.low, self.high = value_range
         if not self.low < self.high:
             raise UserError(f"value_range [{self.low}, {self.high}]: low must be below high; correct it")
-        self.clipped = self.seen = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.clipped, self.levels = 0, np.zeros(256, np.int64)
 
     def __call__(self, values: np.ndarray, name: str) -> np.ndarray:
         """Return values of any type as uint8, rounded to the nearest; UserError where one is no number."""
         values = values.astype(np.float64)
         if not np.isfinite(values).all():
             raise UserError(f"{name}: values that are no numbers (NaN or infinite); replace them")
-        self.seen += values.size
         self.clipped += int(((values < self.low) | (values > self.high)).sum())
-        return np.rint((values - self.low).clip(0, self.high - self.low) * (255 / (self.high - self.low))).astype(
-            np.uint8
-        )
+        scaled = (values - self.low).clip(0, self.high - self.low) * (255 / (self.high - self.low))
+        shown = np.rint(scaled).astype(np.uint8)
+        self.levels += np.bincount(shown.ravel(), minlength=256)
+        return shown
 
-    def report(self) -> str | None:
-        """Return a line that says how many values were clipped since the last report, or None."""
-        clipped, seen, self.clipped, self.seen = self.clipped, self.seen, 0, 0
-        if not clipped:
-            return None
-        window = f"[{self.low:g}, {self.high:g}]"
-        return f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range {window}: clipped"
+    def report(self) -> list[str]:
+        """Return lines since the last report: how many values were clipped, and whether nearly all became alike."""
+        clipped, levels, seen = self.clipped, self.levels, int(self.levels.sum())
+        self._reset()
+        window, lines = f"[{self.low:g}, {self.high:g}]", []
+        if clipped:
+            lines.append(f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range {window}: clipped")
+        if seen and np.sort(levels)[-FEW_LEVELS:].sum() > NEARLY_ALL * seen:
+            used = int((np.sort(levels)[::-1].cumsum() <= NEARLY_ALL * seen).sum()) + 1
+            lines.append(
+                f"warning: {NEARLY_ALL:.0%} of the values lie on {used} of 256 levels between black and white; is "
+                f"value_range {window} right? Leave out values that stand for no data, and hot pixels"
+            )
+        return lines
 
 
 def channels_of(picture: Picture, windowed: bool = False) -> int:

@@ -14,17 +14,25 @@ def check_mask(picture: Picture) -> None:
         raise UserError(f"{picture.name}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF")
 
 
-def values(picture: Picture) -> np.ndarray:
+CHANNELS = {"red": 0, "green": 1, "blue": 2}
+
+
+def values(picture: Picture, channel: str | None = None) -> np.ndarray:
     """Return the stored values (H, W) int64 of a mask: the index for palettes, 0 and 1 for 1-bit.
 
     Of a GIF, whose encoders number the palette as they like: its grey values.
     The values count, not their look: where white is stored as zero, white is 0. A mask in RGB is taken if its
-    three channels are equal. Values must be whole numbers, of any type.
+    three channels are equal, or if `channel` (red, green, blue) says which one holds the values. Values must be whole
+    numbers, of any type.
     """
     check_mask(picture)
     by_colour = picture.format == "GIF" and picture.palette is not None
     stored = picture.bytes() if by_colour else picture.stored()
-    if stored.shape[2] == 3 and (picture.rgb or by_colour):
+    if channel is not None:
+        if not (stored.shape[2] == 3 and picture.rgb):
+            raise UserError(f"{picture.name}: mask_channel is {channel}, but this mask is not in RGB; remove the key")
+        stored = stored[..., CHANNELS[channel]][..., None]
+    elif stored.shape[2] == 3 and (picture.rgb or by_colour):
         if (stored != stored[..., :1]).any():
             raise UserError(
                 f"{picture.name}: a mask in colour; give every class (and ignore) as [r, g, b], or make it a mask of "

@@ -10,7 +10,9 @@ from seunet.data.formats.picture import Picture
 from seunet.data.labels import colours, values
 from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Preparation
 
+BACKGROUND = "background"  # where no mask of one file per class has its class
 NONZERO = "nonzero"  # every value but 0 that no other entry names
 Interval = tuple[int, int]  # the first value and the last, both included
 
@@ -20,17 +22,25 @@ def class_names(classes: Mapping) -> list[str]:
     return [entry if name == NONZERO and isinstance(entry, str) else str(name) for name, entry in classes.items()]
 
 
+def classes_of(settings: Preparation) -> list[str]:
+    """Return the names of the classes of a data set of source folder, in their order."""
+    if not isinstance(settings.masks, Mapping):
+        return class_names(settings.classes or {})
+    return [*([BACKGROUND] if BACKGROUND not in settings.masks else []), *settings.masks]
+
+
 class ClassMap:
     """From the pixel values, or the colours, of a mask to class indices.
 
     Entries are values, ranges "first..last", lists of both, {values: list}, and `nonzero`: all but 0 that no other
     entry names. They are colours if every one is a list of three numbers or a list of such lists; then masks are
-    read as RGB. Otherwise they are values of one-channel masks (of palette images: the index).
+    read as RGB. Otherwise they are values of one-channel masks (of palette images: the index), or of one `channel` of
+    masks in RGB.
 
     Raises UserError for an entry that is none of these, and for values that stand for two classes.
     """
 
-    def __init__(self, classes: Mapping[str, object], ignore: list):
+    def __init__(self, classes: Mapping[str, object], ignore: list, channel: str | None = None):
         if not 2 <= len(classes) <= IGNORED:
             raise UserError(f"classes: {len(classes)} given; name at least 2, and at most {IGNORED}")
         names = class_names(classes)
@@ -38,6 +48,9 @@ class ClassMap:
             raise UserError(f"classes: {names} has a name twice; change one")
         entries = [NONZERO if name == NONZERO and isinstance(e, str) else e for name, e in classes.items()]
         self.colours = all(_is_colour(entry) or _is_list_of_colours(entry) for entry in [*entries, *ignore])
+        if self.colours and channel is not None:
+            raise UserError("mask_channel: goes with values, and these classes are colours; remove it")
+        self.channel = channel
         self.nonzero: int | None = None
         found: list[tuple[Interval, str, int]] = []
         named = list(zip(names, entries, range(len(names)), strict=True))
@@ -58,7 +71,7 @@ class ClassMap:
 
     def __call__(self, mask: Picture) -> np.ndarray:
         """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
-        codes = _colour_codes(mask) if self.colours else values(mask)
+        codes = _colour_codes(mask) if self.colours else values(mask, self.channel)
         places = (np.searchsorted(self.first, codes, side="right") - 1).clip(min=0)
         known = (self.first[places] <= codes) & (codes <= self.last[places])
         classes = self.classes[places]

@@ -1,83 +1,125 @@
-"""Which files of a folder belong together: an image, its mask, its field of view, found by patterns with {name}."""
+"""Which files of a folder belong together: an image, its masks, its field of view, found by patterns with {name}."""
 
 import os
-import re
-from collections.abc import Container, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from unicodedata import normalize
 
+from seunet.data.lists import matching, names_file
+from seunet.data.patterns import OF_CLASS, PATTERNS, bases, expression, name_of, patterns_of, placed, takes_several
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below, read_error
 from seunet.runtime.problems import Problems
 from seunet.settings.dataset import Preparation
 
-PATTERNS = {"images": "images/{name}.*", "masks": "masks/{name}.*"}  # unless the data set has its own
 KINDS = {"images": "image", "masks": "mask", "valid": "mask of the field of view"}
-SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp")
 NO_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # with hidden ones: concern nobody
-TOKENS = {"{name}": "(?P<name>.+)", "{folder}": "(?P<folder>[^/]+)", "*": "[^/]*"}
-NO_IMAGE = "not a PNG, TIFF, GIF or JPEG file; move it elsewhere or convert it"
+NO_IMAGE = "not a PNG, TIFF, GIF or JPEG file, nor BMP; move it elsewhere or convert it"
 
 Files = dict[str, Path]  # {name: file}
+Layer = tuple[str | None, Path]  # a mask file, and the class that it is of; None: its values say
 
 
-def patterns(images: str | None, masks: str | None, valid: str | None) -> dict[str, str]:
-    """Return {images, masks and perhaps valid: pattern}, by default PATTERNS; UserError when one is no pattern."""
-    given = {"images": images, "masks": masks, "valid": valid}
-    found = PATTERNS | {key: pattern for key, pattern in given.items() if pattern}
-    for key, pattern in found.items():
-        words = re.findall(r"{[^}]*}", pattern)
-        if words.count("{name}") != 1 or words.count("{folder}") > 1 or set(words) - TOKENS.keys():
-            raise UserError(f"{key}: {pattern!r} must have one {{name}}, at most one {{folder}} and no other braces")
-        if ".." in PurePosixPath(pattern).parts or pattern.startswith("/"):
-            raise UserError(f"{key}: {pattern!r} must lie below path; set path to a folder above")
-        if ("{folder}" in pattern) != ("{folder}" in found["images"]):
-            raise UserError(f"{key}: {pattern!r} and images {found['images']!r} must both have {{folder}}, or neither")
+@dataclass
+class Partners:
+    """Files of a folder by the name of the image that they belong to.
+
+    masks: one file each, or several where there is one per class or per object. left: files that no pattern takes.
+    unpaired: images without masks and masks without images, which were left out. excluded: names that were.
+    """
+
+    images: Files = field(default_factory=dict)
+    masks: dict[str, list[Layer]] = field(default_factory=dict)
+    valid: Files = field(default_factory=dict)
+    left: list[Path] = field(default_factory=list)
+    unpaired: Files = field(default_factory=dict)
+    excluded: list[str] = field(default_factory=list)
+
+    def of_kind(self, kind: str) -> dict[str, Path]:
+        """Return {name: file} of images, masks (the first of several) or valid."""
+        return {name: layers[0][1] for name, layers in self.masks.items()} if kind == "masks" else getattr(self, kind)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget the files of some names."""
+        for name in names:
+            for files in (self.images, self.masks, self.valid):
+                files.pop(name, None)  # type: ignore[attr-defined]
+
+
+def partners(
+    root: Path, wanted: Mapping[str, str], leave_unpaired: bool = False, exclude: Iterable[str] = ()
+) -> Partners:
+    """Return the files below `root` that belong together by their patterns (of `patterns`).
+
+    A name is what {name} stands for, after that of {folder}/ where the patterns have it. Every image has masks (and a
+    field of view), and every mask an image; with `leave_unpaired`, what lacks its partner is left out. Names that
+    `exclude` (folders, wildcards) takes do not count. Raises UserError where this is not so, and for files that are no
+    images.
+    """
+    check_folders(root, wanted)
+    found, refused, doubled = collect(root, wanted)
+    if not found.images and not refused:
+        raise UserError(f"{root / wanted['images']}: no image in it; put PNG, TIFF, GIF or JPEG files there")
+    for entry in exclude:
+        names = matching(entry, [*found.images, *(found.masks.keys() - found.images.keys())])
+        if not names:
+            raise UserError(f"exclude: no image has a name like {entry!r}; names are such as {min(found.images)!r}")
+        found.drop(names)
+        found.excluded += names
+    problems = Problems(root)
+    for path, reason in [*refused.items(), *doubled.items()]:
+        problems.add(f"{path}: {reason}")
+    check_partners(root, wanted, found, {*refused, *doubled}, leave_unpaired, problems)
+    problems.refuse()
+    if not found.images:
+        raise UserError(f"{root / wanted['images']}: no image is left with a mask; correct the patterns or `exclude`")
     return found
 
 
-def partners(root: Path, wanted: Mapping[str, str]) -> tuple[dict[str, Files], list[Path]]:
-    """Return {images, masks and perhaps valid: {name: file}} by their patterns, and the files that no pattern takes.
-
-    A name is what {name} stands for, after that of {folder}/ where the patterns have it. Every image has one partner of
-    each kind, and every partner an image. Raises UserError where that is not so, and for files that are no images.
-    """
-    check_folders(root, wanted)
-    found: dict[str, Files] = {key: {} for key in wanted}
-    refused: dict[Path, str] = {}  # file: why
-    left = []
+def collect(root: Path, wanted: Mapping[str, str]) -> tuple[Partners, dict[Path, str], dict[Path, str]]:
+    """Return the files by their patterns, those that are refused, and those whose name is taken, each with why."""
+    found, refused, doubled = Partners(), {}, {}
     for path, key, name in matches(root, wanted):
         if path.is_symlink() and not path.exists():
             refused[path] = "a link to nothing; remove it or put the file there"
         elif key is None and wanted.items() >= PATTERNS.items():
             refused[path] = NO_IMAGE
         elif key is None:
-            left.append(path)
+            found.left.append(path)
         elif path.suffix.lower() not in SUFFIXES or not path.is_file():
             refused[path] = NO_IMAGE
-        elif name in found[key]:
-            refused[path] = f"has the same name as {found[key][name].name}; rename or remove one"
-        if key:
-            found[key].setdefault(name, path)
-    if not found["images"] and not refused:
-        raise UserError(f"{root / wanted['images']}: no image in it; put PNG, TIFF, GIF or JPEG files there")
-    problems = Problems(root)
-    for path, reason in refused.items():
-        problems.add(f"{path}: {reason}")
-    check_partners(root, wanted, found, refused, problems)
-    problems.refuse()
-    return found, left
+        if key is None:
+            continue
+        kind, _, of_class = key.partition(".")
+        first = found.of_kind(kind).get(name) if kind != "masks" else file_of(found, name, of_class)
+        if first and not takes_several(key, wanted[key]) and path not in refused:
+            doubled[path] = f"has the same name as {first.name}; rename or remove one"
+        elif kind == "masks":
+            found.masks.setdefault(name, []).append((of_class or None, path))
+        elif not first:
+            getattr(found, kind)[name] = path
+    return found, refused, doubled
+
+
+def file_of(found: Partners, name: str, of_class: str) -> Path | None:
+    """Return the first mask file of a name and class, or None."""
+    return next((path for other, path in found.masks.get(name, ()) if (other or "") == of_class), None)
 
 
 def matches(root: Path, wanted: Mapping[str, str]) -> Iterator[tuple[Path, str | None, str]]:
-    """Yield the files, each with the pattern that takes it (a key of `wanted`, or None) and its name."""
-    order = sorted(wanted, key=lambda key: key == "images")  # a file that another pattern takes is no image
+    """Yield the files, each with the pattern that takes it (a key of `wanted`, or None) and its name.
+
+    A file that another pattern takes is no image; of the patterns of classes, that with the most letters takes it.
+    """
+    order = sorted(wanted, key=lambda key: (key == "images", -len(wanted[key]) if key.startswith(OF_CLASS) else 0))
     shapes = {key: expression(wanted[key]) for key in order}
     for path in walk(root, wanted):
         place = path.relative_to(root).as_posix()
         for key, shape in shapes.items():
             if match := shape.fullmatch(place):
-                yield path, key, "/".join(filter(None, (match.groupdict().get("folder"), match["name"])))
+                yield path, key, name_of(match)
                 break
         else:
             yield path, None, ""
@@ -87,27 +129,11 @@ def folder_files(settings: Preparation) -> list[str]:
     """Return the files that a data set of source folder may read, sorted; nothing for other sources."""
     if settings.source != "folder" or settings.path is None:
         return []
-    root, wanted = Path(settings.path).expanduser(), patterns(settings.images, settings.masks, settings.valid)
+    root, wanted = Path(settings.path).expanduser(), patterns_of(settings)
     split = settings.split
     lists = [root / str(entry) for entry in (split.train, split.val, split.test) if names_file(entry)]
     taken = [path for path, key, _ in matches(root, wanted) if key and path.suffix.lower() in SUFFIXES]
     return sorted(str(path) for path in [*taken, *lists] if path.is_file())
-
-
-def names_file(entry: object) -> bool:
-    """Tell whether an entry of `split` is a file of names: a text that is no folder."""
-    return isinstance(entry, str) and not entry.endswith("/")
-
-
-def expression(pattern: str) -> re.Pattern:
-    """Return the regular expression of a pattern, for paths below the data set's."""
-    parts = re.split(r"({name}|{folder}|\*)", pattern)
-    return re.compile("".join(TOKENS.get(part) or re.escape(part) for part in parts))
-
-
-def bases(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
-    """Return the folder that each pattern begins with."""
-    return {key: root / re.split(r"[^/]*[{*]", pattern)[0] for key, pattern in wanted.items()}
 
 
 def walk(root: Path, wanted: Mapping[str, str]) -> Iterator[Path]:
@@ -139,25 +165,31 @@ def check_folders(root: Path, wanted: Mapping[str, str]) -> None:
 
 
 def check_partners(
-    root: Path, wanted: Mapping[str, str], found: Mapping[str, Files], refused: Container[Path], problems: Problems
+    root: Path,
+    wanted: Mapping[str, str],
+    found: Partners,
+    refused: Container[Path],
+    leave_unpaired: bool,
+    problems: Problems,
 ) -> None:
-    """Note each image without a partner of some kind, and the other way round; not files that are refused anyway."""
-    images = found["images"]
-    for key in wanted:
-        for these, others, missing in ((images, found[key], key), (found[key], images, "images")):
+    """Note each image without a partner of some kind, and the other way round; not files that are refused anyway.
+
+    With `leave_unpaired`, images without masks and the other way round are moved to `found.unpaired` instead.
+    """
+    kinds = {key.partition(".")[0]: pattern for key, pattern in list(wanted.items())[::-1]}  # of classes: the first
+    dropped = set()
+    for kind in (kind for kind in ("masks", "valid") if kind in kinds):
+        images, files = found.of_kind("images"), found.of_kind(kind)
+        for these, others, missing in ((images, files, kind), (files, images, "images")):
             forms = {normalize("NFC", name): path for name, path in others.items()}
             for name in sorted(name for name in these.keys() - others.keys() if these[name] not in refused):
                 if twin := forms.get(normalize("NFC", name)):
-                    if missing == key:  # once for the pair
+                    if missing == kind:  # once for the pair
                         problems.add(f"{these[name]}: same name in another Unicode form as {twin}; rename one of them")
+                elif leave_unpaired and (kind == "masks" or missing == "images"):
+                    found.unpaired[name] = these[name]
+                    dropped.add(name)
                 else:
-                    place = root / placed(wanted[missing], name)
+                    place = root / placed(kinds[missing], name)
                     problems.add(f"{these[name]}: no {KINDS[missing]} {place}; add it or remove this file")
-
-
-def placed(pattern: str, name: str) -> str:
-    """Return a pattern with a name put into it."""
-    if "{folder}" in pattern:
-        folder, _, name = name.partition("/")
-        pattern = pattern.replace("{folder}", folder)
-    return pattern.replace("{name}", name)
+        found.drop(dropped)

@@ -9,11 +9,11 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path, PurePosixPath
-from unicodedata import normalize
+from pathlib import Path
 
+from seunet.data.lists import named
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation
@@ -42,29 +42,39 @@ def check_split(split: Mapping) -> None:
 
 
 def divide(
-    names: Iterable[str], split: Mapping, seed: int, root: Path, fingerprints: Mapping[str, str] | None = None
+    names: Iterable[str],
+    split: Mapping,
+    seed: int,
+    root: Path,
+    fingerprints: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
 ) -> dict[str, list[str]]:
     """Return {split: sorted names} of the images `names`, as the `split` of a data set asks.
 
     Args:
-        split: train, val and test, each a share, a folder ("train/"), a file of names below `root` ("train.txt") or a
-            list of names; or folds, fold and val; and groups. See config/README.md.
+        names: of the images; where it is a mapping to their files, lists may also name files.
+        split: train, val and test, each a share, a folder ("train/"), names with a wildcard ("train_*"), a file of
+            names below `root` ("train.txt") or a list of names; or folds, fold and val; and groups. See
+            config/README.md.
         fingerprints: {name: fingerprint}; images with the same fingerprint are in one group.
+        left_out: names (and files) of images that are left out, which lists may name too.
 
     Raises UserError for a name that no image has, one in two splits, and an expression that a name does not match.
     """
     check_split(split)
+    files = names if isinstance(names, Mapping) else {}
     names = sorted(names)
     if "folds" in split:
         groups = group_images(names, split.get("groups"), fingerprints)
         return _divide_fold(groups, split["folds"], split["fold"], split.get("val", FOLD_VALIDATION), seed)
-    named = {key: _named(key, split[key], names, root) for key in SPLITS if not _is_share(split[key])}
-    if twice := [name for name, times in Counter(n for listed in named.values() for n in listed).items() if times > 1]:
+    by_name = {key: named(key, split[key], names, root, files, left_out) for key in SPLITS if not _is_share(split[key])}
+    counts = Counter(name for listed in by_name.values() for name in listed)
+    if twice := [name for name, times in counts.items() if times > 1]:
         raise UserError(f"split: {twice[0]} is in two splits ({len(twice)} such); name each image once")
-    taken = {name for listed in named.values() for name in listed}
+    taken = set(counts)
     groups = group_images([name for name in names if name not in taken], split.get("groups"), fingerprints)
     by_chance = divide_groups(groups, _shares(split), seed) if _shares(split) else {}
-    return {key: named.get(key) or by_chance.get(key, []) for key in SPLITS}
+    return {key: by_name.get(key) or by_chance.get(key, []) for key in SPLITS}
 
 
 def splits_by_chance(split: Mapping) -> set[str]:
@@ -173,48 +183,6 @@ def _is_share(entry: object) -> bool:
 
 def _shares(split: Mapping) -> dict[str, float]:
     return {key: split[key] for key in SPLITS if key in split and _is_share(split[key])}
-
-
-def _named(key: str, entry: str | list[str], names: Sequence[str], root: Path) -> list[str]:
-    """Return the images that an entry of `split` names: a folder, a file of names or a list of names."""
-    if isinstance(entry, str) and entry.endswith("/"):
-        found = [name for name in names if name.startswith(entry)]
-        if not found:
-            folders = sorted({f"{PurePosixPath(name).parts[0]}/" for name in names if "/" in name})
-            raise UserError(
-                f"split.{key}: no image has a name that begins with {entry!r}; "
-                f"there are the folders {', '.join(folders[:10]) or '(none)'}"
-            )
-        return found
-    listed = _read_list(f"split.{key}", root / entry) if isinstance(entry, str) else entry
-    known = set(names)
-    chosen: set[str] = set()
-    for line in listed:
-        name = next((n for n in (line, str(PurePosixPath(line).with_suffix(""))) if n in known), None)
-        if name is None:
-            raise unknown_name(key, line, names)
-        if name in chosen:
-            raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
-        chosen.add(name)
-    return sorted(chosen)
-
-
-def unknown_name(key: str, line: str, names: Sequence[str]) -> UserError:
-    """Return the UserError for a name in `split` that no image has; name an image whose name only looks the same."""
-    normalized = {normalize("NFC", line), normalize("NFC", str(PurePosixPath(line).with_suffix("")))}
-    if twin := next((name for name in names if normalize("NFC", name) in normalized), None):
-        return UserError(
-            f"split.{key}: {line!r} and the image {twin!r} are the same name in two Unicode forms; rename one"
-        )
-    return UserError(f"split.{key}: no image has the name {line!r}; names are such as {names[0]!r}")
-
-
-def _read_list(key: str, path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors write a byte order mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{key}: {path}: cannot be read as a list of names ({error}); a folder ends with /") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _labels(name: str, pattern: str | None, fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:

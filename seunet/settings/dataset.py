@@ -55,6 +55,10 @@ Classes = Annotated[
     dict[str, Any], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=2)
 ]
 
+MasksOfClasses = Annotated[
+    dict[str, OneLine], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=1)
+]
+
 
 def parse_metric(value: Any) -> Metric:
     """Return the metric that is written so; a metric stays what it is."""
@@ -98,7 +102,8 @@ class Split(Settings):
     """Which images train, validate and test: by shares, folders, lists or folds."""
 
     train: Maybe[Part] = None
-    """A share; a folder (`train/`); a file of names (`train.txt`, below `path`); or a list of names."""
+    """A share; a folder (`train/`); names with a wildcard (`train_*`); a file of names (`train.txt`, below `path`); or
+    a list of names."""
     val: Maybe[Part] = None
     """The same; beside `folds`, the share of the images outside the fold (0.1)."""
     test: Maybe[Part] = None
@@ -163,13 +168,23 @@ class Preparation(Settings):
     images: Maybe[OneLine] = None
     """*folder*: pattern of the images below `path`, by default `images/{name}.*`, see
     [files](#files-of-source-folder)."""
-    masks: Maybe[OneLine] = None
-    """*folder*: pattern of the masks, by default `masks/{name}.*`."""
+    masks: Maybe[Annotated[Annotated[OneLine, Tag("value")] | Annotated[MasksOfClasses, Tag("mapping")], BY_KIND]] = (
+        None
+    )
+    """*folder*: pattern of the masks, by default `masks/{name}.*`; or, of masks in one file per class, a mapping of
+    classes to patterns, see [files](#files-of-source-folder)."""
+    mask_channel: Maybe[Literal["red", "green", "blue"]] = None
+    """*folder*: the one channel of masks in RGB that holds their values."""
+    unpaired: Maybe[Literal["refuse", "leave"]] = None
+    """*folder*: images without a mask, and masks without an image: `refuse` (unless given) names them, `leave` leaves
+    them out and says how many."""
+    exclude: Maybe[Unique[OneLine]] = None
+    """*folder*: images that are left out: folders (`test/`) or names with a wildcard (`test_*`)."""
     valid: Maybe[OneLine] = None
     """*folder*: pattern of masks of the field of view: where they are 0, pixels are ignored."""
     classes: Maybe[Classes] = None
     """*folder*: name → what a mask has there: a value, a range, a colour, …, see [classes](#classes). The order gives
-    the class numbers."""
+    the class numbers. Where `masks` has one file per class, it names the classes."""
     ignore: list[Any] = []
     """*folder*: pixel values (ranges, colours) that count neither in the loss nor in the scores."""
     value_range: Maybe[ValueRange] = None
