@@ -89,7 +89,10 @@ def _report(found: Partners, splits: dict[str, list[str]]) -> None:
     for name in sorted(of_class):
         without = [image for image, layers in found.masks.items() if name not in {other for other, _ in layers}]
         if without:
-            print(f"{len(without)} images have no mask of {name}: nothing is {name} there, such as {without[0]}", file=sys.stderr)
+            print(
+                f"{len(without)} images have no mask of {name}: nothing is {name} there, such as {without[0]}",
+                file=sys.stderr,
+            )
 
 
 def _open(path: Path) -> Picture:
