@@ -1,4 +1,4 @@
-"""Draw docs/figures/lifting.png: an image of the generated data set, its copies at four scales, and what R_s keeps."""
+"""Draw docs/figures/lifting.png: an image, its copies at four scales, and what R_s keeps: python docs/lifting.py"""
 
 from pathlib import Path
 
@@ -7,10 +7,11 @@ import torch
 
 from seunet.data.shapes import generate
 from seunet.layers import GaussianLifting
+from seunet.settings.dataset import Preparation
 
 SIDE, SCALES, SIGMA = 96, 4, 0.5
 
-source = generate({"image_size": SIDE, "count": {"train": 1, "val": 1, "test": 1}})
+source = generate(Preparation(source="shapes", image_size=SIDE, count={"train": 1, "val": 1, "test": 1}))
 _, pixels, _ = next(iter(source.read("test")))
 image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 with torch.no_grad():
