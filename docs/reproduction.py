@@ -12,17 +12,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import yaml
 from reproduction_claims import PUBLISHED, Evidence, claim_lines
-from reproduction_tables import BOUND, claim_table, crop_table, score_table
+from reproduction_tables import BOUND, claim_table, coverage_table, crop_table, score_table
 from reproduction_targets import target_table
 from snakemake.utils import update_config
 
 from seunet.config.reading import read
 from seunet.report.claims import load_counts
-from seunet.report.figures import draw_iou, draw_scales
+from seunet.report.figures import draw_iou, draw_scales, style
+from seunet.report.figures.axes import draw_band, mark_training, scale_axis
 from seunet.report.tables import with_true_scale
 from seunet.runtime.files import atomic
 from seunet.runtime.tables import read_table, write_table
@@ -32,6 +34,8 @@ HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 COUNTS = TABLES / "counts"  # per image: {dataset}/{model}/seed{seed}.npz, of the runs since they are kept
 SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
+ANSWER = ("unet", "unet-jitter2", "unet-octaves-information", PUBLISHED, "seunet-windows-jitter1.4")  # first figure
+TITLES = {"reef": "Generated scenes, mean IoU", "pet": "Pet, mean IoU", "hela": "HeLa, IoU of the cells"}
 KEYS = {
     "scores": ["dataset", "model", "seed", "scale"],
     "windows": ["dataset", "model", "seed", "scale", "window"],
@@ -127,6 +131,7 @@ def draw() -> None:
         for name, model in config.models.items()
     }
     scores, windows = (read_table(TABLES / f"{name}.csv") for name in ("scores", "windows"))
+    draw_answer(with_true_scale(scores), style.model_styles(looks), FIGURES / "reproduction.png")
     with TemporaryDirectory() as folder:
         table = Path(folder) / "table.csv"
         for name, rows in scores.groupby("dataset", sort=False):
@@ -138,6 +143,23 @@ def draw() -> None:
         draw_scales(table, "hela", looks, metric, [FIGURES / "reproduction_hela_scales.png"])
 
 
+def draw_answer(scores: pd.DataFrame, styles: dict[str, style.ModelStyle], path: Path) -> None:
+    """Draw the metric of few models against the true scale, a panel for each data set."""
+    with matplotlib.rc_context(style.RC):
+        figure = style.new_figure(style.PAGE, 2.2)
+        for axes, (dataset, title) in zip(figure.subplots(1, len(TITLES)), TITLES.items(), strict=True):
+            rows = scores[scores["dataset"] == dataset]
+            for model in ANSWER:
+                draw_band(axes, rows[rows["model"] == model], "true_scale", "iou", styles[model].line)
+            axes.set_title(title, loc="left")
+            mark_training(axes)
+            scale_axis(axes, rows["true_scale"])
+            axes.set_ylim(0, 1)
+        lines = figure.axes[0].get_lines()[: len(ANSWER)]
+        style.legend_below(figure, lines, "Scale of the test images. Line: mean of the seeds; band: minimum to maximum")
+        style.save(figure, [path], "Who keeps its score when the scale changes")
+
+
 def written(text: str) -> str:
     """Return the text of the page with its tables written anew, each between two marks."""
     scores, claims = with_true_scale(read_table(TABLES / "scores.csv")), read_table(TABLES / "claims.csv")
@@ -146,6 +168,7 @@ def written(text: str) -> str:
         text = replaced(text, f"scores of {dataset}", score_table(rows))
         text = replaced(text, f"claims on {dataset}", claim_table(claims[claims["dataset"] == dataset]))
     text = replaced(text, "targets", target_table(scores))
+    text = replaced(text, "coverage", coverage_table(read_table(HERE / "scores" / "coverage.csv")))
     over_all = claim_lines(Evidence(scores, claims, COUNTS, evidence()))
     text = replaced(text, "claims over all trainings", over_all)
     return replaced(text, "crops", crop_table(crops))

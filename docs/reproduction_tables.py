@@ -45,6 +45,16 @@ def crop_table(crops: pd.DataFrame) -> Iterator[str]:
         yield f"| {label[model]} | {' | '.join(digits(value) for value in values)} |"
 
 
+def coverage_table(coverage: pd.DataFrame) -> Iterator[str]:
+    """Yield a line per spread of the seeds and number of images: how often both intervals hold the truth."""
+    seeds = list(coverage["seeds"].unique())
+    yield f"| spread of seeds | images | {' | '.join(f'{count} seeds' for count in seeds)} |"
+    yield "|---" * (len(seeds) + 2) + "|"
+    for (spread, images), rows in coverage.groupby(["of_seeds", "images"], sort=False):
+        both = rows.set_index("seeds")[["over_seeds_and_images", "over_seeds"]].loc[seeds]
+        yield f"| {spread} | {images} | {' | '.join(f'{a:.0%} ({b:.0%})' for a, b in both.to_numpy())} |"
+
+
 def digits(value: float, bold: bool = False) -> str:
     """Return three decimals without a leading zero, nothing for what is missing."""
     if pd.isna(value):
