@@ -124,7 +124,11 @@ class TrainedNetwork:
         x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
         canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))
-        return predict(self.model, x, self.tiling, len(self.classes))[..., :height, :width].float()
+        try:
+            logits = predict(self.model, x, self.tiling, len(self.classes))
+        except UserError as error:
+            raise UserError(f"{image.name}: {error}") from error
+        return logits[..., :height, :width].float()
 
     def colours(self, image: Picture) -> np.ndarray:
         """Return an opened image as people see it, (H, W, 3) uint8; of more channels, the first three."""

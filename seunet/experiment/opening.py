@@ -13,6 +13,11 @@ from seunet.models.checkpoint import load_model
 from seunet.models.weights import load_given
 from seunet.runtime.errors import UserError
 
+WAYS = {  # by the channels of images and network: the key of given weights, which is an option of the commands, too
+    (1, 3): "channels: rgb repeats grey images (--channels rgb)",
+    (3, 1): "channels: grey mixes colours (--channels grey)",
+}
+
 
 def open_network(
     weights: Path, data: Prepared, variant: Variant, device: torch.device | str
@@ -29,17 +34,19 @@ def open_network(
         folder = weights if weights.is_dir() else weights.parent
         model, description = load_model(folder, device, variant.options)
         channels = data.channels
-    check_fit(description, channels, len(data.classes), weights)
+    check_fit(description, channels, len(data.classes), weights, variant.given is not None)
     return variant.wrap(model, (data.height, data.width)), description
 
 
-def check_fit(description: dict[str, Any], channels: int, classes: int, weights: Path) -> None:
-    """Raise UserError when a network was trained on other channels or classes than it is to be tested with."""
-    trained = description["in_channels"]
-    if trained != channels:
-        raise UserError(
-            f"{weights}: trained on images of {trained} channel(s), the data set has {channels}; train again"
-        )
-    trained = description["num_classes"]
-    if trained != classes:
-        raise UserError(f"{weights}: trained on {trained} classes, the data set has {classes}; train again")
+def check_fit(description: dict[str, Any], channels: int, classes: int, weights: Path, is_given: bool) -> None:
+    """Raise UserError when a network takes other channels or classes than it is to be tested with.
+
+    is_given: the network was not trained for this data set, so it can be asked in another way.
+    """
+    takes, knows = description["in_channels"], description["num_classes"]
+    if takes != channels:
+        way = WAYS.get((channels, takes), "give it images of as many") if is_given else "train again"
+        raise UserError(f"{weights}: takes images of {takes} channel(s), the data set has {channels}; {way}")
+    if knows != classes:
+        way = "name all of them, in the network's order (--classes)" if is_given else "train again"
+        raise UserError(f"{weights}: answers with {knows} classes, the data set has {classes}; {way}")

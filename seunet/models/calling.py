@@ -4,6 +4,7 @@ A network may come from other people, so every failure becomes a UserError of on
 whether the size of the images is the cause.
 """
 
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seunet.models.asking import SIDES_TO_TRY, fixed_sides
 from seunet.runtime.errors import UserError, is_out_of_memory
 
 # A network that halves its maps k times often needs sides that are multiples of 2^k. If it fails and declares a smaller
@@ -120,9 +122,12 @@ def check_finite(logits: Tensor, model: nn.Module) -> None:
     finite = torch.isfinite(logits)
     if not finite.all():
         share = 1 - finite.double().mean().item()
+        way = "train again with a lower learning rate, or look at the network's input"
+        if hasattr(model, "conventions"):  # it was not trained here
+            way = "look at normalise, and whether the file itself gives such values to whom it comes from"
         raise UserError(
             f"the network {title(model)} returned values that are not finite (NaN or infinite: {share:.2%} of them); "
-            "such weights predict nothing: train again with a lower learning rate, or look at the network's input"
+            f"such weights predict nothing: {way}"
         )
 
 
@@ -138,15 +143,15 @@ def explain_failure(model: nn.Module, images: Tensor, multiple: int, error: Exce
             f"batch norm of the network {title(model)} needs more than one value per channel, and {len(images)} image "
             f"of {height} × {width} pixels gives one: raise training.batch_size or training.crop"
         )
-    for larger in (candidate for candidate in MULTIPLES_TO_TRY if candidate > multiple):
-        if accepts_padded(model, images, larger):
-            padded = pad(images[:1], larger).shape[-2:]
-            message = (
-                f"the network {title(model)} cannot take images of {height} × {width} pixels, but takes "
-                f"{padded[0]} × {padded[1]}: set its attribute size_multiple to {larger} (or the key of that name, for "
-                "given weights), and images are padded to such sides; or choose sizes that are multiples of it"
-            )
-            return SizeError(message, larger)
+    larger = next((m for m in MULTIPLES_TO_TRY if m > multiple and accepts_padded(model, images, m)), None)
+    if larger is not None:
+        return size_error(model, images, larger)
+    side = next((side for side in SIDES_TO_TRY if accepts(model, squares(images, side))), None)
+    if side is not None and not accepts(model, squares(images, 2 * side)):
+        return UserError(
+            f"the network {title(model)} cannot take images of {height} × {width} pixels, but takes {side} × {side} "
+            f"alone; {fixed_sides(side)}"
+        )
     if isinstance(error, UserError):
         return error
     where = traceback.extract_tb(error.__traceback__)[-1]
@@ -158,13 +163,40 @@ def explain_failure(model: nn.Module, images: Tensor, multiple: int, error: Exce
     )
 
 
-@torch.no_grad()
+def size_error(model: nn.Module, images: Tensor, multiple: int) -> SizeError:
+    """Return the error of a network that takes the images padded to a multiple, and does not take them as they are."""
+    height, width = images.shape[-2:]
+    padded = pad(images[:1], multiple)
+    said = f"the network {title(model)} cannot take images of {height} × {width} pixels, but takes "
+    said += " × ".join(map(str, padded.shape[-2:]))
+    step = math.gcd(height, width, multiple)
+    if accepts(model, F.pad(padded, (0, step, 0, step), mode="replicate")):  # which is no multiple
+        way = "these are too small for it; leave out such small scales, or give larger images"
+    else:
+        way = (
+            f"set its size_multiple to {multiple} (--size-multiple, the key of given weights, or its attribute)"
+            ", and images are padded to such sides; or choose sizes that are multiples of it"
+        )
+    return SizeError(f"{said}: {way}", multiple)
+
+
+def squares(images: Tensor, side: int) -> Tensor:
+    """Return images (N, C, H, W), resampled to (N, C, side, side)."""
+    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
+
+
 def accepts_padded(model: nn.Module, images: Tensor, multiple: int) -> bool:
     """Tell whether a network returns logits of the right size for images that are padded to multiples."""
     if all(side % multiple == 0 for side in images.shape[-2:]):
         return False  # padding changes nothing, and the network failed on these images
+    return accepts(model, pad(images, multiple))
+
+
+@torch.no_grad()
+def accepts(model: nn.Module, images: Tensor) -> bool:
+    """Tell whether a network returns logits of the right size for images as they are."""
     try:
-        run_padded(model, images, multiple)
+        run_padded(model, images, 1)
     except Exception:
         return False
     return True

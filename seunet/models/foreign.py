@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seunet.models.calling import size_multiple
+from seunet.models.asking import BATCHES_TO_TRY, answer, check_form, check_sides, found_form, say_form
+from seunet.models.calling import ONE_VALUE, size_multiple
 from seunet.models.declared import Declared
-from seunet.runtime.errors import UserError
+from seunet.runtime.errors import UserError, is_out_of_memory
 
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
 OUTPUTS = ("logits", "probabilities", "sigmoid")
@@ -72,7 +73,7 @@ class ForeignNetwork(nn.Module):
         conventions: which images it expects, and what it returns.
         channels: of the data set's images.
         title: its name in messages.
-        declared: what its file says of its images.
+        declared: the form of its images, as far as its file says it.
     """
 
     mean: Tensor
@@ -88,9 +89,11 @@ class ForeignNetwork(nn.Module):
     ):
         super().__init__()
         self.network, self.conventions, self.title, self.declared = network, conventions, title, declared
+        check_form(declared, title, conventions.mean != 0 or conventions.std != 1)
         self.size_multiple = conventions.multiple or size_multiple(network)
         self.register_buffer("mean", per_channel("mean", conventions.mean, conventions.in_channels(channels)))
         self.register_buffer("std", per_channel("std", conventions.std, conventions.in_channels(channels)))
+        self.is_proven = self.is_tried = False  # the form, by an answer; and others, after a failure
         self.is_probability: bool | None = None  # of a sigmoid; known after the first prediction
 
     def forward(self, images: Tensor) -> Any:
@@ -100,12 +103,29 @@ class ForeignNetwork(nn.Module):
             x = in_order(x, self.conventions.channels)
         if self.conventions.mean != 0 or self.conventions.std != 1:
             x = (x - self.mean) / self.std
-        output = self.network(x)
+        output = self.ask(x)
         if not isinstance(output, Tensor) or self.conventions.output == "logits":
             return output
         if self.conventions.output == "probabilities":
             return self.log_probabilities(output.float())
         return self.two_classes(output.float())
+
+    def ask(self, x: Tensor) -> Any:
+        """(N, C, H, W) → the network's output, with channels first; the form that the network wants is found once."""
+        check_sides(x, self.declared, self.title)
+        try:
+            output = answer(self.network, x, self.declared)
+        except Exception as error:  # the code of other people may raise anything
+            if self.is_proven or is_out_of_memory(error) or ONE_VALUE in str(error):
+                raise
+            form = found_form(self.network, x, self.declared, () if self.is_tried else BATCHES_TO_TRY)
+            self.is_tried = True
+            if form is None:
+                raise
+            say_form(form, self.title)
+            self.declared, output = form, answer(self.network, x, form)
+        self.is_proven = True
+        return output
 
     def log_probabilities(self, p: Tensor) -> Tensor:
         """Return logits of probabilities (N, classes, H, W); raise UserError where they are none."""

@@ -14,17 +14,24 @@ from seunet.runtime.errors import UserError
 
 EXTRA_FILE = f"{METADATA}.json"  # in the archives of torch
 DTYPES = {  # of ONNX
+    "tensor(float)": torch.float32,
     "tensor(float16)": torch.float16,
     "tensor(double)": torch.float64,
     "tensor(uint8)": torch.uint8,
+    "tensor(int32)": torch.int32,
+    "tensor(int64)": torch.int64,
 }
 
 
 class Program(nn.Module):
-    """The network of a file, what the file says of its images, and its metadata."""
+    """The network of a file, what the file says of its images, and its metadata.
+
+    likely_channels: of its images, where the file does not say it.
+    """
 
     declared: Declared
     metadata: dict[str, Any]
+    likely_channels: int | None = None
 
 
 class TorchScript(Program):
@@ -37,10 +44,11 @@ class TorchScript(Program):
             warnings.simplefilter("ignore", DeprecationWarning)  # newer files are of torch.export; older ones are read
             self.program = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
         self.metadata = parsed_metadata(extra[EXTRA_FILE])
-        self.declared = Declared(channels=channels_of_weights(self.program.parameters()))
+        self.declared = Declared()
+        self.likely_channels = channels_of_weights(self.program.parameters())
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → the network's output."""
+        """Images → the network's output."""
         return self.program(images)
 
 
@@ -63,8 +71,8 @@ class Exported(Program):
         self.declared = Declared.of_shapes(taken[0].shape, shape, taken[0].dtype)
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → the network's output."""
-        return self.program(images.to("cpu", self.declared.dtype)).to(images.device)
+        """Images in the form that is declared → the network's output."""
+        return self.program(images.cpu())
 
 
 class OnnxNetwork(Program):
@@ -84,25 +92,17 @@ class OnnxNetwork(Program):
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(f"{entry.name} {entry.shape}" for entry in inputs)
             raise UserError(f"{path}: takes {shapes}; one input of images (N, C, H, W) is expected")
-        self.path, self.input = path, inputs[0]
+        self.input: str = inputs[0].name
         self.metadata = parsed_metadata(self.session.get_modelmeta().custom_metadata_map.get(METADATA))
-        dtype = DTYPES.get(self.input.type, torch.float32)
-        self.declared = Declared.of_shapes(self.input.shape, self.session.get_outputs()[0].shape, dtype)
+        if inputs[0].type not in DTYPES:
+            raise UserError(f"{path}: takes {inputs[0].type}; export it for float32 or uint8")
+        dtype = DTYPES[inputs[0].type]
+        self.declared = Declared.of_shapes(inputs[0].shape, self.session.get_outputs()[0].shape, dtype)
 
     def forward(self, images: Tensor) -> Any:
-        """(N, C, H, W) → the network's output; image by image if the file fixes the batch to one."""
-        for axis, name in ((2, "height"), (3, "width")):
-            fixed = self.input.shape[axis]
-            if isinstance(fixed, int) and fixed != images.shape[axis]:
-                raise UserError(
-                    f"{self.path}: takes images of {name} {fixed} alone, not {images.shape[axis]}; export it with free "
-                    "height and width"
-                )
-        x = images.to("cpu", self.declared.dtype).contiguous()
-        parts = x.split(1) if self.input.shape[0] == 1 else [x]
-        answers = [self.session.run(None, {self.input.name: part.numpy()}) for part in parts]
-        outputs = [torch.cat([torch.from_numpy(part) for part in output]) for output in zip(*answers, strict=True)]
-        return outputs[0].to(images.device) if len(outputs) == 1 else tuple(outputs)
+        """Images in the form that is declared → the network's output."""
+        answers = [torch.from_numpy(part) for part in self.session.run(None, {self.input: images.cpu().numpy()})]
+        return answers[0] if len(answers) == 1 else tuple(answers)
 
 
 PROGRAMS: dict[str, Callable[[Path], Program]] = {

@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models import build_model
-from seunet.models.calling import SizeError, call_network, pad
+from seunet.models.asking import probed, say_form
 from seunet.models.checkpoint import load_model
 from seunet.models.declared import Declared, channels_of_weights
 from seunet.models.foreign import Conventions, ForeignNetwork
-from seunet.models.programs import PROGRAMS
+from seunet.models.programs import PROGRAMS, Program
 from seunet.models.state_dicts import first_line, fit, read_weights
 from seunet.runtime.errors import UserError
 
@@ -59,17 +59,14 @@ def load_given(
         if conventions != Conventions():
             network = ForeignNetwork(network, conventions, channels or description["in_channels"], path.name)
         return network.to(device).eval(), description
-    expected = None if channels is None and conventions.channels is None else conventions.in_channels(channels or 0)
+    is_known = channels is not None or conventions.channels is not None
+    expected = conventions.in_channels(channels or 0) if is_known else None
     network, declared, metadata = load_network(path, given, expected, classes)
-    in_channels = declared.channels or expected
-    if in_channels is None:
-        raise UserError(f"{path}: does not say how many channels its images have; say channels: rgb, bgr or grey")
-    network = ForeignNetwork(network, conventions, channels or in_channels, path.name, declared).to(device).eval()
+    assert declared.channels is not None  # load_network found them
+    network = ForeignNetwork(network, conventions, channels or declared.channels, path.name, declared)
     count = classes or (2 if conventions.output == "sigmoid" else declared.classes)
-    if count is None:
-        count = asked_classes(network, conventions.image_channels(in_channels), declared)
-    counts = {"in_channels": in_channels, "num_classes": count, "options": dict(given.options)}
-    return network, metadata | counts
+    counts = {"in_channels": declared.channels, "num_classes": count, "options": dict(given.options)}
+    return network.to(device).eval(), metadata | counts
 
 
 def folder_of(path: Path) -> Path | None:
@@ -98,9 +95,9 @@ def kind_of(path: Path) -> str:
 def load_network(
     path: Path, given: GivenNetwork, channels: int | None, classes: int | None
 ) -> tuple[nn.Module, Declared, dict[str, Any]]:
-    """Return the network of a file, on the CPU, in evaluation mode; what it says of its images; and its metadata.
+    """Return the network of a file, on the CPU, in evaluation mode; the form of its images; and its metadata.
 
-    channels: that it is to read; classes: of its answer; None: as in the file.
+    channels: that it is to read; classes: of its answer; None: as in the file. The form has the channels.
     Raises UserError for a file that is none of the kinds, is damaged, or does not fit its network.
     """
     kind = kind_of(path)
@@ -121,7 +118,29 @@ def load_network(
         raise
     except Exception as error:  # whatever a damaged file leads to
         raise UserError(f"{path}: cannot be read as {kind} ({first_line(error)}); export it again") from error
-    return program, program.declared, program.metadata
+    return program, asked(program, path, given.conventions, channels, classes), program.metadata
+
+
+def asked(
+    program: Program, path: Path, conventions: Conventions, channels: int | None, classes: int | None
+) -> Declared:
+    """Return the form of a program's images, with the channels of input and output: as declared, or found by asking.
+
+    channels, classes: as many as are expected, or None. Raises UserError where neither says them.
+    """
+    declared = program.declared
+    if declared.channels and (declared.classes or classes):
+        return declared
+    likely = [declared.channels] if declared.channels else [channels, program.likely_channels, 3, 1, 4]
+    counts = list(dict.fromkeys(count for count in likely if count))
+    found = probed(program, declared, counts, conventions.multiple or 1)
+    if found is None:
+        if classes is None:
+            raise UserError(f"{path}: does not say how many classes it has, and answers to no image; name its classes")
+        return replace(declared, channels=counts[0])
+    if (found.channels_last, found.batch) != (declared.channels_last, declared.batch):
+        say_form(found, path.name)
+    return found
 
 
 def build_and_fit(
@@ -135,37 +154,22 @@ def build_and_fit(
     weights = read_weights(path)
     of_weights = channels_of_weights(weights.values())
     inputs = list(dict.fromkeys(count for count in (channels, of_weights) if count)) or [3]
-    outputs = [classes] if classes else list(likely_classes(list(weights.values())))
+    outputs = list(dict.fromkeys([*([classes] if classes else []), *likely_classes(list(weights.values()))]))
     problem: UserError | None = None
-    for in_channels in inputs:
-        for out_channels in outputs:
+    for out_channels in outputs:
+        for in_channels in inputs:
             network = build_model(architecture, in_channels, out_channels, **options)
             try:
                 fit(network, weights, path)
             except UserError as error:
                 problem = problem or error
-            else:
-                return network.eval(), Declared(channels=in_channels, classes=out_channels)
-    raise problem or UserError(f"{path}: holds no weights; say classes")
+                continue
+            if classes and out_channels != classes:
+                raise UserError(f"{problem} They fit with {out_channels} classes; name all, in the network's order")
+            return network.eval(), Declared(channels=in_channels, classes=out_channels)
+    raise problem or UserError(f"{path}: holds no weights; save network.state_dict()")
 
 
 def likely_classes(weights: Sequence[Tensor]) -> Iterator[int]:
     """Yield how many channels the answer of a network may have: those of its last layers, at most three numbers."""
     yield from list(dict.fromkeys(value.shape[0] for value in reversed(weights) if value.dim()))[:3]
-
-
-def asked_classes(network: ForeignNetwork, channels: int, declared: Declared) -> int:
-    """Return how many channels a network answers with, of an image (1, channels, H, W) that it takes."""
-    problem: UserError | None = None
-    generator = torch.Generator().manual_seed(0)
-    for side in (64, 256):
-        size = declared.height or side, declared.width or side
-        image = torch.rand(1, channels, *size, generator=generator).to(network.mean.device)
-        try:
-            return call_network(network, image).shape[1]
-        except SizeError as error:
-            return call_network(network, pad(image, error.multiple)).shape[1]
-        except UserError as error:
-            problem = problem or error
-    assert problem is not None
-    raise problem

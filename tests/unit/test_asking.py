@@ -1,0 +1,169 @@
+"""Networks that want their images in another form: channels last, batches of one size, whole numbers, fixed sides."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_network_options import Red
+from torch import nn
+
+from seunet.models.calling import call_network
+from seunet.models.declared import Declared
+from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.models.weights import GivenNetwork, load_given
+from seunet.runtime.errors import UserError
+
+IMAGES = torch.rand(6, 3, 12, 20, generator=torch.Generator().manual_seed(0))
+
+
+class ChannelsLast(nn.Module):
+    """Reads (N, H, W, C); answers alike, or with channels first."""
+
+    def __init__(self, answers_alike: bool = True):
+        super().__init__()
+        self.red, self.answers_alike = Red(3, 2), answers_alike
+
+    def forward(self, x):
+        y = self.red(x.permute(0, 3, 1, 2))
+        return y.permute(0, 2, 3, 1) if self.answers_alike else y
+
+
+class BatchesOfFour(Red):
+    def forward(self, x):
+        return super().forward(x.reshape(4, 3, x.shape[2], x.shape[3]))
+
+
+class Bytes(Red):
+    def forward(self, x):
+        assert x.dtype == torch.uint8
+        return super().forward(x.float() / 255)
+
+
+class OneSize(Red):
+    """Answers with the size of its export, whatever it is given."""
+
+    def forward(self, x):
+        return super().forward(x).reshape(-1, 2, 48, 48)
+
+
+def expected(images: torch.Tensor = IMAGES) -> torch.Tensor:
+    return Red(3, 2)(images)
+
+
+def traced(path: Path, network: nn.Module, *shape: int) -> Path:
+    torch.jit.trace(network.eval(), torch.rand(shape), check_trace=False).save(path)
+    return path
+
+
+@pytest.mark.parametrize("answers_alike", [True, False])
+def test_channels_last_are_found(tmp_path, capsys, answers_alike):
+    network, about = load_given(
+        traced(tmp_path / f"last{answers_alike}.pt", ChannelsLast(answers_alike), 1, 16, 16, 3), GivenNetwork()
+    )
+    assert torch.equal(call_network(network, IMAGES, 2), expected())
+    assert (about["in_channels"], about["num_classes"]) == (3, 2)
+    assert capsys.readouterr().err.count("asked with channels last, since it takes no other images") == 1
+
+
+def test_a_batch_that_the_file_fixed_without_a_word_is_found(tmp_path, capsys):
+    network, _ = load_given(traced(tmp_path / "four.pt", BatchesOfFour(3, 2), 4, 3, 16, 16), GivenNetwork())
+    assert torch.equal(call_network(network, IMAGES, 2), expected())
+    assert "four.pt: asked with batches of 4" in capsys.readouterr().err
+
+
+def test_torch_export_declares_its_form(tmp_path):
+    for name, module, example in (
+        ("last.pt2", ChannelsLast(), torch.rand(1, 12, 20, 3)),
+        ("bytes.pt2", Bytes(3, 2), torch.zeros(4, 3, 12, 20, dtype=torch.uint8)),
+    ):
+        torch.export.save(torch.export.export(module.eval(), (example,)), tmp_path / name)
+        network, about = load_given(tmp_path / name, GivenNetwork())
+        assert (about["in_channels"], about["num_classes"]) == (3, 2)
+        whole = (IMAGES * 255).round() / 255
+        torch.testing.assert_close(call_network(network, whole, 2), expected(whole))
+    with pytest.raises(UserError, match=r"normalise: bytes.pt2 takes whole numbers from 0 to 255 \(uint8\); leave"):
+        load_given(tmp_path / "bytes.pt2", GivenNetwork(conventions=Conventions(mean=0.5)))
+    with pytest.raises(UserError, match="height 12 alone, not 14; export it with free height and width$"):
+        call_network(network, torch.rand(1, 3, 14, 20), 2)
+
+
+def onnx_model(path: Path, shape: list, kind: str = "float", layout: str = "first") -> Path:
+    """Write Red as ONNX, with an input of a shape; layout "last": it transposes its input."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, net = [], Red(3, 2)
+    values = {"w": net.weight.detach().numpy(), "b": net.bias.detach().numpy(), "most": np.float32(255)}
+    if kind == "uint8":
+        nodes = [
+            helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["f", "most"], ["i"]),
+        ]
+    if layout == "last":
+        nodes = [helper.make_node("Transpose", ["x"], ["i"], perm=[0, 3, 1, 2])]
+    nodes.append(helper.make_node("Conv", ["i" if nodes else "x", "w", "b"], ["y"]))
+    element = TensorProto.UINT8 if kind == "uint8" else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", element, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 2, "h", "w"])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "layout"),
+    [
+        (["n", "h", "w", 3], "float", "last"),
+        ([1, 12, 20, 3], "float", "last"),
+        ([4, 3, "h", "w"], "float", "first"),
+        (["n", 3, "h", "w"], "uint8", "first"),
+        ([None, None, None, None], "float", "last"),
+    ],
+)
+def test_onnx_declares_its_form_or_is_tried(tmp_path, shape, kind, layout):
+    network, about = load_given(onnx_model(tmp_path / "net.onnx", shape, kind, layout), GivenNetwork())
+    whole = (IMAGES * 255).round() / 255
+    torch.testing.assert_close(call_network(network, whole, 2), expected(whole), rtol=1e-4, atol=1e-4)
+    assert (about["in_channels"], about["num_classes"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "last"),
+    [
+        (["n", 3, "h", "w"], False),
+        ([1, 3, 48, 48], False),
+        ([1, 48, 48, 3], True),
+        (["n", "h", "w", 3], True),
+        ([1, 48, 64, 1], True),
+        ([1, 12, 64, 64], False),
+        (["n", "c", "h", "w"], False),
+        ([4, 16, 8, 8], False),
+    ],
+)
+def test_layouts_are_read_from_shapes(shape, last):
+    assert Declared.of_shapes(shape, None, torch.float32).channels_last is last
+
+
+def test_fixed_sides_name_the_way(tmp_path):
+    square = onnx_model(tmp_path / "square.onnx", [1, 3, 48, 48])
+    way = "--tile 48 --size-multiple 48"
+    with pytest.raises(UserError, match=f"takes images of height 48 alone, not 32; export it .*{way}"):
+        call_network(load_given(square, GivenNetwork())[0], torch.rand(1, 3, 32, 32), 2)
+    script = traced(tmp_path / "script.pt", OneSize(3, 2), 1, 3, 48, 48)
+    network, _ = load_given(script, GivenNetwork())
+    with pytest.raises(UserError, match=f"cannot take images of 20 × 28 pixels, but takes 48 × 48 alone; .*{way}"):
+        call_network(network, torch.rand(1, 3, 20, 28), 2)
+    padded, _ = load_given(script, GivenNetwork(conventions=Conventions(multiple=48)))
+    assert torch.equal(call_network(padded, IMAGES, 2), expected())
+
+
+def test_a_network_that_fails_in_every_form_says_its_own_error():
+    network = ForeignNetwork(nn.Conv2d(5, 2, 1), Conventions(), 3, "theirs")
+    with pytest.raises(UserError, match="theirs fails on images .*expected input.* 5 channels"):
+        call_network(network, IMAGES, 2)
