@@ -21,7 +21,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 TEST = $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo laptop report test test-all lint format bench faults reference
+.PHONY: setup demo laptop report test test-all lint format bench faults findings reference
 
 setup: $(VENV)/all
 
@@ -29,7 +29,7 @@ setup: $(VENV)/all
 # build. An environment that is there keeps its Python: to change it, delete the folder.
 $(VENV)/run: requirements.lock pyproject.toml
 	@command -v $(firstword $(MAKE_VENV)) >/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
-	$(BIN)/python -c '' 2>/dev/null || $(MAKE_VENV) $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE_VENV) $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[workflow]'
 	touch $@
 
@@ -83,3 +83,8 @@ bench: $(VENV)/run
 # Every stage × every fault: see docs/reliability.md. Half an hour, as root on Linux.
 faults: setup
 	PYTHONPATH=tests:tests/unit $(BIN)/python -m faults.campaign
+
+# What other people's programs do, each in an environment of its own: findings/README.md. Minutes, and PyPI.
+findings:
+	@failed=; for script in findings/*.sh; do echo "== $$script"; bash $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "Another behaviour than was found:$$failed" >&2; exit 1; }
