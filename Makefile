@@ -39,8 +39,7 @@ $(VENV)/all: $(VENV)/run
 	touch $@
 
 demo: $(VENV)/run
-	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules --configfile config/demo.yaml
-	@echo "The figures are in results/figures/."
+	$(BIN)/seunet demo . --cores $(CORES)
 
 laptop: $(VENV)/run
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --configfile config/laptop.yaml

@@ -32,3 +32,5 @@ echo "two flags:           $two"
 [ "$one" = "configuration: {'colour': 'red', 'size': 'large'}" ]
 [ "$two" = "configuration: {'colour': 'red'}" ]
 # Output seen:
+# one flag, two files: configuration: {'colour': 'red', 'size': 'large'}
+# two flags:           configuration: {'colour': 'red'}

@@ -46,3 +46,5 @@ assert seen["reflect"] == "the gradient of eager mode"
 assert "stride" in seen["replicate"], seen
 END
 # Output seen:
+# reflect, compiled: the gradient of eager mode
+# replicate, compiled: AssertionError: expected size 4==4, stride 1==64 at dim=1; expected size 8==8, stride 32==8 at dim=2; …

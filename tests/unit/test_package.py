@@ -12,6 +12,7 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 import seunet
+from seunet.commands.demo import workflow_files
 from seunet.runtime.extras import missing_extra
 
 
@@ -43,6 +44,9 @@ def clean(tmp_path_factory) -> Path:
     shutil.copytree(ROOT / "seunet", source / "seunet", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    for name, file in workflow_files().items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, source / name)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
     subprocess.run(build, check=True, cwd=folder)
@@ -100,6 +104,12 @@ def test_the_command_of_a_wheel_helps_and_names_the_extra_that_it_lacks(clean, t
     assert said.strip().splitlines()[-1] == (
         "error: this needs pandas, which is not installed; pip install 'seunet[figures]'"
     )
+
+
+@pytest.mark.slow
+def test_a_wheel_brings_the_workflow(clean):
+    code = "from seunet.commands.demo import workflow_files; print(*sorted(workflow_files()))"
+    assert run(clean, "-c", code).split() == sorted(workflow_files())
 
 
 def test_a_missing_package_is_named_with_its_extra():

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seunet.report.claims import CLAIMS_COLUMNS
 from seunet.report.html.graph import draw_rules
-from seunet.report.html.headline import headlines
+from seunet.report.html.headline import Headline, headlines
 from seunet.report.tables import SCORES_COLUMNS, WARNINGS_COLUMNS
 from seunet.runtime.files import atomic
 from seunet.runtime.tables import read_rows, read_table
@@ -43,14 +43,12 @@ def write_page(results: Path, path: Path, captions: Mapping[str, str], times: Pa
     """
     record = read_json(results / "run.json")
     scores = read_table(results / "tables" / "scores.csv", SCORES_COLUMNS)
-    models = record.get("config", {}).get("models", {})
-    bounds = {name for name, model in models.items() if model.get("rescale") == "training"}
     figures = [figure(results / "figures", name, text) for name, text in captions.items()]
     environment = Environment(
         loader=PackageLoader("seunet.report.html", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     text = environment.get_template("page.html").render(
-        headlines=headlines(scores, bounds),
+        headlines=headlines_of(results),
         metrics=metrics_of(record),
         first=[one for one in figures if one and one["name"].endswith(FIRST)],
         others=[one for one in figures if one and not one["name"].endswith(FIRST)],
@@ -63,6 +61,13 @@ def write_page(results: Path, path: Path, captions: Mapping[str, str], times: Pa
     )
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def headlines_of(results: Path) -> list[Headline]:
+    """Return who is best at which scale, for every data set of the results in a folder."""
+    models = read_json(results / "run.json").get("config", {}).get("models", {})
+    bounds = {name for name, model in models.items() if model.get("rescale") == "training"}
+    return headlines(read_table(results / "tables" / "scores.csv", SCORES_COLUMNS), bounds)
 
 
 def read_json(path: Path) -> dict[str, Any]:
