@@ -16,6 +16,7 @@ from seunet.runtime.contents import contents
 from seunet.settings.configuration import Configuration
 from seunet.settings.dataset import Dataset
 from seunet.settings.given import GivenWeights
+from seunet.settings.training import Training
 
 RunName = tuple[str, str, int]  # data set, model, seed
 
@@ -114,7 +115,10 @@ def training(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
     """Return the settings of a training, see `seunet.settings.training.Training`: what is not as by default."""
     shared, own = config.datasets[dataset].training, config.models[model]
     epochs = max(1, round(shared.epochs * own.epochs_factor))
-    return shared.given() | {"epochs": epochs} | own.given("scale_jitter")
+    settings = shared.given() | {"epochs": epochs} | own.given("scale_jitter", "learning_rate")
+    if settings.get("learning_rate") == Training.model_fields["learning_rate"].default:
+        del settings["learning_rate"]
+    return settings
 
 
 def variant(config: Configuration, dataset: str, model: str, seed: int) -> dict[str, Any]:

@@ -37,11 +37,12 @@ BOUNDS = {
 def read(config: Any) -> Configuration:
     """Return the configuration of a merged mapping, folds as data sets; nothing is built or opened.
 
+    Keys `x-…` at the top are left out: they hold what YAML's anchors are for.
     Raises UserError in one line that names the first bad key by its path, what it is, what was expected, and for a
     misspelt key the nearest allowed one.
     """
     try:
-        return expand_folds(validated(Configuration, with_keys_of_others(config)))
+        return expand_folds(validated(Configuration, with_keys_of_others(without_anchors(config))))
     except UserError as error:
         raise UserError(f"configuration: {error}") from None
 
@@ -53,6 +54,13 @@ def validated(settings: type[S], value: Any) -> S:
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=order)
         raise UserError(one_line(explain(first, settings))) from None
+
+
+def without_anchors(config: Any) -> Any:
+    """Return the mapping without its keys x-…, which may hold anything."""
+    if not isinstance(config, dict):
+        return config
+    return {key: value for key, value in config.items() if not str(key).startswith("x-")}
 
 
 def with_keys_of_others(config: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from seunet.settings.base import Label, Maybe, Named, OneLine, Options, Seed, Settings, Unique, matching, schema
 from seunet.settings.dataset import Dataset
@@ -72,6 +72,8 @@ class Claim(Settings):
 
 class Configuration(Settings):
     """Data sets, networks, and which of them are run with which seeds. Explained in config/README.md."""
+
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     datasets: Named[Dataset]
     """Data sets by name. Those that no run names cost nothing."""

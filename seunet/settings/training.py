@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from seunet.settings.base import BY_KIND, Distinct, Positive, Settings
+from seunet.settings.base import BY_KIND, Distinct, Maybe, Positive, Settings
 
 Weights = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
 Factor = Annotated[float, Field(ge=1 / 16, le=16)]
+Rate = Annotated[float, Field(gt=0)]
 
 
 class Augmentation(Settings):
@@ -33,7 +34,7 @@ class DatasetTraining(Settings):
     `batch_size: 1` every batch is one image)."""
     crop: Annotated[int, Field(ge=8)] | None = None
     """Side of the random square crop in pixels; `null` for the whole image."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    learning_rate: Rate = 0.001
     """Of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """As in `torch.optim.AdamW`, which multiplies it by the learning rate."""
@@ -99,6 +100,8 @@ class TrainingChanges(Jitter):
 
     epochs_factor: Annotated[float, Field(gt=0, le=100)] = 1
     """The model is trained for so many times the epochs of the data set, rounded."""
+    learning_rate: Maybe[Rate] = None
+    """The model is trained with this instead of the data set's `training.learning_rate`."""
 
 
 class Training(DatasetTraining, Jitter):

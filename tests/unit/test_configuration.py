@@ -152,6 +152,16 @@ def test_what_differs_from_the_defaults_is_all_that_a_rule_depends_on():
     assert parameters.preparation(configuration.check(same), "reef") == parameters.preparation(checked, "reef")
 
 
+def test_keys_for_anchors_hold_anything_and_change_nothing():
+    base = good()
+    anchors = {"x-training": {"epochs": "many", "x": [None, {1: 2}]}, "x-": 3, "x-no": None}
+    assert configuration.check(base | anchors) == configuration.check(base)
+    schema = json.loads(reference.schema())
+    jsonschema.Draft202012Validator(schema).validate(base | anchors)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(base | {"y-training": {}})
+
+
 def test_one_run_listed_in_two_entries_is_run_once():
     config = good()
     config["runs"].append({"datasets": ["reef"], "models": ["unet"], "seeds": [1, 2]})
@@ -176,6 +186,8 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.reef.trained_on", "reef", "datasets.reef.trained_on: datasets.reef has trained_on itself"),
     # unknown and misspelt keys
     ("extra", "1", "extra: unknown key", "datasets, models, runs"),
+    ("datasets.x-reef", "{a: 1}", "datasets.x-reef"),
+    ("x_anchors", "{a: 1}", "x_anchors: unknown key"),
     ("datasets.reef.imagesize", "32", "datasets.reef.imagesize: unknown key", "did you mean image_size?"),
     ("datasets.reef.training.learnig_rate", "0.1", "training.learnig_rate: unknown key", "did you mean learning_rate?"),
     ("datasets.reef.training.augmentation", "{rotate: 10}", "augmentation.rotate: unknown key", "mean rotation?"),
@@ -277,6 +289,7 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.reef.training.augmentation", "{gain: 2}", "augmentation.gain: 2 is out of bounds", "at most 1"),
     ("datasets.reef.limit", "{train: 0}", "limit.train: 0 is out of bounds"),
     ("datasets.reef.count.test", "-3", "datasets.reef.count.test: -3 is out of bounds"),
+    ("models.unet.learning_rate", "0", "models.unet.learning_rate: 0 is out of bounds", "more than 0"),
     ("models.unet.scale_jitter", "0.5", "models.unet.scale_jitter: 0.5 is out of bounds", "at least 1"),
     ("runs.0.seeds", "[-1]", "runs[0].seeds[0]: -1 is out of bounds"),
     ("runs.0.seeds", "[0, 0]", "runs[0].seeds: 0 stands there twice"),

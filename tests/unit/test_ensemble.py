@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from test_configuration import change, message
+from test_configuration import change, good, message
 from torch import nn
 
 from seunet.config import checks as configuration
@@ -127,6 +127,15 @@ def test_a_model_may_train_longer():
     assert plan.training(configuration.check(config), "reef", "seunet")["epochs"] == 10
 
 
+def test_a_model_may_have_a_learning_rate_of_its_own_and_the_default_written_out_is_the_default():
+    config = change("datasets.reef.training.learning_rate", 0.01)
+    config["models"]["unet"]["learning_rate"] = 0.1
+    config["models"]["seunet"]["learning_rate"] = 0.001
+    checked = configuration.check(config)
+    assert plan.training(checked, "reef", "unet")["learning_rate"] == 0.1
+    assert plan.training(checked, "reef", "seunet") == plan.training(configuration.check(good()), "reef", "seunet")
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -142,6 +151,7 @@ def test_a_model_may_train_longer():
         ({"architecture": "unet"}, ["models.both.architecture:", "models.unet", "remove it"]),
         ({"options": {"width": 8}}, ["models.both.options.width: the weights depend on it", "scales_at_test, windows"]),
         ({"scale_jitter": 2}, ["models.both.scale_jitter:", "remove it"]),
+        ({"learning_rate": 0.1}, ["models.both.learning_rate:", "remove it"]),
         ({"ensemble": []}, ["models.both.ensemble: [] is too short"]),
         ({"ensemble": [1, 0]}, ["models.both.ensemble[1]: 0 is out of bounds", "at least 0.1"]),
         ({"ensemble": [1, 1]}, ["models.both.ensemble: 1 stands there twice"]),
