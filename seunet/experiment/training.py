@@ -1,6 +1,5 @@
 """Training: one loop over epochs that can be stopped at any moment and resumed to bitwise the same weights."""
 
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -16,6 +14,7 @@ from tqdm import tqdm
 from seunet import __version__
 from seunet.data.arrays import Prepared
 from seunet.experiment.degenerate import Fault, warnings_of
+from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.run import Run
@@ -26,7 +25,7 @@ from seunet.models.checkpoint import exchange_state, load_state, save_model, sav
 from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
-from seunet.runtime.files import atomic, sha256
+from seunet.runtime.files import sha256
 from seunet.settings.training import Training
 
 
@@ -72,21 +71,29 @@ def train(
     if keep_others:
         exchange_state(folder, description)
     run.resume(load_state(folder / "last.pt", description))
-    while run.epoch < training.epochs:
-        started = time.monotonic()
-        loss = train_epoch(run, data, device)
-        seconds = time.monotonic() - started
-        val_loss, val_metric, warnings = validate(model, data, training, device, run.loss)
-        check_loss(val_loss, "validation loss", f"epoch {run.epoch + 1}")
-        run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
-        write_history(folder / "history.csv", run.history)
-        save_state(folder / "last.pt", run.state(description))
-        report(run.history[-1], training.epochs, warnings)
-    write_history(folder / "history.csv", run.history)
     versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
-    shown = {"classes": data.classes, "preparation": data.preparation}
-    save_model(folder, model, description | shown | (about or {}) | versions)
+    shown = description | {"classes": data.classes, "preparation": data.preparation} | (about or {}) | versions
+    with last_finite_kept(folder, model, description, shown):
+        while run.epoch < training.epochs:
+            warnings = finish_epoch(run, data, device)
+            write_history(folder / "history.csv", run.history)
+            save_state(folder / "last.pt", run.state(description))
+            report(run.history[-1], training.epochs, warnings)
+    write_history(folder / "history.csv", run.history)
+    save_model(folder, model, shown)
     (folder / "last.pt").unlink(missing_ok=True)
+    discard(folder)
+
+
+def finish_epoch(run: Run, data: Prepared, device: torch.device) -> list[Fault]:
+    """Train for an epoch, validate, and add a row to the history; return warnings of the validation."""
+    started = time.monotonic()
+    loss = train_epoch(run, data, device)
+    seconds = time.monotonic() - started
+    val_loss, val_metric, warnings = validate(run.model, data, run.training, device, run.loss)
+    check_loss(val_loss, "validation loss", f"epoch {run.epoch + 1}")
+    run.finish_epoch(loss, val_loss, val_metric, seconds, len(data.train[0]))
+    return warnings
 
 
 def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
@@ -139,14 +146,6 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
     multiple, sides = size_multiple(model), training.crop or x.shape[-2:]
     if any(side % multiple for side in np.atleast_1d(sides)):
         print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)
-
-
-def check_loss(loss: float, name: str, place: str) -> None:
-    """Raise UserError when a loss is NaN or infinite: nothing good can follow."""
-    if not math.isfinite(loss):
-        raise UserError(
-            f"the {name} is {loss} in {place}: training stopped; lower training.learning_rate (or look at the images)"
-        )
 
 
 def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
@@ -224,12 +223,6 @@ def dataset_fingerprint(dataset: Path) -> dict[str, str]:
     """Return the checksums of what a training reads."""
     files = [dataset / split / name for split in ("train", "val") for name in ("images.npy", "masks.npy")]
     return {str(file.relative_to(dataset)): sha256(file) for file in files}
-
-
-def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """Write history.csv, one row per epoch; it is whole at every moment."""
-    with atomic(path) as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
 
 
 def report(row: dict[str, float], epochs: int, warnings: list[Fault]) -> None:

@@ -256,6 +256,26 @@ def test_a_loss_that_is_not_a_number_names_epoch_and_step(tiny, tmp_path):
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_the_network_of_the_last_finite_epoch_is_kept_named_and_gone_after_a_good_training(tiny, tmp_path):
+    with pytest.raises(UserError, match="the network after epoch 1 is in .*/last-finite$"):
+        run(tiny, tmp_path / "bad", architecture="test_training:NaNNetwork", options={})
+    run(tiny, tmp_path / "good", changed(epochs=1), architecture="test_training:ToyNetwork", options={})
+    kept, description = load_model(tmp_path / "bad" / "last-finite")
+    after_one, _ = load_model(tmp_path / "good")
+    assert all(torch.equal(x, y) for x, y in zip(kept.parameters(), after_one.parameters(), strict=True))
+    assert description["finished_epochs"] == 1 and description["training"]["epochs"] == 3
+    assert list(losses(tmp_path / "bad" / "last-finite")["epoch"]) == [1]
+    (tmp_path / "bad" / "last.pt").unlink()
+    run(tiny, tmp_path / "bad", changed(epochs=1), architecture="test_training:ToyNetwork", options={})
+    assert {path.name for path in (tmp_path / "bad").iterdir()} == FILES
+
+
+def test_nothing_is_kept_where_no_epoch_ended_well(tiny, tmp_path):
+    with pytest.raises(UserError, match="the loss is nan in epoch 1, step 3:") as caught:
+        run(tiny, tmp_path, changed(batch_size=1), architecture="test_training:NaNNetwork", options={})
+    assert "last-finite" not in str(caught.value) and not (tmp_path / "last-finite").exists()
+
+
 def test_a_network_that_predicts_no_numbers_is_not_trained(tiny, tmp_path):
     with pytest.raises(UserError, match="the network NaNNetwork returned values that are not finite"):
         run(tiny, tmp_path, architecture="test_training:NaNNetwork", options={"only_evaluation": True})
