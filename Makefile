@@ -51,11 +51,11 @@ report: $(VENV)/run
 
 # What to run after a change: golden values, laws, every unit, one workflow from end to end. tests/README.md says more.
 test: setup
-	$(TEST) -m "not slow and not slurm and not root" $(TESTS)
+	$(TEST) -m "not slow and not slurm and not root and not foreign" $(TESTS)
 
 # Everything, as continuous integration does; Slurm by itself, since its jobs want the cores.
 test-all: setup
-	$(TEST) -m "not slurm"
+	$(TEST) -m "not slurm and not foreign"
 	$(BIN)/python -m pytest -m slurm
 
 lint: setup
