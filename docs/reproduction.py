@@ -7,7 +7,7 @@ What several runs measured must be the same to twelve decimals: runs on machines
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,11 +89,19 @@ def keep_counts(scores: Path) -> None:
     """Keep the counts per image of every run below a folder; what was kept before must be the same."""
     for file in sorted(scores.glob("*/*/seed*.npz")):
         kept, counts = COUNTS / file.relative_to(scores), load_counts(file)
+        other = next(kept.parents[1].glob("*/*.npz"), file)
+        if not np.array_equal(pixels(counts), pixels(load_counts(other))):
+            raise SystemExit(f"{file}: of other test images, scales or classes than {other}")
         if not kept.exists():
             with atomic(kept) as temporary:
                 np.savez_compressed(temporary, **{key: narrow(values) for key, values in counts.items()})
         elif any(not np.array_equal(values, load_counts(kept)[key]) for key, values in counts.items()):
             raise SystemExit(f"{file}: other counts than those that an earlier run left in {kept}")
+
+
+def pixels(counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return how many pixels the masks give to each class, (scales, images, classes): the same for every network."""
+    return counts["tp"] + counts["fn"]
 
 
 def narrow(values: np.ndarray) -> np.ndarray:

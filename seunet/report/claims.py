@@ -128,11 +128,12 @@ class Bootstrap:
 
 
 def load_counts(path: Path) -> dict[str, np.ndarray]:
-    """Read counts per image: scale, height, width (K,), classes (C,), tp, fp, fn (K, N, C)."""
+    """Read counts per image: scale, height, width (K,), classes (C,), tp, fp, fn (K, N, C) int64."""
     try:
         # opened here: numpy leaves a damaged file open
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {key: file[key] for key in ("scale", "height", "width", "classes", "tp", "fp", "fn")}
+            layout = {key: file[key] for key in ("scale", "height", "width", "classes")}
+            return layout | {key: file[key].astype(np.int64) for key in ("tp", "fp", "fn")}  # they may be kept narrow
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run the evaluation") from error
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

@@ -91,13 +91,17 @@ def test_without_counts_a_claim_is_decided_by_one_run_or_for_these_test_images(t
 
 def test_kept_counts_are_those_of_the_run_in_few_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduction, "COUNTS", tmp_path / "kept")
-    file = counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 70000), np.full((3, 50, 2), 90000), classes="xy")
+    file = counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 60000), np.full((3, 50, 2), 90000), classes="xy")
     reproduction.keep_counts(tmp_path / "scores")
     reproduction.keep_counts(tmp_path / "scores")
     kept = tmp_path / "kept" / "toy" / "a" / "seed0.npz"
     assert kept.stat().st_size < file.stat().st_size
     assert all(np.array_equal(values, load_counts(kept)[key]) for key, values in load_counts(file).items())
-    counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 70001), np.full((3, 50, 2), 90000), classes="xy")
+    assert (reproduction.pixels(load_counts(kept)) == 75000).all()  # more than the bytes of either count hold
+    counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 60000), np.full((3, 50, 2), 90002), classes="xy")
+    with pytest.raises(SystemExit, match="of other test images"):
+        reproduction.keep_counts(tmp_path / "scores")
+    counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 59999), np.full((3, 50, 2), 90001), classes="xy")
     with pytest.raises(SystemExit, match="other counts than those that an earlier run left"):
         reproduction.keep_counts(tmp_path / "scores")
 
