@@ -18,7 +18,8 @@ from seunet.settings.training import JitterRange, TrainingChanges
 from seunet.settings.words import show, suggestion
 
 # What makes a model a variant of another, and the options of a network that do not change its weights.
-VARIANT = ("weights_of", "ensemble", "fusion", "rescale")
+VARIANT = ("weights_of", "ensemble", "fusion", "rescale", "magnification")
+INPUTS = ("ensemble", "rescale", "magnification")  # each says by itself at which size images are shown
 AT_TEST = ("scales_at_test", "windows")
 
 # Beyond these a network of the registry could not be held in any memory, and merely counting would take ages.
@@ -94,8 +95,11 @@ def check_variant(path: str, model: Model, models: dict[str, Model], given: list
         )
     for key in model.given("architecture", *TrainingChanges.model_fields, *GivenWeights.model_fields):
         raise UserError(f"{path}.{key}: that of models.{network}, its weights_of, counts; remove it")
-    if not model.options and "ensemble" not in given and "rescale" not in given:
-        raise UserError(f"{path}: the same as models.{network}; give ensemble, rescale, or options such as windows")
+    inputs = [key for key in INPUTS if key in given]
+    if not model.options and not inputs:
+        raise UserError(f"{path}: the same as models.{network}; give {', '.join(INPUTS)}, or options such as windows")
+    if len(inputs) > 1:
+        raise UserError(f"{path}.{inputs[1]}: {inputs[0]} says at which size images are shown; remove one of them")
     if "fusion" in given and "ensemble" not in given:
         raise UserError(f"{path}.fusion: there is no ensemble whose answers it could join; remove it, or add ensemble")
     unknown = [key for key in model.options if key not in AT_TEST]

@@ -127,7 +127,7 @@ def variant(config: Configuration, dataset: str, model: str, seed: int) -> dict[
     For given weights, `given` describes their network and holds a checksum of their file.
     """
     own, network = config.models[model], config.models[trained_model(config, model)]
-    fields = own.given("ensemble", "fusion", "rescale", *["options"] * bool(own.weights_of))
+    fields = own.given("ensemble", "fusion", "rescale", "magnification", *["options"] * bool(own.weights_of))
     if path := given_weights(config, dataset, model, seed):
         files = weight_files(path)
         given = network.given("architecture", "options", *GivenWeights.model_fields)

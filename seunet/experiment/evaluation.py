@@ -13,7 +13,8 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.data.source import IGNORED
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
-from seunet.experiment.inference import Variant, predict
+from seunet.experiment.inference import OwnFactor, Variant, predict
+from seunet.experiment.magnification import PROBES, spaced
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.results import Results, Size
@@ -110,6 +111,16 @@ class Evaluator:
             y = [rescale_mask(image[:, -1], size) for image in pixels]
             yield slice(part.start, part.stop), torch.cat(x), torch.cat(y)
 
+    def settle(self, size: Size) -> None:
+        """Let a network that shows all images at one factor find it, from images of this size."""
+        if not isinstance(self.model, OwnFactor):
+            return
+        indices, chosen = np.array(spaced(len(self.data.test[0]), PROBES)), []
+        for part, x, _ in self.batches(size):
+            inside = (indices >= part.start) & (indices < part.stop)
+            chosen.append(x[indices[inside] - part.start])
+        self.model.settle(torch.cat(chosen))
+
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
         x = x.contiguous(memory_format=torch.channels_last)
@@ -119,6 +130,7 @@ class Evaluator:
         """Return what `crops.crop_counts` does, of a few test images at scale 1."""
         images = self.data.test[0][chosen_images(len(self.data.test[0]))]
         x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        self.settle(self.own_size)
         return crop_counts(self.model, x, self.testing.tile)
 
     def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -126,6 +138,7 @@ class Evaluator:
         counts: list[Tensor] = []
         samples: dict[str, list[np.ndarray]] = {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
+        self.settle(size)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
             chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.experiment.fingerprint import Fingerprint, own_scale
+from seunet.experiment.magnification import find_magnification
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import GivenNetwork
 from seunet.models.windows import CHOICES
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
+from seunet.settings.configuration import FactorSearch
 from seunet.settings.dataset import Tile
 
 
@@ -22,25 +25,35 @@ from seunet.settings.dataset import Tile
 class Variant:
     """How a network predicts in a test, if not as in its training.
 
-    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. options: of the network, those that do
-    not change its weights, such as `windows` of a SEU-Net. given: a network that was not trained here.
+    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. magnification: see `OwnFactor`. options:
+    of the network, those that do not change its weights, such as `windows` of a SEU-Net. given: a network that was not
+    trained here.
     """
 
     ensemble: Sequence[float] = ()
     fusion: str = "mean"
     rescale: str | None = None
+    magnification: FactorSearch | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     given: GivenNetwork | None = None
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "Variant":
-        """Return the variant that a mapping describes: its keys are the fields; `given` is a mapping, too."""
+        """Return the variant that a mapping describes: its keys are the fields, some of them mappings, too."""
         fields = dict(settings)
-        given = fields.pop("given", None)
-        return cls(**fields, given=None if given is None else GivenNetwork.read(given))
+        if given := fields.get("given"):
+            fields["given"] = GivenNetwork.read(given)
+        if magnification := fields.get("magnification"):
+            fields["magnification"] = FactorSearch.model_validate(magnification)
+        return cls(**fields)
 
-    def wrap(self, model: nn.Module, training_size: tuple[int, int]) -> nn.Module:
-        """Return a network that predicts with `model` as this variant says; training_size: height and width."""
+    def wrap(self, model: nn.Module, training_size: tuple[int, int], reference: Fingerprint | None = None) -> nn.Module:
+        """Return a network that predicts with `model` as this variant says.
+
+        training_size: height and width. reference: what the model sees at the scale of its training.
+        """
+        if self.magnification:
+            return OwnFactor(model, self.magnification, reference)
         if self.ensemble:
             model = MultiScale(model, self.ensemble, self.fusion)
         return KnownScale(model, training_size) if self.rescale else model
@@ -62,7 +75,7 @@ class MultiScale(nn.Module):
 
     def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        logits = torch.stack([self.logits(images, factor, tiling, classes) for factor in self.factors])
+        logits = torch.stack([predict_at(self.model, images, factor, tiling, classes) for factor in self.factors])
         if self.fusion == "mean":
             mean = logits.softmax(2).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
@@ -70,14 +83,37 @@ class MultiScale(nn.Module):
         chosen = torch.stack([CHOICES[self.fusion](one_scale) for one_scale in log_p]).argmax(0)[None]
         return log_p.take_along_dim(chosen, 0)[0]
 
-    def logits(self, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None) -> Tensor:
-        """Return the logits of the images resampled by a factor, (N, classes, H, W) float32, at their own size."""
-        height, width = (nearest_side(side * factor, self.size_multiple) for side in images.shape[-2:])
-        step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
-        logits = [
-            predict(self.model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)
-        ]
-        return rescale_logits(torch.cat(logits).float(), size_of(images))
+
+class OwnFactor(nn.Module):
+    """A network that is shown images at the factor that `magnification` finds: one for all images, or one for each.
+
+    One factor for all is found by `settle`, from images of the set. A SEU-Net with windows answers by the window of the
+    scale of its training.
+    """
+
+    def __init__(self, model: nn.Module, search: FactorSearch, reference: Fingerprint | None):
+        super().__init__()
+        self.model, self.search, self.reference = model, search, reference
+        self.size_multiple = size_multiple(model)
+        self.factor: float | None = None
+
+    def settle(self, images: Tensor) -> None:
+        """Find the one factor of all images from these (N, C, H, W), where there is one for all."""
+        if self.search.per == "dataset":
+            self.factor = self.find(images)
+
+    def find(self, images: Tensor) -> float:
+        """Return the factor of these images (N, C, H, W)."""
+        return find_magnification(self.model, list(images), self.reference, self.search.factors).factor
+
+    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        with own_scale(self.model):
+            if self.search.per == "dataset":
+                if self.factor is None:
+                    self.settle(images)
+                return predict_at(self.model, images, self.factor or 1.0, tiling, classes)
+            return torch.cat([predict_at(self.model, x, self.find(x), tiling, classes) for x in images.split(1)])
 
 
 class KnownScale(nn.Module):
@@ -94,6 +130,19 @@ class KnownScale(nn.Module):
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = predict(self.model, rescale_image(images, self.own_size), tiling, classes)
         return rescale_logits(logits, size_of(images))
+
+
+def predict_at(
+    model: nn.Module, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None
+) -> Tensor:
+    """Return the logits of images (N, C, H, W) resampled by a factor, (N, classes, H, W) float32, at their own size.
+
+    The sides are rounded to the network's size_multiple.
+    """
+    height, width = (nearest_side(side * factor, size_multiple(model)) for side in images.shape[-2:])
+    step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
+    logits = [predict(model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)]
+    return rescale_logits(torch.cat(logits).float(), size_of(images))
 
 
 def nearest_side(side: float, multiple: int) -> int:
@@ -114,7 +163,7 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
         >>> predict(UNet(1, 2, width=2, depth=2).eval(), torch.rand(1, 1, 30, 41)).shape
         torch.Size([1, 2, 30, 41])
     """
-    if isinstance(model, MultiScale | KnownScale):
+    if isinstance(model, MultiScale | KnownScale | OwnFactor):
         return model(images, tiling, classes)
     if is_streamable(model) and is_large(model, images):
         logits = run_padded(partial(stream, model), images, size_multiple(model), classes)

@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from seunet.data.arrays import Prepared
+from seunet.experiment.fingerprint import Fingerprint, fingerprint
 from seunet.experiment.inference import Variant
 from seunet.models.checkpoint import load_model
 from seunet.models.weights import load_given
@@ -35,7 +37,23 @@ def open_network(
         model, description = load_model(folder, device, variant.options)
         channels = data.channels
     check_fit(description, channels, len(data.classes), weights, variant.given is not None)
-    return variant.wrap(model, (data.height, data.width)), description
+    reference = reference_of(model, description, data, device) if variant.magnification else None
+    return variant.wrap(model, (data.height, data.width), reference), description
+
+
+def reference_of(
+    model: nn.Module, description: dict[str, Any], data: Prepared, device: torch.device | str
+) -> Fingerprint | None:
+    """Return the fingerprint of a network: as model.json has it, else of the data set's validation images, else None.
+
+    An older model.json has none.
+    """
+    if written := description.get("fingerprint"):
+        return Fingerprint.read(written)
+    if not len(data.val[0]):
+        return None
+    images = torch.from_numpy(np.array(data.val[0])).permute(0, 3, 1, 2).to(device)
+    return fingerprint(model, (part.float() / 255 for part in images.split(4)))
 
 
 def check_fit(description: dict[str, Any], channels: int, classes: int, weights: Path, is_given: bool) -> None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from seunet import __version__
 from seunet.data.arrays import Prepared
 from seunet.experiment.degenerate import Fault, warnings_of
+from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
@@ -80,7 +81,8 @@ def train(
             save_state(folder / "last.pt", run.state(description))
             report(run.history[-1], training.epochs, warnings)
     write_history(folder / "history.csv", run.history)
-    save_model(folder, model, shown)
+    images = (x for x, _ in validation_batches(data, training.batch_size, device))
+    save_model(folder, model, shown | {"fingerprint": fingerprint(model.eval(), images).written()})
     (folder / "last.pt").unlink(missing_ok=True)
     discard(folder)
 

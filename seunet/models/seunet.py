@@ -5,7 +5,8 @@ shrink by γ in the pyramid.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,6 +205,16 @@ class SEUNet(UShape):
         """Set training or evaluation mode, and with it the number of scales."""
         self.lift.num_scales = self.scales_in_training if mode else self.scales_at_test
         return super().train(mode)
+
+    @contextmanager
+    def finest_window(self) -> Iterator[None]:
+        """In evaluation mode, read as many scales as in one window, and answer by that window alone."""
+        scales, rule = self.lift.num_scales, self.windows.rule
+        self.lift.num_scales, self.windows.rule = self.num_scales, "max"
+        try:
+            yield
+        finally:
+            self.lift.num_scales, self.windows.rule = scales, rule
 
     def read(self, maps: list[Tensor]) -> Tensor:
         """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""

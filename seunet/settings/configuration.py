@@ -18,6 +18,16 @@ Architecture = Annotated[
 ]
 
 
+class FactorSearch(Settings):
+    """Test images are shown at the factor of their own pixels that the network itself finds, without a mask."""
+
+    per: Literal["dataset", "image"]
+    """`dataset`: one factor for all test images of a scale, found from 12 of them, as for the images of one instrument;
+    `image`: each by itself."""
+    factors: Unique[Annotated[float, Field(ge=0.05, le=20)]] = [4, 2, 1, 0.5, 0.25, 0.125]
+    """That are tried first; then half octaves around the best of them, with one factor for all quarter octaves, too."""
+
+
 class Model(GivenWeights, TrainingChanges):
     """A network with an architecture, given weights, or the weights of another model, asked in another way."""
 
@@ -30,8 +40,8 @@ class Model(GivenWeights, TrainingChanges):
     """Arguments of the network, over those of the data set's `network`."""
     weights_of: Maybe[str] = None
     """Instead of `architecture`: the trained weights of another model (same data set, same seed; trained if no run
-    names it) are asked in another way, by `ensemble`, `rescale` or `options`. Nothing is trained, and `options` are
-    those that do not change the weights: `scales_at_test` and `windows`."""
+    names it) are asked in another way, by `ensemble`, `rescale`, `magnification` or `options`. Nothing is trained, and
+    `options` are those that do not change the weights: `scales_at_test` and `windows`."""
     ensemble: Maybe[Unique[Annotated[float, Field(ge=0.1, le=10)]]] = None
     """Each test image is predicted at each of these factors of its size, such as `[1, 0.5, 0.25]`."""
     fusion: Literal["mean", "entropy", "information"] = "mean"
@@ -40,6 +50,8 @@ class Model(GivenWeights, TrainingChanges):
     rescale: Maybe[Literal["training"]] = None
     """`training`: each test image is resampled to the scale of training first. This network is told the scale: a bound,
     not a rival."""
+    magnification: Maybe[FactorSearch] = None
+    """Each test image is shown at the factor that the network finds best, see below."""
 
 
 class Run(Settings):

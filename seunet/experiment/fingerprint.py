@@ -1,0 +1,210 @@
+"""The fingerprint of a network: what it sees and answers when images have the scale of its training.
+
+Shown at another scale, the same images give other statistics: textures and borders come to other layers, and classes to
+other shares. So the distance from the fingerprint tells how far a scale is from that of the training. Nothing needs a
+mask, and nothing is trained.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seunet.models.calling import call_network
+from seunet.models.seunet import SEUNet
+from seunet.models.windows import information, logarithms, negative_entropy
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+CONVOLUTIONS = (nn.modules.conv._ConvNd,)
+EPSILON = 1e-3  # added to variances, so that a channel without any counts little
+LEAST_SPREAD = 0.1  # of a feature between images; a smaller one would decide alone
+DIGITS = 5  # of the numbers in model.json
+Moments = tuple[Tensor, Tensor]  # mean and variance over the pixels, (N, channels) of N images or (channels) of all
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a network saw and answered in N images of one scale.
+
+    layers: mean and variance of each image (in a lifted map, of each scale) in each channel, (N, C) each, by the name
+    of the layer. answers: features of the answer, (N, 2 + classes), see `answer_features`. information: in nats, (N,),
+    see `models.windows`.
+    """
+
+    layers: dict[str, Moments]
+    answers: Tensor
+    information: Tensor
+
+    @classmethod
+    def join(cls, parts: "list[Observation]") -> "Observation":
+        """Return the observation of all images of several."""
+        layers = {name: joined([part.layers[name] for part in parts]) for name in parts[0].layers}
+        return cls(layers, torch.cat([p.answers for p in parts]), torch.cat([p.information for p in parts]))
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a network sees and answers at the scale of its training.
+
+    layers: mean and variance of each channel, (C,) each, by the name of the layer; empty for a network whose layers
+    cannot be watched, such as an ONNX file. answers: mean and standard deviation between images of the features of the
+    answers, (2 + classes,) each; None where only running statistics of batch norm are known.
+    """
+
+    layers: dict[str, Moments]
+    answers: Moments | None = None
+
+    @classmethod
+    def of(cls, observation: Observation) -> "Fingerprint":
+        """Return the fingerprint of a network from images of the scale of its training."""
+        layers = {name: pooled(moments) for name, moments in observation.layers.items()}
+        answers = observation.answers
+        return cls(layers, (answers.mean(0), answers.std(0, correction=0)))
+
+    @classmethod
+    def of_running_statistics(cls, model: nn.Module) -> "Fingerprint | None":
+        """Return what batch norm remembers of the training, None where the network has none that does.
+
+        It is a poorer guide than validation images: training crops have other borders.
+        """
+        norms = {name: module for name, module in model.named_modules() if is_batch_norm(module)}
+        layers = {name: (norm.running_mean.clone(), norm.running_var.clone()) for name, norm in norms.items()}
+        return cls(layers) if layers else None
+
+    def distance(self, seen: Observation) -> float:
+        """Return the distance of what a network saw in all images of an observation, in nats.
+
+        That is the divergence KL(N(mean, variance here) ‖ N(mean, variance in training)), averaged over the channels
+        of each layer, then over layers. Without layers, the same of the features of the answers, whose spread between
+        images stands for the variance.
+        """
+        if self.layers:
+            terms = [divergence(pooled(seen.layers[name]), own).mean() for name, own in self.layers.items()]
+            return float(torch.stack(terms).mean())
+        if self.answers is None:
+            return 0.0
+        mean, spread = self.answers
+        squares = ((seen.answers.mean(0) - mean) / (spread + LEAST_SPREAD)) ** 2
+        return float(torch.stack([squares[0], squares[1], squares[2:].mean()]).mean()) / 2
+
+    def written(self) -> dict[str, Any]:
+        """Return the fingerprint as model.json holds it."""
+        layers = {name: [rounded(values) for values in moments] for name, moments in self.layers.items()}
+        return {"layers": layers, "answers": None if self.answers is None else [rounded(v) for v in self.answers]}
+
+    @classmethod
+    def read(cls, written: dict[str, Any]) -> "Fingerprint":
+        """Return the fingerprint that `written` returned."""
+        layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
+        answers = written["answers"]
+        return cls(layers, None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1])))
+
+
+def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
+    """Return the fingerprint of a network from batches of images (N, C, H, W) of the scale of its training."""
+    with own_scale(model):
+        return Fingerprint.of(Observation.join([observe(model, images) for images in batches]))
+
+
+@torch.no_grad()
+def observe(model: nn.Module, images: Tensor) -> Observation:
+    """Show images (N, C, H, W) to a network in evaluation mode, and return what it saw and answered."""
+    with watched(model) as seen:
+        log_p = logarithms(call_network(model, images).float())
+    layers = {name: joined(calls) for name, calls in seen.items()}
+    return Observation(layers, answer_features(log_p).cpu(), information(log_p).flatten().cpu())
+
+
+def own_scale(model: nn.Module) -> Any:
+    """Return the context in which a SEU-Net with windows answers by the window of its training's scale alone.
+
+    By the law of the windows, window j of an image answers as this one does of the image shown at γ^−j.
+    """
+    return model.finest_window() if isinstance(model, SEUNet) else nullcontext()
+
+
+@contextmanager
+def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
+    """Give the moments, by layer, of what enters each norm; where there is no norm, of what leaves each convolution."""
+    seen: dict[str, list[Moments]] = {}
+    modules = dict(model.named_modules())
+    norms = {name: module for name, module in modules.items() if isinstance(module, NORMS)}
+    others = {} if norms else {name: module for name, module in modules.items() if isinstance(module, CONVOLUTIONS)}
+
+    def keep(name: str, channels_last: bool, maps: Any) -> None:
+        if isinstance(maps, list) or maps.dim() > 2:  # others have no pixels
+            seen.setdefault(name, []).append(moments(maps, channels_last))
+
+    handles = [
+        module.register_forward_pre_hook(
+            lambda module, inputs, name=name: keep(name, isinstance(module, nn.LayerNorm), inputs[0])
+        )
+        for name, module in norms.items()
+    ]
+    handles += [
+        module.register_forward_hook(lambda module, inputs, output, name=name: keep(name, False, output))
+        for name, module in others.items()
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def moments(maps: Tensor | list[Tensor], channels_last: bool = False) -> Moments:
+    """Return mean and variance over the pixels of each image and channel, (N, C) each.
+
+    maps: (N, C, …), or (N, …, C); or a lifted map of S scales, which gives (S · N, C): its scales count alike.
+    """
+    if isinstance(maps, list) or maps.dim() == 5:
+        return joined([moments(scale) for scale in maps])
+    values = (maps.flatten(1, -2) if channels_last else maps.flatten(2).transpose(1, 2)).float()  # (N, pixels, C)
+    return values.mean(1).cpu(), values.var(1, correction=0).cpu()
+
+
+def joined(parts: Sequence[Moments]) -> Moments:
+    """Return the moments of the images of all parts."""
+    means, variances = zip(*parts, strict=True)
+    return torch.cat(means), torch.cat(variances)
+
+
+def pooled(image_moments: Moments) -> Moments:
+    """Return mean and variance over all images, (C,) each, from those of each, (N, C)."""
+    means, variances = image_moments
+    mean = means.mean(0)
+    return mean, ((variances + means * means).mean(0) - mean * mean).clamp_min(0)
+
+
+def divergence(here: Moments, there: Moments) -> Tensor:
+    """Return KL(N(here) ‖ N(there)) of each channel, in nats."""
+    variance, reference = here[1] + EPSILON, there[1] + EPSILON
+    return 0.5 * (variance / reference + (here[0] - there[0]) ** 2 / reference - 1 - (variance / reference).log())
+
+
+def answer_features(log_p: Tensor) -> Tensor:
+    """Return features of answers (N, classes, H, W), log p: (N, 2 + classes).
+
+    The logarithms of the share of neighbouring pixels that differ in class, of the mean entropy, and of the share of
+    each class.
+    """
+    classes = log_p.argmax(1)
+    rows = (classes[:, 1:] != classes[:, :-1]).float().mean((1, 2))
+    columns = (classes[:, :, 1:] != classes[:, :, :-1]).float().mean((1, 2))
+    entropy = -negative_entropy(log_p).mean((1, 2, 3))
+    shares = log_p.exp().mean((2, 3))
+    parts = [(rows + columns)[:, None] / 2 + 1e-3, entropy[:, None] + 1e-3, shares + 1e-2]
+    return torch.cat(parts, 1).log()
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Tell whether a layer is batch norm with running statistics."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
+
+
+def rounded(values: Tensor) -> list[float]:
+    """Return numbers with so many digits as tell scales apart."""
+    return [float(f"{value:.{DIGITS}g}") for value in values.tolist()]

@@ -1,0 +1,140 @@
+"""The factor of a folder: found for generated scenes of known magnification, and kept at 1 where nothing tells it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seunet import SEUNet, UNet, UserError
+from seunet.data import rendering, shapes
+from seunet.experiment.fingerprint import Fingerprint, fingerprint, observe, own_scale
+from seunet.experiment.inference import OwnFactor, predict
+from seunet.experiment.magnification import PROBES, Trial, find_magnification, resized, search, spaced
+from seunet.settings.configuration import FactorSearch
+
+SIDE = 64
+
+
+def scenes(magnification, count=8):
+    side = round(SIDE * magnification)
+    images = [rendering.render(shapes.draw_scene(0, f"val_{i:05d}", SIDE), side, side)[0] for i in range(count)]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+
+
+def network(kind=nn.BatchNorm2d):
+    """A network that nobody trained: its maps tell textures of one size from those of another."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), kind(8, affine=True), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), kind(8), nn.ReLU()]
+    body = nn.Sequential(*layers)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = body, nn.Conv2d(8, 3, 1)
+
+        def forward(self, x):
+            return nn.functional.interpolate(self.head(self.body(x)), x.shape[-2:], mode="bilinear")
+
+    return Net().eval()
+
+
+@pytest.mark.parametrize("magnification", [1, 1.41, 2, 4])
+def test_the_factor_of_scenes_of_known_magnification(magnification):
+    model = network()
+    reference = fingerprint(model, scenes(1).split(4))
+    found = find_magnification(model, list(scenes(magnification)), reference)
+    assert abs(np.log2(found.factor * magnification)) <= 0.26, found
+    assert found.best.score == max(trial.score for trial in found.trials) or found.factor == 1
+
+
+def test_small_scenes_are_enlarged():
+    model = network()
+    assert find_magnification(model, list(scenes(0.5)), fingerprint(model, scenes(1).split(4))).factor > 1.3
+
+
+@pytest.mark.parametrize("kind", [nn.InstanceNorm2d, lambda channels, affine=True: nn.GroupNorm(2, channels), None])
+def test_networks_without_running_statistics_are_compared_with_images_of_the_right_scale(kind):
+    model = network(kind or (lambda channels, affine=True: nn.Identity()))
+    reference = fingerprint(model, scenes(1).split(4))
+    assert reference.layers
+    assert find_magnification(model, list(scenes(2)), reference).factor == pytest.approx(0.5, rel=0.2)
+    with pytest.raises(UserError, match="--reference"):
+        find_magnification(model, list(scenes(2, 1)))
+
+
+def test_answers_tell_where_layers_cannot_be_watched():
+    model = network()
+    answers = Fingerprint({}, fingerprint(model, scenes(1).split(4)).answers)
+    assert answers.distance(observe(model, scenes(1))) < answers.distance(observe(model, scenes(2)))
+
+
+def test_a_windowed_network_is_compared_at_its_finest_window():
+    torch.manual_seed(0)
+    options = {"geometry": "exact", "layout": "pyramid", "num_scales": 2, "scales_in_training": 3, "scales_at_test": 5}
+    model = SEUNet(3, 3, width=4, depth=2, scale_dropout=0, windows="information", **options).eval()
+    x = scenes(1, 2)
+    with own_scale(model):
+        finest = model(x)
+    model.windows.rule = 0
+    torch.testing.assert_close(finest, model(x))
+    model.windows.rule = "information"
+    found = find_magnification(model, list(scenes(2)), fingerprint(model, scenes(1).split(4)))
+    assert found.factor == pytest.approx(0.5, rel=0.2)
+
+
+def test_a_constant_network_keeps_images_as_they_are():
+    model = UNet(3, 2, width=2, depth=2).eval()
+    nn.init.zeros_(model.classifier.weight)
+    flat = [torch.full((3, 64, 64), 0.5)] * 2
+    found = find_magnification(model, flat, fingerprint(model, [torch.stack(flat)]))
+    assert found.factor == 1 and "no factor stands out" in str(found)
+
+
+def test_images_too_small_for_any_scale_are_refused():
+    model = network()
+    with pytest.raises(UserError, match="smaller than 16 pixels"):
+        find_magnification(model, [torch.rand(3, 12, 40)], fingerprint(model, [torch.rand(1, 3, 64, 64)]))
+    with pytest.raises(UserError, match="no images"):
+        find_magnification(model, [])
+
+
+def test_a_fingerprint_comes_back_from_json():
+    model = UNet(3, 2, width=2, depth=2).eval()
+    images = scenes(1, 4)
+    made = fingerprint(model, images.split(2))
+    again, seen = Fingerprint.read(made.written()), observe(model, scenes(2, 4))
+    assert again.distance(seen) == pytest.approx(made.distance(seen), rel=1e-3)
+    assert made.distance(observe(model, images)) == pytest.approx(0, abs=1e-4)
+
+
+def test_enlargements_are_tried_only_while_the_score_rises():
+    tried = []
+
+    def attempt(factor):
+        tried.append(factor)
+        return Trial(factor, -abs(np.log2(factor / 0.35)), 0, 0)
+
+    found = search(attempt, (0.125, 0.25, 0.5, 1, 2, 4), (0.5, 0.25))
+    assert 4 not in tried and found.factor == pytest.approx(0.3536, rel=1e-3)
+
+
+@pytest.mark.parametrize("size, factor", [((512, 512), 1), ((512, 512), 4), ((300, 900), 2)])
+def test_no_more_than_a_third_of_the_pixels_is_shown(size, factor):
+    shown = resized(torch.rand(1, *size), factor)
+    assert shown.shape[-2] * shown.shape[-1] <= 1.02 * size[0] * size[1] / 3
+    assert resized(torch.rand(1, *size), 0.25).shape[-2:] == (round(size[0] / 4), round(size[1] / 4))
+
+
+def test_at_most_twelve_images_decide():
+    assert len(spaced(100, PROBES)) == PROBES and spaced(3, PROBES) == [0, 1, 2] and spaced(1, PROBES) == [0]
+
+
+def test_one_factor_for_all_and_one_for_each():
+    model = network()
+    reference, x = fingerprint(model, scenes(1).split(4)), scenes(2, 6)
+    together = OwnFactor(model, FactorSearch(per="dataset"), reference)
+    together.settle(x)
+    assert together.factor == pytest.approx(0.5, rel=0.2)
+    assert predict(together, x).shape == (6, 3, 128, 128)
+    alone = OwnFactor(model, FactorSearch(per="image"), reference)
+    torch.testing.assert_close(predict(alone, x)[:1], predict(alone, x[:1]))
