@@ -6,6 +6,7 @@
 | `build_model` | the same by name: `build_model("seunet", in_channels=3, num_classes=2, width=16)` |
 | `load_model` | a trained network of a folder with model.safetensors and model.json, and its description |
 | `predict` | logits of images of any size, in bands where memory is short |
+| `find_magnification` | the factor at which a network should be shown images of another magnification |
 | `equivariance_error` | how far a layer or network is from commuting with a change of scale |
 | `UserError` | bad input, said in one line |
 """
@@ -17,18 +18,30 @@ from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from seunet.experiment.inference import predict
+    from seunet.experiment.magnification import find_magnification
     from seunet.layers.equivariance import equivariance_error
     from seunet.models import SEUNet, SResNet, UNet, build_model
     from seunet.models.checkpoint import load_model
 
 __version__ = "0.1.0"
-__all__ = ["SEUNet", "SResNet", "UNet", "UserError", "build_model", "equivariance_error", "load_model", "predict"]
+__all__ = [
+    "SEUNet",
+    "SResNet",
+    "UNet",
+    "UserError",
+    "build_model",
+    "equivariance_error",
+    "find_magnification",
+    "load_model",
+    "predict",
+]
 
 PLACES = {  # of the names that need torch
     "SEUNet": "seunet.models",
     "SResNet": "seunet.models",
     "UNet": "seunet.models",
     "build_model": "seunet.models",
+    "find_magnification": "seunet.experiment.magnification",
     "equivariance_error": "seunet.layers.equivariance",
     "load_model": "seunet.models.checkpoint",
     "predict": "seunet.experiment.inference",

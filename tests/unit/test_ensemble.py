@@ -142,7 +142,10 @@ def test_a_model_may_have_a_learning_rate_of_its_own_and_the_default_written_out
         ({"weights_of": "unett"}, ['models.both.weights_of: "unett" is not known', "did you mean unet?"]),
         ({"weights_of": "both"}, ["models.both.weights_of: models.both has weights_of itself"]),
         ({"weights_of": None}, ["models.both.weights_of: missing"]),
-        ({"ensemble": None}, ["models.both: the same as models.unet", "give ensemble, rescale, or options"]),
+        (
+            {"ensemble": None},
+            ["models.both: the same as models.unet", "give ensemble, rescale, magnification, or options"],
+        ),
         ({"ensemble": None, "fusion": "mean"}, ["models.both: the same as models.unet"]),
         ({"ensemble": None, "rescale": "training", "fusion": "mean"}, ["models.both.fusion: there is no ensemble"]),
         ({"fusion": "best"}, ['models.both.fusion: "best" is not known']),
