@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seunet.commands.measured import RESULTS, VERDICT, data_name, own_folder, refuse_other_results, title_of
 from seunet.commands.network_options import PredictingOptions, takes_network
 from seunet.commands.own_data import data_settings, description_of
-from seunet.commands.texts import numbers, parsed_classes
+from seunet.commands.texts import by_options, numbers, parsed_classes
 from seunet.runtime.errors import UserError
+from seunet.runtime.files import together
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared
     from seunet.models.weights import GivenNetwork
+    from seunet.settings.dataset import Testing
 
 SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
 
@@ -38,7 +41,10 @@ def measure(
         ),
     ],
     options: PredictingOptions,
-    output: Annotated[Path, typer.Option(help="Folder for table, figures and verdict.")] = Path("measured"),
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for tables, figures and verdict; default: measured/NETWORK-FOLDER.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier call.")] = False,
     weights: Annotated[
         Path | None, typer.Option(help="The weights, in place of the first argument: .safetensors, or a state_dict.")
     ] = None,
@@ -54,8 +60,8 @@ def measure(
         str | None,
         typer.Option(
             metavar="NAME=VALUE,…",
-            help="Which value of the masks is which class, in the network's order; nonzero=cell for instances; or as "
-            "JSON, as in a configuration.",
+            help="Which value of the masks is which class, in the network's order; nonzero=cell for instances on a "
+            "background of 0; or as JSON, as in a configuration.",
         ),
     ] = None,
     ignore: Annotated[
@@ -78,8 +84,8 @@ def measure(
 ) -> None:
     """Measure a trained network on images and masks at many scales, without any training.
 
-    Writes scores.csv (as results/tables/scores.csv), class_iou.csv, iou and consistency (PNG, SVG) and verdict.txt, one
-    sentence that is printed too.
+    Writes scores.csv (as results/tables/scores.csv), class_iou.csv, per_image.csv (the IoU of every image, scale and
+    class), iou and consistency (PNG, SVG) and verdict.txt, which is printed too: one sentence, and the worst images.
 
     Examples:
 
@@ -89,11 +95,12 @@ def measure(
 
         seunet measure mine --architecture monai.networks.nets:UNet --weights unet.pt --option spatial_dims=2
     """
+    from seunet.config.reading import validated
     from seunet.data.prepared import Prepared, prepare
     from seunet.models.weights import folder_of
+    from seunet.settings.dataset import Testing
 
     weights, folder = weights_and_folder(paths, weights)
-    check_output(output)
     given = options.given()
     description = description_of(folder_of(weights)) if options.architecture is None else {}
     chosen = {
@@ -104,40 +111,44 @@ def measure(
         "ignore": numbers("--ignore", ignore, int) if ignore else None,
         "metric": metric if metric in (None, "mean_iou", "mean_dice") else {"iou": metric},
     }
-    data = data_settings(folder, {key: value for key, value in chosen.items() if value is not None}, description)
-    with TemporaryDirectory(prefix="seunet-") as temporary:
-        prepare(folder.name, data, {}, Path(temporary), only_test=True)
+    name = data_name(folder)
+    tests: dict[str, Any] = {"test_scales": list(dict.fromkeys([1, *numbers("--scales", scales)]))}
+    tests |= {"tile": tiling} if (tiling := options.tiling()) else {}
+    with by_options(name):
+        testing = validated(Testing, tests)
+        data = data_settings(folder, chosen, description)
+    output = output or own_folder(weights, folder)
+    refuse_other_results(output, overwrite)
+    with together(output) as results, TemporaryDirectory(prefix="seunet-") as temporary:
+        with by_options(name):
+            prepare(name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)
-        multiple = multiple_of(weights, given, prepared)
-        tests = {"test_scales": [1, *numbers("--scales", scales)], "size_multiple": multiple}
-        tests |= {"tile": tiling} if (tiling := options.tiling()) else {}
-        sentence = write_results(weights, given, prepared, tests, output)
-    typer.echo(sentence)
-    typer.echo(f"written: scores.csv, class_iou.csv, iou, consistency (.png, .svg) and verdict.txt in {output}/")
+        testing = testing.model_copy(update={"size_multiple": multiple_of(weights, given, prepared)})
+        said = write_results(weights, given, prepared, testing, results)
+    typer.echo(said)
+    typer.echo(f"written: {', '.join(RESULTS)} and {VERDICT} in {output}/")
 
 
-def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests: dict[str, Any], output: Path) -> str:
-    """Test the network on prepared data, write all results, and return the sentence about them."""
+def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", testing: "Testing", output: Path) -> str:
+    """Test the network on prepared data, write all results, and return what is said of them."""
     import torch
 
     from seunet.experiment.evaluation import evaluate
     from seunet.experiment.inference import Variant
     from seunet.report.figures import draw_consistency, draw_iou
+    from seunet.report.per_image import worst_images, write_per_image
     from seunet.report.tables import SCORES_COLUMNS, collect_scores, faults_of, read_counts
     from seunet.report.verdict import verdict
     from seunet.runtime.files import atomic
     from seunet.runtime.tables import read_table
-    from seunet.settings.dataset import Testing
-    from seunet.settings.metric import Metric
 
     name = title_of(weights)
     run: dict[str, str | int] = {"dataset": data.dataset, "model": name, "seed": 0}
     scores, folder = output / "scores.csv", Path(data.folder)
-    tests["test_scales"] = list(dict.fromkeys(tests["test_scales"]))
     evaluate(
         weights,
         folder,
-        Testing.model_validate(tests),
+        testing,
         run,
         folder / "counts.csv",
         folder / "per_image.npz",
@@ -152,10 +163,15 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", tests:
     draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
     counts = read_counts([folder / "counts.csv"])
     faults = faults_of(counts[counts["scale"] == 1], data.dataset, metrics)
-    sentence = verdict(read_table(scores, SCORES_COLUMNS), Metric.parse(data.metric).name, faults)
-    with atomic(output / "verdict.txt") as path:
-        path.write_text(sentence + "\n", encoding="utf-8")
-    return sentence
+    said = verdict(read_table(scores, SCORES_COLUMNS), data.metric.name, faults)
+    names, per_image = data.names["test"], folder / "per_image.npz"
+    write_per_image(per_image, names, output / "per_image.csv")
+    worst = worst_images(per_image, names, data.metric)
+    if len(worst) > 1 and worst[0][1] < 1:
+        said += f"\nThe worst images at ×1: {', '.join(f'{image} {value:.3f}' for image, value in worst)}"
+    with atomic(output / VERDICT) as path:
+        path.write_text(said + "\n", encoding="utf-8")
+    return said
 
 
 def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, Path]:
@@ -175,14 +191,6 @@ def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, P
     return weights, folder
 
 
-def check_output(output: Path) -> None:
-    """Raise UserError where results of something else would be overwritten."""
-    if output.is_file():
-        raise UserError(f"{output}: is a file; name a folder for the results")
-    if (output / "scores.csv").exists() and not (output / "verdict.txt").exists():
-        raise UserError(f"{output}: holds tables of something else; name another folder for the results")
-
-
 def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared") -> int:
     """Return the multiple to which the sides of test images are rounded.
 
@@ -194,12 +202,3 @@ def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared") -> int:
     network, _ = load_given(weights, given, data.channels, len(data.classes))
     multiple = size_multiple(network)
     return 1 if data.height % multiple or data.width % multiple else multiple
-
-
-def title_of(weights: Path) -> str:
-    """Return what figures call a network: the model of results/models/{dataset}/{model}/seed0, or the file."""
-    folder = weights if weights.is_dir() else weights.parent if weights.name == "model.safetensors" else None
-    if folder is None:
-        return weights.stem
-    folder = folder.resolve()
-    return folder.parent.name if folder.name.startswith("seed") else folder.name

@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, Any]) -> "Preparation":
     """Return how the data set is prepared.
 
-    chosen: by the user. The others are taken from `description`, the network's model.json, or guessed from the files.
+    chosen: by the user, where it is not None. The others are taken from `description`, the network's model.json, or
+    guessed from the files.
     """
     from seunet.config.reading import validated
     from seunet.data.looking import one_size
     from seunet.data.partners import partners
     from seunet.data.patterns import patterns
-    from seunet.settings.dataset import Preparation
+    from seunet.settings.dataset import MeasuredImages
 
     preparation = description.get("preparation") or {}
     keys = [key for key in ("image_size", "fit", "value_range", "metric") if preparation.get(key)]
     as_trained = {key: preparation[key] for key in keys}
-    data = {"source": "folder", "path": str(folder)} | as_trained | chosen
+    data = {"source": "folder", "path": str(folder)} | as_trained
+    data |= {key: value for key, value in chosen.items() if value is not None}
     wanted = patterns(data.get("images"), data.get("masks"), data.get("valid"))
     files = partners(folder.expanduser(), wanted)
     if "image_size" not in data:
         data["image_size"] = list(one_size(files.images.values()))
-    if len(set(data["image_size"])) == 1:
+    if len(data["image_size"]) == 1:
         data["image_size"] = data["image_size"][0]
     if "classes" not in data:
         masks = [path for layers in files.masks.values() for _, path in layers]
         data |= mask_values(masks, data.get("ignore", []), description)
-    # the bounds of image_size are those of trainings; images that are measured have the size that they have
-    size = data.pop("image_size")
-    return validated(Preparation, data | {"image_size": 64}).model_copy(update={"image_size": size})
+    return validated(MeasuredImages, data)
 
 
 def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any
         typer.echo("masks: values as in the network's training", err=True)
         return trained
     classes, ignored = guess_classes(masks, description.get("classes"), ignore)
-    void = f"; {', '.join(map(str, ignored))} does not count" if ignored else ""
+    void = f"; {', '.join(map(str, ignored))} {'do' if len(ignored) > 1 else 'does'} not count" if ignored else ""
     typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in classes.items())}{void}", err=True)
     return {"classes": classes, "ignore": ignored}
 

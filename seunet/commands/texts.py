@@ -1,9 +1,15 @@
 """Options whose text holds several values: numbers with commas, pairs, JSON."""
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from seunet.runtime.errors import UserError
+
+# Settings that are options; test_scales is --scales
+KEYS = ("images", "masks", "valid", "classes", "ignore", "metric", "fit", "tile", "image_size", "value_range")
 
 
 def parsed_classes(text: str) -> dict[str, Any]:
@@ -13,7 +19,28 @@ def parsed_classes(text: str) -> dict[str, Any]:
     pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
         raise UserError(f"--classes: {text!r} is not of the form background=0,leaf=255, nor JSON")
-    return {name: int(value) if value.lstrip("-").isdecimal() else value for name, value in pairs}
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise UserError(f"--classes: {text!r} names a class twice; change one, or give its values as JSON")
+    classes = {name: int(value) if value.lstrip("-").isdecimal() else value for name, value in pairs}
+    return {"background": 0, **classes} if list(classes) == ["nonzero"] else classes
+
+
+@contextmanager
+def by_options(dataset: str = "") -> Iterator[None]:
+    """Name options in mistakes of settings, not keys: "test_scales[1]: 0 is …" becomes "--scales: 0 is …".
+
+    dataset: a name that the keys may stand after.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = str(error).removeprefix(f"datasets.{dataset}.").replace("test_scales", "scales", 1)
+        found = re.match(r"(classes|metric|tile)\.([^:]*): |(\w+)(?:\[\d+\])*: ", text)
+        key = found and (found[1] or found[3])
+        if not found or key not in (*KEYS, "scales"):
+            raise
+        of_class = f"{found[2]} " if found[1] == "classes" else ""
+        raise UserError(f"--{key.replace('_', '-')}: {of_class}{text[found.end() :]}") from error
 
 
 def options_of(options: list[str] | None) -> dict[str, Any]:

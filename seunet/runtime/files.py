@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +32,31 @@ def atomic(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where the folder has become read-only, what went wrong before is the thing to say
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """Give an empty temporary folder; move its files into `folder` when the block ends well.
+
+    Otherwise nothing stays: neither a file nor a folder that was not there before. Raises UserError as `atomic`.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=folder))
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        yield temporary
+        for file in sorted(temporary.iterdir()):
+            file.replace(folder / file.name)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # the first that is not empty
+            for path in missing:
+                path.rmdir()
 
 
 def folders_below(top: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:

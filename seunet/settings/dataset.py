@@ -40,6 +40,9 @@ Checksum = Annotated[str, matching("[0-9a-fA-F]{64}", "64 digits of hexadecimal"
 Side = Annotated[int, Field(ge=8, le=8192)]
 Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
+OwnSide = Annotated[int, Field(ge=1, le=100_000)]  # of images that nothing is trained on
+OwnSides = Annotated[list[OwnSide], Field(min_length=2, max_length=2)]
+
 
 def part_kind(value: Any) -> str:
     """Return the tag of what an entry of `split` is: text, list or value."""
@@ -209,6 +212,12 @@ class Preparation(Settings):
     metric: MetricSetting = Metric()
     """The mean IoU or Dice over the classes, or `{iou: name-of-a-class}`, `{dice: name-of-a-class}`. Training, tables,
     claims and figures go by it."""
+
+
+class MeasuredImages(Preparation):
+    """What the images depend on that `seunet measure` shows a trained network: their size is what it is."""
+
+    image_size: Annotated[Annotated[OwnSide, Tag("value")] | Annotated[OwnSides, Tag("list")], BY_KIND]
 
 
 class Testing(Settings):

@@ -1,5 +1,6 @@
 """`seunet measure`: table, figures and one sentence about any trained network, without training."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from seunet.models.checkpoint import save_model
 from seunet.report.tables import SCORES_COLUMNS
 from seunet.report.verdict import verdict
 from seunet.runtime.errors import UserError
+from seunet.runtime.tables import read_table
 
 
 class Green(nn.Conv2d):
@@ -50,7 +52,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 def measure(*arguments: str | Path):
-    return CliRunner().invoke(app, ["measure", *map(str, arguments), "--scales", "0.5,2"])
+    scales = [] if "--scales" in arguments else ["--scales", "0.5,2"]
+    return CliRunner().invoke(app, ["measure", *map(str, arguments), *scales])
 
 
 def test_a_foreign_network(folder, tmp_path):
@@ -63,7 +66,7 @@ def test_a_foreign_network(folder, tmp_path):
     assert scores["scale"].tolist() == [0.5, 1, 2] and scores["iou"].min() > 0.9
     assert (out / "verdict.txt").read_text().startswith("Mean IoU is 1.000 at ×1, keeps at least 90% of that from ×0.5")
     assert {path.name for path in out.iterdir()} == {
-        *("scores.csv", "class_iou.csv", "verdict.txt"),
+        *("scores.csv", "class_iou.csv", "per_image.csv", "verdict.txt"),
         *(f"{name}.{kind}" for name in ("iou", "consistency") for kind in ("png", "svg")),
     }
     assert "0 is class0, 255 is class255" in result.output
@@ -132,6 +135,17 @@ def test_mistakes_are_one_line(folder, tmp_path):
         ([network, folder, "--classes", "leaf"], "--classes: 'leaf' is not of the form background=0,leaf=255"),
         ([network, folder, "--output", tmp_path / "table"], "holds tables of something else"),
         ([network, folder, "--output", network], "three.pt: is a file"),
+        ([network, folder, "--scales", "0,1"], "--scales: 0.0 is out of bounds; expected at least 0.01"),
+        ([network, folder, "--scales", "200,1"], "--scales: 200.0 is out of bounds; expected at most 100"),
+        ([network, folder, "--scales", "nan"], "--scales: expected a number"),
+        ([network, folder, "--image-size", "0"], "--image-size: 0 is out of bounds; expected at least 1"),
+        ([network, folder, "--image-size", "5,5,5"], "--image-size: [5, 5, 5] is too long; expected at most 2"),
+        ([network, folder, "--value-range", "nan,1"], "--value-range: expected a number"),
+        ([network, folder, "--value-range", "3"], "--value-range: [3.0] is too short"),
+        ([network, folder, "--metric", "leef"], '--metric: "leef" is not known; allowed: class0, class255'),
+        ([network, folder, "--classes", "a=0,a=255"], "names a class twice"),
+        ([network, folder, "--classes", "a=0,b=x"], "--classes: b x must be a pixel value"),
+        ([network, folder, "--images", "{nam}.*"], "--images: '{nam}.*' must have one {name}"),
     ]:
         result = measure(*arguments, *([] if "--output" in arguments else ["--output", tmp_path / "out"]))
         assert result.exit_code == 1 and part in result.output, (arguments, result.output)
@@ -142,6 +156,7 @@ def test_mistakes_are_one_line(folder, tmp_path):
 def test_options_hold_more_than_one_value():
     assert parsed_classes("rest=0, leaf=255") == {"rest": 0, "leaf": 255}
     assert parsed_classes("rest=0,nonzero=cell,dust=7..9") == {"rest": 0, "nonzero": "cell", "dust": "7..9"}
+    assert parsed_classes("nonzero=cell") == {"background": 0, "nonzero": "cell"}
     assert parsed_classes('{"leaf": [0, 255, 0]}') == {"leaf": [0, 255, 0]}
     assert options_of(["width=7", "name=resnet", "channels=[1,2]"]) == {
         "width": 7,
@@ -252,3 +267,81 @@ def test_values_that_the_user_or_the_training_named_need_no_guess(tmp_path, caps
     with pytest.raises(UserError, match="one class and 255, which did not count in the network's training"):
         mask_values(binary, [], network)
     assert mask_values(binary, [], {"classes": ["a", "b"]}) == {"classes": {"a": 0, "b": 255}, "ignore": []}
+
+
+@pytest.fixture
+def green(tmp_path) -> Path:
+    torch.jit.trace(Green(3, 2), torch.rand(1, 3, 8, 8)).save(tmp_path / "green.pt")
+    return tmp_path / "green.pt"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_network_and_folder_has_results_of_its_own(folder, green, tmp_path, monkeypatch):
+    """Results are replaced only if the user says so, and never those of something else."""
+    monkeypatch.chdir(tmp_path)
+    call = ["--output-kind", "sigmoid", "--scales", "1"]
+    (tmp_path / "other.pt").write_bytes(green.read_bytes())
+    for network in (green, "other.pt"):
+        assert measure(network, folder, *call).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "measured").iterdir()) == [
+        f"{name}-{folder.name}" for name in ("green", "other")
+    ]
+    out = tmp_path / "measured" / f"green-{folder.name}"
+    before = contents(out)
+    result = measure("other.pt", folder, *call, "--output", out)
+    assert result.exit_code == 1 and f"holds the results of green on {folder.name}; --overwrite" in result.output
+    assert contents(out) == before
+    (out / "notes.txt").write_text("mine")
+    assert measure("other.pt", folder, *call, "--output", out, "--overwrite").exit_code == 0
+    assert set(pd.read_csv(out / "scores.csv")["model"]) == {"other"}
+    assert (out / "notes.txt").read_text() == "mine"
+    (out / "verdict.txt").unlink()  # as results/tables
+    result = measure(green, folder, *call, "--output", out, "--overwrite")
+    assert result.exit_code == 1 and "holds tables of something else" in result.output
+
+
+def test_a_call_that_fails_leaves_nothing(folder, green, tmp_path, monkeypatch):
+    """Whatever fails, and however late: no file, and no folder that was not there."""
+    out, kept = tmp_path / "a" / "b", tmp_path / "kept"
+    call = [green, folder, "--output-kind", "sigmoid", "--scales", "1", "--output"]
+    assert measure(*call, kept).exit_code == 0
+    before = contents(kept)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device", "verdict.txt")
+
+    monkeypatch.setattr("seunet.report.verdict.verdict", fail)
+    assert measure(*call, out).exit_code == 1 and not (tmp_path / "a").exists()
+    assert measure(*call, kept, "--overwrite").exit_code == 1 and contents(kept) == before
+    monkeypatch.undo()
+    assert measure(*call, out).exit_code == 0
+
+
+@pytest.mark.parametrize(("network", "images"), [("NA", "nan"), ("null", "010"), ("two", ".")])
+def test_names_may_be_any_text(folder, green, tmp_path, monkeypatch, network, images):
+    (tmp_path / f"{network}.pt").write_bytes(green.read_bytes())
+    shutil.copytree(folder, tmp_path / images, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    result = measure(f"{network}.pt", images, "--output-kind", "sigmoid", "--output", "out", "--scales", "1")
+    assert result.exit_code == 0, result.output
+    row = read_table("out/scores.csv").iloc[0]
+    assert (row["model"], row["dataset"]) == (network, tmp_path.name if images == "." else images)
+
+
+def test_the_worst_images_are_named(green, tmp_path):
+    for i, share in enumerate((16, 32, 8)):
+        pixels, mask = np.full((32, 32, 3), 60, np.uint8), np.zeros((32, 32), np.uint8)
+        pixels[:16], mask[:share] = [60, 230, 60], 1
+        for part, content in {"images": pixels, "masks": mask}.items():
+            (tmp_path / "mine" / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(tmp_path / "mine" / part / f"a{i}.png")
+    call = [green, tmp_path / "mine", "--output-kind", "sigmoid", "--output", tmp_path / "out", "--metric", "class1"]
+    result = measure(*call, "--scales", "1")
+    assert result.exit_code == 0, result.output
+    said = (tmp_path / "out" / "verdict.txt").read_text()
+    assert said in result.output and said.endswith("The worst images at ×1: a1 0.500, a2 0.500, a0 1.000\n")
+    table = read_table(tmp_path / "out" / "per_image.csv").set_index(["file", "class"])
+    assert table.loc[("a2", "class1"), "iou"] == 0.5 and len(table) == 6
