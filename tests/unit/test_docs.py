@@ -1,6 +1,9 @@
-"""The documentation: its links lead somewhere."""
+"""The documentation: its links lead somewhere, and its pictures can be drawn."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +29,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), f"{page.relative_to(ROOT)}: {link}"
         assert not anchor or anchor in anchors(target), f"{page.relative_to(ROOT)}: no heading for {link}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["border", "jitter", "lifting", "operators", "windows"])
+def test_the_pictures_can_be_drawn(tmp_path: Path, script: str) -> None:
+    (tmp_path / "figures").mkdir()
+    shutil.copytree(ROOT / "docs" / "scores", tmp_path / "scores")
+    shutil.copy(ROOT / "docs" / f"{script}.py", tmp_path)
+    subprocess.run([sys.executable, f"{script}.py"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True)
+    assert list((tmp_path / "figures").glob("*.png"))
