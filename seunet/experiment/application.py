@@ -15,6 +15,8 @@ from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.rescaling import rescale_logits
 from seunet.experiment.inference import Tile, predict
+from seunet.experiment.steadiness import check_on_noise
+from seunet.models import ARCHITECTURES
 from seunet.models.weights import GivenNetwork, folder_of, load_given
 from seunet.runtime.errors import UserError
 
@@ -114,6 +116,8 @@ class TrainedNetwork:
         self.device, self.tiling = torch.device(device), tiling
         self.classes = names_of(classes, self.description, weights)
         self.channels: int = given.conventions.image_channels(self.description["in_channels"])
+        if self.description.get("architecture") not in ARCHITECTURES or given.architecture is not None:
+            check_on_noise(self.model, self.channels)
         self.training_scale = training_scale(self.description)
         self.value_range = (self.description.get("preparation") or {}).get("value_range")
 

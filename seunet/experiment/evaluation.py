@@ -18,6 +18,7 @@ from seunet.experiment.magnification import PROBES, spaced
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.results import Results, Size
+from seunet.experiment.steadiness import check_steady
 from seunet.experiment.windows import WindowCounter
 from seunet.settings.dataset import Testing
 
@@ -50,6 +51,7 @@ def evaluate(
     data = Prepared(dataset)
     model, _ = open_network(weights, data, variant, device)
     evaluator = Evaluator(model, data, testing, torch.device(device))
+    check_steady(model, evaluator.first_image(), testing.tile)
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, examples = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
@@ -100,6 +102,11 @@ class Evaluator:
             x = torch.from_numpy(images[part].copy()).to(self.device).permute(0, 3, 1, 2).float() / 255
             y = torch.from_numpy(masks[part].copy()).to(self.device)
             yield part, rescale_image(x, size), rescale_mask(y, size)
+
+    def first_image(self) -> Tensor:
+        """Return the first test image at scale 1, (1, C, h, w) in [0, 1]."""
+        _, x, _ = next(self.batches(self.own_size))
+        return x[:1].contiguous(memory_format=torch.channels_last)
 
     def from_originals(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield as `batches` does, resampled from the original pixels of each test image."""

@@ -19,6 +19,7 @@ from seunet.experiment.last_finite import check_loss, discard, last_finite_kept,
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.run import Run
+from seunet.experiment.steadiness import check_steady
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
 from seunet.models.calling import call_network, check_finite, check_gradient, check_trainable, size_multiple
@@ -145,6 +146,11 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
         x, _ = next(validation_batches(data, training.batch_size, device))
         model.eval()
         check_finite(call_network(model, x, len(data.classes)), model)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            check_steady(model, x[:1])
+        except UserError as error:
+            print(f"warning: {error}. Its test will be refused.", file=sys.stderr, flush=True)
     multiple, sides = size_multiple(model), training.crop or x.shape[-2:]
     if any(side % multiple for side in np.atleast_1d(sides)):
         print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)

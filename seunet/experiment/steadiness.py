@@ -1,0 +1,84 @@
+"""Networks whose answer for an image depends on chance, or on the other images of its batch: their scores say nothing.
+
+They were exported or traced in training mode, or have dropout, or batch norm on the batch's own statistics, in their
+forward.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seunet.experiment.inference import KnownScale, MultiScale, predict
+from seunet.models.asking import SIDES_TO_TRY
+from seunet.models.calling import size_multiple, title
+from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Tile
+
+SHARE = 0.05  # of the range of a network's values, by which two answers may differ; rounding is far below
+
+
+def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) -> None:
+    """Ask a network twice about an image (1, C, H, W) before another one, once after it, and once about it alone.
+
+    Raises UserError where the answers for the image differ by more than rounding does, and where the network fails.
+    """
+    model, other = bare(model), 1 - image / 2
+    first, second = (values(model, torch.cat([image, other]), tiling)[:1] for _ in range(2))
+    if (share := difference(first, second)) > SHARE:
+        raise UserError(
+            f"the network {title(model)} gives another answer each time that it is asked about an image (by "
+            f"{share:.0%} of the range of its values): it was exported in training mode, or has dropout in its "
+            "forward; call network.eval() before the export, and give F.dropout training=self.training"
+        )
+    last, alone = values(model, torch.cat([other, image]), tiling)[1:], values(model, image, tiling)
+    if (share := max(difference(first, last), difference(first, alone))) > SHARE:
+        raise UserError(
+            f"the network {title(model)} answers otherwise about an image alone than about the same image beside "
+            f"another one (by {share:.0%} of the range of its values): its batch norm takes the statistics of the "
+            "batch; call network.eval() before the export, and keep track_running_stats"
+        )
+
+
+def check_on_noise(model: nn.Module, channels: int) -> None:
+    """Do `check_steady` with noise, at the first size that the network takes; where it takes none, nothing is said."""
+    for image in noise(model, channels):
+        try:
+            predict(model, image)
+        except UserError:  # that of the first real image names its size
+            continue
+        check_steady(model, image)
+        return
+
+
+def noise(model: nn.Module, channels: int) -> Iterator[Tensor]:
+    """Yield smooth random images (1, channels, H, W) of several sizes."""
+    generator, multiple = torch.Generator().manual_seed(0), size_multiple(model)
+    coarse = torch.rand(1, channels, 8, 8, generator=generator)
+    device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+    form = getattr(model, "declared", None)
+    for side in dict.fromkeys(-(-side // multiple) * multiple for side in SIDES_TO_TRY):
+        height, width = (form and form.height) or side, (form and form.width) or side
+        yield F.interpolate(coarse, size=(height, width), mode="bilinear").to(device)
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """Return the network that an ensemble asks, or one that is told the scale: rounding may change their choice."""
+    while isinstance(model, MultiScale | KnownScale):
+        model = model.model
+    return model
+
+
+def values(model: nn.Module, images: Tensor, tiling: Tile | None) -> Tensor:
+    """Return what a network says of images: its logits, or its probabilities where it returns those."""
+    logits = predict(model, images, tiling).float()
+    conventions = getattr(model, "conventions", None)
+    return logits if conventions is None or conventions.output == "logits" else logits.softmax(1)
+
+
+def difference(first: Tensor, second: Tensor) -> float:
+    """Return the largest difference between two answers as a share of the range of the first."""
+    span = float(first.max() - first.min())
+    largest = float((first - second).abs().max())
+    return largest / span if span else float(largest > 0)

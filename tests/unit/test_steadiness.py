@@ -1,0 +1,82 @@
+"""Networks whose answers depend on chance, or on the other images of a batch, are refused before anything is scored."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from test_cli import call, picture
+from test_network_options import Red
+from torch import nn
+
+from seunet import SEUNet, SResNet, UNet
+from seunet.experiment.inference import MultiScale
+from seunet.experiment.steadiness import check_on_noise, check_steady
+from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.runtime.errors import UserError
+
+IMAGE = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+class Chance(Red):
+    """Has dropout in its forward, whatever its mode."""
+
+    def forward(self, x):
+        return super().forward(F.dropout(x, 0.02))
+
+
+class Neighbours(Red):
+    """Takes the mean of the batch away from every image."""
+
+    def forward(self, x):
+        return super().forward(x - x.mean((0, 2, 3), keepdim=True))
+
+
+class FirstOfAll(Red):
+    """Answers about the first image of the batch alone."""
+
+    def forward(self, x):
+        return super().forward(x[:1].expand_as(x))
+
+
+def batch_statistics() -> nn.Module:
+    return nn.Sequential(Red(3, 2), nn.BatchNorm2d(2, track_running_stats=False)).eval()
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Chance(3, 2), "gives another answer each time .* training mode, or has dropout"),
+        (Neighbours(3, 2), "answers otherwise about an image alone"),
+        (FirstOfAll(3, 2), "answers otherwise about an image alone"),
+        (batch_statistics(), "answers otherwise .* its batch norm takes the statistics of the batch"),
+    ],
+)
+def test_chance_and_neighbours_are_found(network, said):
+    softmax = ForeignNetwork(nn.Sequential(network, nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs")
+    for model in (network, MultiScale(network, [1, 0.5]), softmax):
+        with pytest.raises(UserError, match=said):
+            check_steady(model, IMAGE)
+    with pytest.raises(UserError, match=said):
+        check_on_noise(network, 3)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        UNet(3, 2, width=2, depth=2),
+        SEUNet(3, 2, width=2, depth=2, scales_at_test=5, num_scales=3, windows="information", geometry="exact"),
+        SResNet(3, 2, width=2),
+        ForeignNetwork(nn.Sequential(Red(3, 2), nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs"),
+        nn.Sequential(Red(3, 2), nn.InstanceNorm2d(2)),
+    ],
+)
+def test_steady_networks_pass(network):
+    check_steady(network.eval(), IMAGE)
+    check_on_noise(network.eval(), 3)
+
+
+def test_commands_refuse_them(tmp_path):
+    torch.jit.trace(Chance(3, 2), torch.rand(1, 3, 16, 16), check_trace=False).save(tmp_path / "chance.pt")
+    result = call(tmp_path / "chance.pt", picture(tmp_path / "a.png"), "--output", tmp_path / "out")
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert "the network chance.pt gives another answer each time" in result.output
+    assert not (tmp_path / "out").exists()
