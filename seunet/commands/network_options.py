@@ -5,6 +5,7 @@ of that class in its place.
 """
 
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from seunet.commands.texts import normalisation, options_of
+from seunet.commands.texts import normalisation, numbers, options_of
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -139,10 +140,23 @@ class PredictingOptions(NetworkOptions):
         ),
     ] = 0
     margin: Annotated[int, typer.Option(min=0, help="Context around each tile, in pixels.")] = 0
+    value_range: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Which values of images are black and white; default: as in training."),
+    ] = None
 
     def tiling(self) -> dict[str, int] | None:
         """Return the size and margin of tiles; None: images are predicted whole."""
         return {"size": self.tile, "margin": self.margin} if self.tile else None
+
+    def black_and_white(self) -> list[float] | None:
+        """Return the two values of --value-range; UserError where they are none."""
+        if self.value_range is None:
+            return None
+        values = numbers("--value-range", self.value_range)
+        if len(values) != 2 or not -math.inf < values[0] < values[1] < math.inf:
+            raise UserError(f"--value-range: {self.value_range!r} is not LOW,HIGH, two numbers with LOW below HIGH")
+        return values
 
 
 def takes_network(command: Callable[..., None]) -> Callable[..., None]:
@@ -184,8 +198,11 @@ def open_network(
     if str(Path.cwd()) not in sys.path:  # where a network of the user's own may lie, as for the workflow
         sys.path.append(str(Path.cwd()))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    tiling = options.tiling() if isinstance(options, PredictingOptions) else None
-    return TrainedNetwork(weights, device, Tile(**tiling) if tiling else None, options.given(), options.class_names())
+    tiling, black_and_white = None, None
+    if isinstance(options, PredictingOptions):
+        tiling, black_and_white = options.tiling(), options.black_and_white()
+    tile = Tile(**tiling) if tiling else None
+    return TrainedNetwork(weights, device, tile, options.given(), options.class_names(), black_and_white)
 
 
 def check_weights(weights: Path) -> None:

@@ -86,6 +86,7 @@ def predict(
             mistakes.append(str(error))
             continue
         write(answers, image, **prediction)
+    report_intensities(network)
     report(answers, len(images), mistakes, description)
 
 
@@ -148,6 +149,12 @@ def report(answers: "Answers", images: int, mistakes: list[str], scale: str) -> 
         names = zip(answers.classes, palette().tolist(), strict=False)
         typer.echo(", ".join(f"{typer.style('■', fg=tuple(rgb))} {i} {name}" for i, (name, rgb) in enumerate(names)))
     report_mistakes(mistakes, images)
+
+
+def report_intensities(network: "TrainedNetwork") -> None:
+    """Print which values lay outside of the network's range, and which images hardly used it."""
+    for line in network.window.report() if network.window else ():
+        typer.echo(line, err=True)
 
 
 def report_mistakes(mistakes: list[str], images: int) -> None:

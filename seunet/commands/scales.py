@@ -56,7 +56,7 @@ def scales(
 
     from seunet.commands.answers import refuse_losses
     from seunet.commands.inputs import find_images
-    from seunet.commands.predict import input_scale, report_mistakes
+    from seunet.commands.predict import input_scale, report_intensities, report_mistakes
     from seunet.experiment import survival
     from seunet.experiment.application import open_picture
     from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
@@ -82,6 +82,7 @@ def scales(
         count = len(all_answers)
         typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {description}")
         typer.echo(survival.verdict(all_answers))
+    report_intensities(network)
     report_mistakes(mistakes, len(found))
 
 

@@ -79,6 +79,7 @@ def _report(found: Partners, splits: dict[str, list[str]]) -> None:
     of_class = {name for layers in found.masks.values() for name, _ in layers if name}
     reports: list[tuple[Sequence, str]] = [
         (found.left, "files match no pattern and are left out"),
+        (found.ours, "files that seunet wrote are passed over"),
         (list(found.unpaired.values()), "images without a mask, or masks without an image, are left out"),
         (found.excluded, "images are left out (`exclude`)"),
         (unused, "images are in no split and are left out"),

@@ -9,13 +9,15 @@ from seunet.runtime.errors import UserError
 
 __all__ = ["Window", "channels_of", "counted", "nearest", "open_image", "read_file", "to_array"]
 
+NARROW = 0.1  # of the range: an image that uses less was hardly meant for it
 FEW_LEVELS, NEARLY_ALL = 8, 0.98  # so many levels with such a share of the values: a range that is hardly used
 
 
 class Window:
     """The values that become black and white: `value_range` = [low, high] of a data set, mapped to 0 … 255.
 
-    It counts the values that lie outside, which are clipped, and on which of the 256 levels the others come to lie.
+    It counts the values that lie outside, which are clipped, and on which of the 256 levels the others come to lie, and
+    it names the images that use little of the range.
     """
 
     def __init__(self, value_range: tuple[float, float] | list[float]):
@@ -26,6 +28,7 @@ class Window:
 
     def _reset(self) -> None:
         self.clipped, self.levels = 0, np.zeros(256, np.int64)
+        self.narrow: dict[str, str] = {}  # image: its values
 
     def __call__(self, values: np.ndarray, name: str) -> np.ndarray:
         """Return values of any type as uint8, rounded to the nearest; UserError where one is no number."""
@@ -35,16 +38,40 @@ class Window:
         self.clipped += int(((values < self.low) | (values > self.high)).sum())
         scaled = (values - self.low).clip(0, self.high - self.low) * (255 / (self.high - self.low))
         shown = np.rint(scaled).astype(np.uint8)
-        self.levels += np.bincount(shown.ravel(), minlength=256)
+        levels = np.bincount(shown.ravel(), minlength=256)
+        first, last = np.searchsorted(levels.cumsum(), [0.001 * values.size, 0.999 * values.size])
+        if last - first < NARROW * 255:
+            self.narrow[name] = f"{values.min():g} to {values.max():g}"
+        self.levels += levels
         return shown
+
+    def check(self, picture: Picture) -> None:
+        """Raise UserError for a picture of another depth than the range is of, which would be all black or white."""
+        window, top = f"[{self.low:g}, {self.high:g}]", 2**picture.bits - 1
+        if picture.kind == "u" and picture.bits <= 8 and self.high > 2 * top:
+            raise UserError(
+                f"{picture.name}: {picture.depth_name} pixels, 0 to {top}, would be nearly black in value_range "
+                f"{window}; give the range of these images (value_range, or --value-range 0,{top})"
+            )
+        if picture.kind != "f" and picture.bits > 1 and self.high - self.low < 2:
+            raise UserError(
+                f"{picture.name}: {picture.depth_name} pixels, whole numbers, would be black or white in value_range "
+                f"{window}; give the range of these images (value_range, or --value-range LOW,HIGH)"
+            )
 
     def report(self) -> list[str]:
         """Return lines since the last report: how many values were clipped, and whether nearly all became alike."""
-        clipped, levels, seen = self.clipped, self.levels, int(self.levels.sum())
+        clipped, levels, seen, narrow = self.clipped, self.levels, int(self.levels.sum()), self.narrow
         self._reset()
         window, lines = f"[{self.low:g}, {self.high:g}]", []
         if clipped:
             lines.append(f"{clipped:,} values ({clipped / seen:.2%}) lie outside value_range {window}: clipped")
+        if narrow:
+            name, values = next(iter(narrow.items()))
+            lines.append(
+                f"warning: {counted(len(narrow), 'image')} use little of value_range {window}, such as {name}, "
+                f"{values}; are these the intensities that it is of?"
+            )
         if seen and np.sort(levels)[-FEW_LEVELS:].sum() > NEARLY_ALL * seen:
             used = int((np.sort(levels)[::-1].cumsum() <= NEARLY_ALL * seen).sum()) + 1
             lines.append(
@@ -64,8 +91,8 @@ def channels_of(picture: Picture, windowed: bool = False) -> int:
     if not windowed and not picture.has_bytes():
         depth = "more than 8 bits" if picture.bits > 8 else "not 8 bits"
         raise UserError(
-            f"{name}: pixels of {depth} a channel ({picture.depth_name}); give the data set value_range: [low, high], "
-            "the values of black and white, or convert it to 8 bits"
+            f"{name}: pixels of {depth} a channel ({picture.depth_name}); give value_range: [low, high], the values of "
+            "black and white (--value-range LOW,HIGH), or convert it to 8 bits"
         )
     return 3 if has_palette else picture.channels
 
@@ -81,6 +108,8 @@ def to_array(
     not kept.
     """
     has = channels_of(picture, window is not None)
+    if window:
+        window.check(picture)
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
@@ -89,9 +118,9 @@ def to_array(
     return _resized(pixels, channels, size or pixels.shape[:2])
 
 
-def counted(channels: int) -> str:
+def counted(number: int, what: str = "channel") -> str:
     """Return "1 channel", "2 channels", …."""
-    return f"{channels} channel" + "s" * (channels != 1)
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 def _loaded(image: Image.Image, name: str) -> Image.Image:

@@ -7,6 +7,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from seunet.data.lists import matching, names_file
+from seunet.data.marks import mark_of
 from seunet.data.patterns import OF_CLASS, PATTERNS, bases, expression, name_of, patterns_of, placed, takes_several
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below, read_error
@@ -27,13 +28,15 @@ class Partners:
     """Files of a folder by the name of the image that they belong to.
 
     masks: one file each, or several where there is one per class or per object. left: files that no pattern takes.
-    unpaired: images without masks and masks without images, which were left out. excluded: names that were.
+    ours: files among the images that our commands wrote. unpaired: images without masks and masks without images, which
+    were left out. excluded: names that were.
     """
 
     images: Files = field(default_factory=dict)
     masks: dict[str, list[Layer]] = field(default_factory=dict)
     valid: Files = field(default_factory=dict)
     left: list[Path] = field(default_factory=list)
+    ours: list[Path] = field(default_factory=list)
     unpaired: Files = field(default_factory=dict)
     excluded: list[str] = field(default_factory=list)
 
@@ -84,6 +87,9 @@ def collect(root: Path, wanted: Mapping[str, str]) -> tuple[Partners, dict[Path,
     for path, key, name in matches(root, wanted):
         if path.is_symlink() and not path.exists():
             refused[path] = "a link to nothing; remove it or put the file there"
+        elif key in (None, "images") and mark_of(path):
+            found.ours.append(path)
+            continue
         elif key is None and wanted.items() >= PATTERNS.items():
             refused[path] = NO_IMAGE
         elif key is None:

@@ -96,10 +96,12 @@ class TrainedNetwork:
         tiling: for networks that cannot predict in bands, see `inference`.
         given: what a network of other people expects and returns.
         classes: their names, in the network's order, or their number; None: as the network says.
+        value_range: the values of images that become black and white; None: as in the training.
 
     Attributes: model; description, the content of model.json, or what the file says; source, the name of that; classes
     (names); channels, those of images as they are read; training_scale: an `InputScale`, or None where nothing says the
-    size of the training's images; value_range. Raises UserError if the file or folder does not hold a complete network.
+    size of the training's images; value_range; window, which reads images by it. Raises UserError if the file or folder
+    does not hold a complete network.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class TrainedNetwork:
         tiling: Tile | None = None,
         given: GivenNetwork = GivenNetwork(),
         classes: Sequence[str] | int | None = None,
+        value_range: Sequence[float] | None = None,
     ):
         count = len(classes) if isinstance(classes, Sequence) else classes
         self.model, self.description = load_given(weights, given, None, count, device)
@@ -119,7 +122,8 @@ class TrainedNetwork:
         if self.description.get("architecture") not in ARCHITECTURES or given.architecture is not None:
             check_on_noise(self.model, self.channels)
         self.training_scale = training_scale(self.description)
-        self.value_range = (self.description.get("preparation") or {}).get("value_range")
+        self.value_range = value_range or (self.description.get("preparation") or {}).get("value_range")
+        self.window = Window(list(self.value_range)) if self.value_range else None
 
     def logits(self, image: Picture, scale: InputScale) -> Tensor:
         """Return logits (1, classes, h, w) of an opened image, resampled to `scale` in the way of the training."""
@@ -139,11 +143,6 @@ class TrainedNetwork:
         channels = channels_of(image, self.window is not None)
         pixels = to_array(image, channels, own_size(image), self.window)
         return pixels[..., :3] if channels >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
-
-    @property
-    def window(self) -> Window | None:
-        """The values that become black and white in images of more than 8 bits, as in training."""
-        return Window(self.value_range) if self.value_range else None
 
 
 def names_of(classes: Sequence[str] | int | None, description: dict[str, Any], weights: Path) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from typer.testing import CliRunner
@@ -319,3 +320,50 @@ def test_what_our_commands_wrote_is_no_image(model: Path, tmp_path: Path, comman
     result = call(model, folder / "1", folder / "2" / "a_scales.png", "--output", tmp_path / "none", command=command)
     assert result.exit_code == 1 and "name photographs" in result.output
     assert not (tmp_path / "none").exists()
+
+
+def deep(path: Path, largest: int, dtype: type = np.uint16) -> Path:
+    """Write an image of more than 8 bits, of values up to `largest`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, (np.arange(32 * 32) * (largest / 1023)).reshape(32, 32).astype(dtype))
+    return path
+
+
+@pytest.mark.parametrize("command", ["predict", "scales"])
+def test_other_intensities_than_in_training_are_refused_or_said(tmp_path: Path, command: str) -> None:
+    about = {"image_size": [32, 32], "fit": "squash"}
+    twelve = network(tmp_path / "12", preparation=about | {"value_range": [0, 4095]})
+    eight, floats = network(tmp_path / "8"), network(tmp_path / "f", preparation=about | {"value_range": [0, 1]})
+
+    def run(model: Path, image: Path, *options: str):
+        out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+        return call(model, image, "--output", out, *options, command=command)
+
+    photo, raw = picture(tmp_path / "photo.png"), deep(tmp_path / "raw.tif", 4000)
+    result = run(twelve, photo)
+    assert result.exit_code == 1 and "8-bit pixels, 0 to 255, would be nearly black" in result.output
+    assert "--value-range 0,255" in result.output and run(twelve, photo, "--value-range", "0,255").exit_code == 0
+    result = run(eight, raw)
+    assert result.exit_code == 1 and "--value-range LOW,HIGH" in result.output
+    assert run(eight, raw, "--value-range", "0,4095").exit_code == 0
+    result = run(floats, raw)
+    assert result.exit_code == 1 and "whole numbers, would be black or white in value_range [0, 1]" in result.output
+    result = run(twelve, raw)
+    assert result.exit_code == 0 and "warning" not in result.stderr
+    result = run(twelve, deep(tmp_path / "dark.tif", 255))
+    assert result.exit_code == 0 and "dark.tif, 0 to 255; are these the intensities" in result.stderr
+    result = run(twelve, deep(tmp_path / "bright.tif", 65535))
+    assert result.exit_code == 0 and "lie outside value_range [0, 4095]: clipped" in result.stderr
+    result = run(eight, raw, "--value-range", "5,nan")
+    assert result.exit_code == 1 and "'5,nan' is not LOW,HIGH" in result.output
+
+
+def test_a_file_is_read_by_the_range_that_is_given(tmp_path: Path) -> None:
+    """255 levels of a 12-bit file are those of the same picture with 8 bits."""
+    model = network(tmp_path / "model", channels=1)
+    levels = np.arange(1024).reshape(32, 32) % 256
+    Image.fromarray(levels.astype(np.uint8)).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "b.tif", (levels * 16 + 100).astype(np.uint16))
+    assert call(model, tmp_path / "a.png", "--output", tmp_path / "out", "--at", "native").exit_code == 0
+    call(model, tmp_path / "b.tif", "--output", tmp_path / "out", "--at", "native", "--value-range", "100,4180")
+    np.testing.assert_array_equal(pixels(tmp_path / "out" / "a.png"), pixels(tmp_path / "out" / "b.png"))

@@ -345,3 +345,23 @@ def test_the_worst_images_are_named(green, tmp_path):
     assert said in result.output and said.endswith("The worst images at ×1: a1 0.500, a2 0.500, a0 1.000\n")
     table = read_table(tmp_path / "out" / "per_image.csv").set_index(["file", "class"])
     assert table.loc[("a2", "class1"), "iou"] == 0.5 and len(table) == 6
+
+
+@pytest.mark.parametrize("pattern", [[], ["--images", "images/{name}.png"]])
+def test_earlier_answers_among_the_images_are_passed_over(folder, green, tmp_path, pattern):
+    mine = shutil.copytree(folder, tmp_path / "mine")
+    image = mine / "images" / "a0.png"
+    call = ["predict", green, image, "--output", mine / "images" / "1", "--output-kind", "sigmoid", "--overlay"]
+    result = CliRunner().invoke(app, list(map(str, [*call, "--probabilities", "npz"])))
+    assert result.exit_code == 0, result.output
+    result = measure(green, mine, "--output-kind", "sigmoid", "--output", tmp_path / "out", "--scales", "1", *pattern)
+    assert result.exit_code == 0, result.output
+    assert "3 files that seunet wrote are passed over" in result.output
+    assert set(read_table(tmp_path / "out" / "per_image.csv")["file"]) == {"a0", "a1", "a2"}
+
+
+def test_photographs_are_not_measured_in_a_range_of_more_bits(folder, green, tmp_path):
+    call = [green, folder, "--output-kind", "sigmoid", "--output", tmp_path / "out", "--value-range", "0,4095"]
+    result = measure(*call)
+    assert result.exit_code == 1 and "would be nearly black in value_range [0, 4095]" in result.output
+    assert not (tmp_path / "out").exists()
