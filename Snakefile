@@ -2,7 +2,6 @@
 import atexit
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -39,6 +38,7 @@ include: "workflow/rules/page.smk"
 localrules:
     all,
     download,
+    missing,
     tables,
     claims,
     equivariance_table,
@@ -52,7 +52,7 @@ onstart:
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
         os.environ[kept.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
-        record = provenance.begin(CONFIG.model_dump(mode="json"), Path("results"), closing.rules_of(workflow.dag))
+        record = provenance.begin(WHOLE.model_dump(mode="json"), Path("results"), closing.rules_of(workflow.dag))
         RECORD.update(record)
     except UserError as error:
         raise WorkflowError(str(error))
@@ -62,12 +62,14 @@ onsuccess:
     finish_record(RECORD, "complete")
     if note := closing.left_over_note(TABLES + FIGURES):
         logger.info(note)
+    if UNFINISHED:
+        logger.warning(finished.left_out_note(UNFINISHED))
 
 
 onerror:
     finish_record(RECORD, "failed")
-    folder = LEFT.resolve()  # at exit, --directory no longer counts
-    atexit.register(lambda: print(closing.errors_left(folder), end="", file=sys.stderr, flush=True))
+    # at exit, --directory no longer counts
+    atexit.register(closing.say_last, LEFT.resolve(), finished.unfinished_note(CONFIG))
 
 
 rule all:

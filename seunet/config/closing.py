@@ -1,5 +1,6 @@
 """What the Snakefile does when a run begins and ends, beside the record of `runtime.provenance`."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,14 @@ def rules_of(dag: Any) -> dict[str, dict[str, Any]]:
 
 
 def errors_left(folder: Path) -> str:
-    """Return what jobs left in a folder: the last thing on the terminal, after lists of file names."""
+    """Return what jobs left in a folder, one after the other."""
     return "".join(f"\n{file.read_text(encoding='utf-8')}" for file in sorted(folder.glob("*")))
+
+
+def say_last(folder: Path, note: str | None) -> None:
+    """Print the errors that jobs left in a folder, and a line on the runs that are missing, to standard error."""
+    text = errors_left(folder) + (f"\n{note}\n" if note else "")
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def left_over_note(made: Iterable[str]) -> str | None:

@@ -1,6 +1,7 @@
 """Where the files of the workflow are: archives, arrays, weights, scores, tables."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from seunet.config.plan import (
@@ -17,6 +18,15 @@ from seunet.data.prepared import GENERATED
 from seunet.settings.configuration import Configuration
 
 RESULTS = Path("results")
+MISSING = "results/tables/missing.csv"  # beside the other tables, where they leave runs out
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that a run needs, and the log of the job that makes it."""
+
+    path: Path
+    log: str
 
 
 def archives(config: Configuration, dataset: str) -> dict[str, str]:
@@ -64,6 +74,24 @@ def is_made_here(path: str) -> bool:
 def of_runs(kind: str, suffix: str, runs: Iterable[RunName]) -> list[str]:
     """Return results/{kind}/{data set}/{model}/seed{seed}{suffix} of each run."""
     return [f"results/{kind}/{dataset}/{model}/seed{seed}{suffix}" for dataset, model, seed in runs]
+
+
+def of_run(config: Configuration, dataset: str, model: str, seed: int) -> list[Made]:
+    """Return all that tables and figures need of a run, in the order in which it is made."""
+    trained_on, network = trained_dataset(config, dataset), trained_model(config, model)
+    training = f"logs/train/{trained_on}/{network}/seed{seed}.log"
+    files = [Made(Path(path), training) for path in weights(config, dataset, model, seed).values()]
+    if config.models[network].weights is None:
+        files.append(Made(files[0].path.with_name("history.csv"), training))
+    kinds = {"scores": (".csv", ".npz"), "samples": (".npz",), "crops": (".csv",), "windows": (".csv",)}
+    tested = [
+        path for kind, ends in kinds.items() for end in ends for path in of_runs(kind, end, [(dataset, model, seed)])
+    ]
+    files += [Made(Path(path), f"logs/evaluate/{dataset}/{model}/seed{seed}.log") for path in tested]
+    if config.datasets[dataset].compared_scales:
+        measured = of_runs("equivariance", ".csv", [(dataset, model, seed)])
+        files += [Made(Path(path), f"logs/equivariance/{dataset}/{model}/seed{seed}.log") for path in measured]
+    return files
 
 
 def of_claims(config: Configuration) -> list[str]:

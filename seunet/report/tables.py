@@ -29,6 +29,7 @@ HISTORY_COLUMNS = ["dataset", "model", "label", "seed", *HISTORY]
 EQUIVARIANCE_COLUMNS = ["dataset", "model", "label", "seed", "scale", "stage", "position", "error"]
 CROPS_COLUMNS = ["dataset", "model", "label", "seed", "height", "width", "consistency"]
 WINDOWS_COLUMNS = ["dataset", "model", "label", "seed", *SIZE, "window", "iou", "chosen"]
+MISSING_COLUMNS = ["dataset", "model", "seed", "missing", "log"]
 WARNINGS_COLUMNS = ["dataset", "model", "seed", "warning"]
 
 Metrics = Mapping[str, Any]  # data set: its metric, as Metric.parse takes it
@@ -87,6 +88,11 @@ def faults_of(at_one: pd.DataFrame, dataset: str, metrics: Metrics) -> list[Faul
     metric = score_rows(at_one.assign(label=""), dataset, metrics)["iou"].iloc[0]
     tp, fp, fn = (at_one[name] for name in ("tp", "fp", "fn"))
     return warnings_of(list(at_one["class"]), list(tp + fp), list(tp + fn), metric)
+
+
+def write_missing(runs: Iterable[Mapping[str, Any]], path: Path | str) -> None:
+    """Write one row per run that the other tables leave out: its first file that is not there, and the job's log."""
+    write_table(pd.DataFrame(list(runs), columns=MISSING_COLUMNS), path)
 
 
 def score_rows(counts: pd.DataFrame, dataset: str, metrics: Metrics) -> pd.DataFrame:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXT = {"dataset", "model", "label", "class", "file", "window", "stage"}
-TEXT |= {"claim", "better", "worse", "verdict", "warning"}
+TEXT |= {"claim", "better", "worse", "verdict", "warning", "missing", "log"}
 MISSING = ["", "nan", "NaN"]  # of numbers
 
 

@@ -95,3 +95,6 @@ class Configuration(Settings):
     """Every data set of an entry is run with every model and every seed of it."""
     claims: list[Claim] = []
     """Comparisons of two models at unseen scales, each with an interval and a verdict."""
+    unfinished: Literal["run", "left_out"] = "run"
+    """What becomes of runs that are not finished: they are `run`; or they are `left_out` of all tables and figures, and
+    named in results/tables/missing.csv and on the terminal."""

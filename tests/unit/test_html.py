@@ -146,6 +146,14 @@ def test_the_page_has_everything_in_it(results, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_runs_that_the_tables_leave_out_are_named(results, tmp_path):
+    row = {"dataset": "toy", "model": "NA", "seed": 3, "missing": "results/x.npz", "log": "logs/train/x.log"}
+    pd.DataFrame([row]).to_csv(results / "tables/missing.csv", index=False)
+    write_page(results, tmp_path / "page.html", {}, tmp_path / "logs")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "toy: NA, seed 3: left out, not finished (logs/train/x.log)" in page
+
+
 def test_a_page_of_little(results, tmp_path):
     for name in ("tables/claims.csv", "tables/warnings.csv", "run.json", "datasets/toy/dataset.json"):
         (results / name).unlink()

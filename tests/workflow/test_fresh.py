@@ -197,3 +197,22 @@ def test_ctrl_c_in_a_longer_training_loses_nothing(mine):
     assert "resumed after epoch" in log.read_text() and sha256(folder / "model.safetensors") != first
     run(mine)
     assert sha256(folder / "model.safetensors") == first and "taken from results/kept/" in log.read_text()
+
+
+def test_tables_of_what_is_there_name_the_run_that_failed_and_are_whole_again(mine, rewritten):
+    bad = NETS.replace(" .blocks", " my_package.blocks") + (
+        "    def forward(self, x):\n        return super().forward(x) * (float('nan') if self.training else 1)\n"
+    )
+    rewritten(mine.folder / "my_package" / "bad.py", bad.encode())
+    config = copy.deepcopy(MINE)
+    config["models"]["bad"] = {"label": "Bad", "architecture": "my_package.bad:Net"}
+    config["runs"][0]["models"] = ["net", "bad"]
+    missing = mine.folder / "results" / "tables" / "missing.csv"
+    text = run(mine, "--keep-going", config=config, good=False)
+    assert "Not finished, 1 of 2 runs: mine/bad/seed0 (logs/train/mine/bad/seed0.log)" in text.splitlines()[-1]
+    text = run(mine, config=config | {"unfinished": "left_out"})
+    assert text.count("Left out of all tables and figures, since not finished: mine/bad/seed0 ") == 2
+    assert "mine,bad,0," in missing.read_text() and ",bad," not in (mine.folder / TABLE).read_text()
+    assert "Nothing to be done" in run(mine, "--dry-run", config=config | {"unfinished": "left_out"})
+    run(mine)
+    assert not missing.exists() and ",net," in (mine.folder / TABLE).read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from seunet.config import checks, closing, digests, figures, parameters, paths, plan, triggers
+from seunet.config import checks, closing, digests, figures, finished, parameters, paths, plan, triggers
 from seunet.config.files import check_files
 from seunet.config.flags import check_flags
 from seunet.runtime import integrity
@@ -17,18 +17,24 @@ try:
     if workflow.is_main_process:
         check_flags(sys.argv[1:])
         check_files(workflow.configfiles)
-    CONFIG = checks.check(config) if workflow.is_main_process else checks.read(config)
+    WHOLE = checks.check(config) if workflow.is_main_process else checks.read(config)
+    CONFIG, UNFINISHED = finished.split_finished(WHOLE)
+    if workflow.is_main_process:
+        finished.check_some(CONFIG)
 except UserError as error:
     raise WorkflowError(str(error))
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]  # also where this is a module
 if workflow.is_main_process:
+    if UNFINISHED:
+        logger.warning(finished.left_out_note(UNFINISHED))
     integrity.restore_times()
     if ROOT.resolve() == Path(workflow.basedir).resolve():
         triggers.ignore_places(workflow)  # `code` says what scripts and environments do
 
 RUNS, TRAININGS, MEASURED = plan.all_runs(CONFIG), plan.all_trainings(CONFIG), plan.measured_runs(CONFIG)
-TABLES, FIGURES = paths.tables(CONFIG), figures.figure_files(CONFIG)
+MISSING = [paths.MISSING] * bool(UNFINISHED)
+TABLES, FIGURES = paths.tables(CONFIG) + MISSING, figures.figure_files(CONFIG)
 
 
 wildcard_constraints:

@@ -61,9 +61,29 @@ rule equivariance:
         "../scripts/equivariance.py"
 
 
+rule missing:
+    output:
+        paths.MISSING,
+    log:
+        "logs/missing/missing.log",
+    benchmark:
+        "logs/missing/missing.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("missing", "figures"),
+        runs=UNFINISHED,
+    script:
+        "../scripts/missing.py"
+
+
 rule equivariance_table:
     input:
         errors=paths.of_runs("equivariance", ".csv", MEASURED),
+        missing=MISSING,
     output:
         "results/tables/equivariance.csv",
     log:
@@ -88,6 +108,7 @@ rule tables:
         history=paths.of_runs("models", "/history.csv", TRAININGS),
         crops=paths.of_runs("crops", ".csv", RUNS),
         windows=paths.of_runs("windows", ".csv", RUNS),
+        missing=MISSING,
     output:
         scores="results/tables/scores.csv",
         class_iou="results/tables/class_iou.csv",
@@ -115,6 +136,7 @@ rule tables:
 rule claims:
     input:
         per_image=paths.of_claims(CONFIG),
+        missing=MISSING,
     output:
         "results/tables/claims.csv",
     log:

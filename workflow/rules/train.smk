@@ -11,7 +11,7 @@ rule train:
     benchmark:
         "logs/train/{dataset}/{model}/seed{seed}.tsv"
     wildcard_constraints:
-        model="|".join(re.escape(name) for name in dict.fromkeys(run[1] for run in TRAININGS)) or "(?!)",
+        model="|".join(re.escape(name) for name in dict.fromkeys(run[1] for run in plan.all_trainings(WHOLE))) or "(?!)",
     priority: of(parameters.priority)
     conda:
         "../../envs/train.yaml"

@@ -1,5 +1,7 @@
 """Collect the scores and histories of all runs into tables."""
 
+from pathlib import Path
+
 from job import job
 
 with job(snakemake):
@@ -11,3 +13,5 @@ with job(snakemake):
     tables.collect_history(files.history, labels, made.history)
     tables.collect_crops(files.crops, labels, made.crops)
     tables.collect_windows(files.windows, labels, metrics, made.windows)
+    if not files.missing:  # of an earlier run
+        Path(made.scores).with_name("missing.csv").unlink(missing_ok=True)

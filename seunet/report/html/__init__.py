@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from seunet.report.claims import CLAIMS_COLUMNS
 from seunet.report.html.graph import draw_rules
 from seunet.report.html.headline import Headline, headlines
-from seunet.report.tables import SCORES_COLUMNS, WARNINGS_COLUMNS
+from seunet.report.tables import MISSING_COLUMNS, SCORES_COLUMNS, WARNINGS_COLUMNS
 from seunet.runtime.files import atomic
 from seunet.runtime.tables import read_rows, read_table
 
@@ -112,6 +112,10 @@ def claims_of(path: Path) -> list[dict[str, Any]]:
 def warnings_of(results: Path, scores: pd.DataFrame) -> list[str]:
     """Return warnings about the results: of networks, of copies between splits, of single seeds."""
     warnings = []
+    left_out = results / "tables" / "missing.csv"
+    if left_out.is_file():
+        rows = read_table(left_out, MISSING_COLUMNS, empty=True).itertuples()
+        warnings += [f"{row.dataset}: {row.model}, seed {row.seed}: left out, not finished ({row.log})" for row in rows]
     table = results / "tables" / "warnings.csv"
     if table.is_file():
         rows = read_table(table, WARNINGS_COLUMNS, empty=True)
