@@ -63,8 +63,11 @@ class Evidence:
 
     def leads(self, dataset: str, better: str, worse: str, beyond: float) -> pd.Series:
         """Return the lead of each training over the other network's of the same seed, by seed."""
-        ahead, behind = (over_unseen(self.scores[dataset], model, beyond) for model in (better, worse))
-        return (ahead - behind).dropna()
+        rows = self.scores[dataset]
+        ahead, behind = (by_scale(rows, model) for model in (better, worse))
+        if len(ahead) and len(behind) and list(ahead.index) != list(behind.index):
+            raise SystemExit(f"{dataset}: {better} and {worse} were tested at other scales; they have no common mean")
+        return (over_unseen(ahead, beyond) - over_unseen(behind, beyond)).dropna()
 
     def over_images(
         self, dataset: str, better: str, worse: str, beyond: float, seeds: Sequence[int]
@@ -101,8 +104,12 @@ def claim_lines(evidence: Evidence) -> Iterator[str]:
         yield f"| {claim} | {' | '.join(evidence.cell(name, better, worse, beyond) for name in datasets)} |"
 
 
-def over_unseen(rows: pd.DataFrame, model: str, beyond: float) -> pd.Series:
+def by_scale(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return the scores of a model, a row for each true scale and a column for each seed."""
+    return rows[rows["model"] == model].pivot(index="true_scale", columns="seed", values="iou")
+
+
+def over_unseen(scores: pd.DataFrame, beyond: float) -> pd.Series:
     """Return each seed's mean score over the scales further from 1 than a factor, as claims are computed."""
-    by_scale = rows[rows["model"] == model].pivot(index="true_scale", columns="seed", values="iou")
-    chosen, weights = unseen_scales(by_scale.index.to_numpy(), beyond)
-    return by_scale.iloc[chosen].mul(weights, axis=0).sum()
+    chosen, weights = unseen_scales(scores.index.to_numpy(), beyond)
+    return scores.iloc[chosen].mul(weights, axis=0).sum(skipna=False)

@@ -89,6 +89,14 @@ def test_without_counts_a_claim_is_decided_by_one_run_or_for_these_test_images(t
     assert known.cell("toy", "a", "b", 1.2) == cell.replace("**", "").replace(" (3)", " † (3)")
 
 
+def test_networks_that_were_tested_at_other_scales_are_not_compared(tmp_path):
+    known = evidence(tmp_path)
+    rows = known.scores["toy"]
+    known.scores["toy"] = rows[(rows["model"] == "a") | (rows["scale"] != 2)]
+    with pytest.raises(SystemExit, match="toy: a and b were tested at other scales"):
+        known.leads("toy", "a", "b", 1.2)
+
+
 def test_kept_counts_are_those_of_the_run_in_few_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduction, "COUNTS", tmp_path / "kept")
     file = counts_file(tmp_path / "scores", "a", np.full((3, 50, 2), 60000), np.full((3, 50, 2), 90000), classes="xy")
