@@ -5,7 +5,7 @@ import colorsys
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from seunet.commands.inputs import Input
+from seunet.data.formats.georeference import Georeference
 from seunet.data.marks import ANSWER, MARK, is_answer
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
@@ -23,16 +24,20 @@ FIRST_COLOURS = (0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xE
 
 @dataclass(frozen=True)
 class Answers:
-    """Which files an image gets. overlay: one with outlines; probabilities: "npz", "png" or None."""
+    """Which files an image gets.
+
+    overlay: one with outlines. probabilities: "npz", "png" or None. kind: of the class map, "png" or "tif".
+    """
 
     output: Path
     classes: list[str]
     overlay: bool = False
     probabilities: str | None = None
+    kind: str = "png"
 
     def class_map(self, image: Input) -> Path:
         """Return the file of the classes."""
-        return self._file(image, ".png")
+        return self._file(image, f".{self.kind}")
 
     def overlaid(self, image: Input) -> Path:
         """Return the file of the image with outlines."""
@@ -65,11 +70,18 @@ class Written(Protocol):
         """Return them."""
 
 
-def refuse_losses(images: Iterable[Input], answers: Written, overwrite: bool) -> None:
+def refuse_losses(
+    images: Iterable[Input],
+    answers: Written,
+    overwrite: bool,
+    known: Collection[Path] = frozenset(),
+    origin: str = "an earlier call",
+) -> None:
     """Raise UserError where two answers have one name, or one has that of an input or of a file that is there.
 
     Names that differ in case or in the form of their accents are equal here, as they are on many disks. With
-    `overwrite`, files that predict wrote itself may be replaced.
+    `overwrite`, files that predict wrote itself may be replaced; `known` ones may be in any case. origin: of other
+    answers, in words.
     """
     images = list(images)
     if answers.output.exists() and not answers.output.is_dir():
@@ -88,17 +100,18 @@ def refuse_losses(images: Iterable[Input], answers: Written, overwrite: bool) ->
             overwritten = inputs.get(canonical(file)) or numbers.get(file_number(file))
             if overwritten:
                 raise UserError(f"{file}: would overwrite the input {overwritten}; name another folder for --output")
-            refuse_existing(file, overwrite)
+            if file not in known:
+                refuse_existing(file, overwrite, origin)
 
 
-def refuse_existing(file: Path, overwrite: bool) -> None:
-    """Raise UserError where a file is there that may not be replaced."""
+def refuse_existing(file: Path, overwrite: bool, origin: str) -> None:
+    """Raise UserError where a file is there that may not be replaced; origin: of an answer, in words."""
     if not os.path.lexists(file):
         return
     if not is_answer(file):
         raise UserError(f"{file}: is there, and was not written by predict; name another folder for --output")
     if not overwrite:
-        raise UserError(f"{file}: is there from an earlier call; --overwrite replaces it, or name another --output")
+        raise UserError(f"{file}: is there from {origin}; --overwrite replaces it, or name another --output")
 
 
 def canonical(file: Path) -> str:
@@ -120,24 +133,39 @@ def plain(name: str) -> str:
     return re.sub(r"[^\w-]+", "-", name).strip("-") or "class"
 
 
-def write_png(file: Path, image: Image.Image) -> None:
-    """Write a PNG with the mark of predict."""
+def write_class_map(file: Path, classes: np.ndarray, count: int, mark: str, place: Georeference) -> None:
+    """Write the classes (H, W) as a PNG, or as a TIFF whose pixels lie at a place."""
+    if file.suffix == ".png":
+        return write_png(file, class_map(classes, count), mark)
+    import tifffile  # slow to import
+
+    colours: dict[str, Any] = {"photometric": "minisblack"}
+    if count <= 256:
+        colours = {"photometric": "palette", "colormap": palette().T.astype(np.uint16) * 257}
+    pixels = classes.astype(np.uint8 if count <= 256 else np.uint16)
+    with atomic(file) as temporary:
+        tifffile.imwrite(temporary, pixels, compression="zlib", software=mark, **colours, **place.arguments)
+    return None
+
+
+def write_png(file: Path, image: Image.Image, mark: str = ANSWER) -> None:
+    """Write a PNG with a mark."""
     text = PngImagePlugin.PngInfo()
-    text.add_text(MARK, ANSWER)
+    text.add_text(MARK, mark)
     with atomic(file) as temporary:
         image.save(temporary, pnginfo=text)
 
 
-def write_probabilities(files: list[Path], probabilities: np.ndarray, classes: list[str]) -> None:
+def write_probabilities(files: list[Path], probabilities: np.ndarray, classes: list[str], mark: str) -> None:
     """Write probabilities (C, H, W): as float16 in one .npz, or as a 16-bit grey PNG per class (65535 is 1)."""
     if files[0].suffix == ".npz":
         arrays: dict[str, Any] = {"probabilities": probabilities.astype(np.float16), "classes": np.array(classes)}
-        arrays[MARK] = np.array(ANSWER)
+        arrays[MARK] = np.array(mark)
         with atomic(files[0]) as temporary:
             np.savez_compressed(temporary, **arrays)
         return
     for file, plane in zip(files, probabilities, strict=True):
-        write_png(file, Image.fromarray((plane * 65535).round().astype(np.uint16)))
+        write_png(file, Image.fromarray((plane * 65535).round().astype(np.uint16)), mark)
 
 
 def class_map(classes: np.ndarray, count: int) -> Image.Image:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from seunet.commands.answers import Answers
     from seunet.commands.inputs import Input
+    from seunet.data.formats.georeference import Georeference
     from seunet.experiment.application import InputScale, TrainedNetwork
+
+
+class Kind(StrEnum):
+    """What class maps are written as."""
+
+    png = "png"
+    tif = "tif"
 
 
 class Probabilities(StrEnum):
@@ -50,11 +58,21 @@ def predict(
             help="Also write probabilities: npz (float16, classes × height × width), or png (16 bits, one per class)."
         ),
     ] = None,
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--format", help="Of the class maps; tif keeps georeference and pixel size of TIFFs (GeoTIFF, ImageJ, OME)."
+        ),
+    ] = Kind.png,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace answers of an earlier call; never any other file.")
     ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Pass over images that this network has answered, with the same options."),
+    ] = False,
 ) -> None:
-    """Segment images: for each, write a PNG of its name and size whose pixel values are the classes.
+    """Segment images: for each, write a file of its name and size whose pixel values are the classes.
 
     An image is brought to the scale that the network was trained at, the answer back to the image's own pixels; images
     that their EXIF tag turns are answered upright. Nothing but earlier answers is ever overwritten. A file that cannot
@@ -66,26 +84,35 @@ def predict(
 
     seunet predict results/models/pet/unet/seed0 scan.tif --at native --probabilities npz
 
+    seunet predict results/models/city/unet/seed0 orthophotos --format tif --skip-existing
+
     seunet predict net.onnx photos --normalise 0.5/0.5 --classes background,leaf
     """
     from tqdm import tqdm
 
     from seunet.commands.answers import Answers, refuse_losses
     from seunet.commands.inputs import find_images
+    from seunet.commands.origin import Origin, already_answered
 
     network = open_network(weights, options)
     images = find_images(inputs, output)
     scale, description = input_scale(at, network)
-    answers = Answers(output, network.classes, overlay, probabilities)
-    refuse_losses(images, answers, overwrite)
+    answers = Answers(output, network.classes, overlay, probabilities, kind)
+    origin = Origin.of(weights, options, [scale, network.value_range])
+    done, known = already_answered(images, answers, origin) if skip_existing else (set(), set())
+    of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
+    refuse_losses(images, answers, overwrite, known, **of_others)
     mistakes: list[str] = []
+    images = [image for image in images if image.path not in done]
     for image in tqdm(images, unit="image", disable=None):
         try:
             prediction = segment(network, image, scale, answers)
         except UserError as error:
             mistakes.append(str(error))
             continue
-        write(answers, image, **prediction)
+        write(answers, image, origin.mark(image.path), **prediction)
+    if done:
+        typer.echo(f"{counted(len(done), 'image')} had been answered already")
     report_intensities(network)
     report(answers, len(images), mistakes, description)
 
@@ -116,27 +143,38 @@ def factor_of(at: str) -> float:
 
 
 def segment(network: "TrainedNetwork", image: "Input", scale: "InputScale", answers: "Answers") -> dict[str, Any]:
-    """Return the `logits` (1, C, h, w) for an image, its `size`, and for an overlay its `colours` (H, W, 3)."""
-    from seunet.experiment.application import open_picture, own_size
+    """Return the `logits` (1, C, h, w) for an image, its `size`, its `place`, and for an overlay its `colours`."""
+    from seunet.data.formats.georeference import Georeference, georeference
+    from seunet.experiment.application import open_picture, own_size, read_file
 
     picture = open_picture(image.path)
-    prediction = {"logits": network.logits(picture, scale), "size": own_size(picture)}
+    prediction = {"logits": network.logits(picture, scale), "size": own_size(picture), "place": Georeference()}
+    if answers.kind == "tif":
+        prediction["place"] = georeference(read_file(image.path), picture)
     return prediction | ({"colours": network.colours(picture)} if answers.overlay else {})
 
 
 def write(
-    answers: "Answers", image: "Input", logits: "Tensor", size: tuple[int, int], colours: "np.ndarray | None" = None
+    answers: "Answers",
+    image: "Input",
+    mark: str,
+    logits: "Tensor",
+    size: tuple[int, int],
+    place: "Georeference",
+    colours: "np.ndarray | None" = None,
 ) -> None:
-    """Write all files that an image gets."""
-    from seunet.commands.answers import class_map, overlaid, write_png, write_probabilities
+    """Write all files that an image gets, the class map last."""
+    from seunet.commands.answers import overlaid, write_class_map, write_png, write_probabilities
     from seunet.experiment.application import classes_at, probabilities_at
 
     classes = classes_at(logits, size).cpu().numpy()
     if colours is not None:
-        write_png(answers.overlaid(image), overlaid(colours, classes))
+        write_png(answers.overlaid(image), overlaid(colours, classes), mark)
     if files := answers.probability_files(image):
-        write_probabilities(files, probabilities_at(logits, size).cpu().numpy(), answers.classes)
-    write_png(answers.class_map(image), class_map(classes, len(answers.classes)))
+        write_probabilities(files, probabilities_at(logits, size).cpu().numpy(), answers.classes, mark)
+    write_class_map(answers.class_map(image), classes, len(answers.classes), mark, place)
+    if place.lost:
+        typer.echo(f"{image.path}: the answer does not keep {place.lost}", err=True)
 
 
 def report(answers: "Answers", images: int, mistakes: list[str], scale: str) -> None:

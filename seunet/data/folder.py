@@ -39,8 +39,8 @@ def generate(settings: Preparation) -> Source:
     found = partners(root, patterns_of(settings), settings.unpaired == "leave", settings.exclude or ())
     images, valid = found.images, found.valid
     window = Window(settings.value_range) if settings.value_range else None
-    channels = _check_pairs(root, found, window is not None)
-    all_or_problems(lambda name: _check_pair(images[name], valid[name], window is not None), valid, root)
+    channels = _check_pairs(root, found, window)
+    all_or_problems(lambda name: _check_pair(images[name], valid[name], window), valid, root)
     to_class = MaskReader(settings)
 
     def pixels(name: str) -> np.ndarray:
@@ -100,25 +100,27 @@ def _open(path: Path) -> Picture:
     return open_image(read_file(path), str(path))
 
 
-def _check_pairs(root: Path, files: Partners, windowed: bool) -> int:
+def _check_pairs(root: Path, files: Partners, window: Window | None) -> int:
     """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
     pairs = [(path, mask) for name, path in files.images.items() for _, mask in files.masks[name]]
-    found = all_or_problems(lambda pair: _check_pair(*pair, windowed), pairs, root)
+    found = all_or_problems(lambda pair: _check_pair(*pair, window), pairs, root)
     channels = {has: image for (has, _), (image, _) in zip(found, pairs, strict=True)}
     depths = {depth: image for (_, depth), (image, _) in zip(found, pairs, strict=True)}
     if len(channels) > 1 and set(channels) != {1, 3}:
         (first, path), (other, other_path), *_ = channels.items()
         raise UserError(f"{other_path}: {counted(other)}, but {path} has {first}; give all images the same channels")
-    if windowed and len(depths) > 1:
+    if window and len(depths) > 1:
         (depth, path), (other_depth, other_path), *_ = depths.items()
         raise UserError(
             f"{other_path}: {other_depth} pixels, but {path} has {depth}, and one value_range is meant for all; "
             "convert them"
         )
+    if window:  # all have its depth
+        window.check(_open(pairs[0][0]))
     return max(channels)
 
 
-def _check_pair(image_path: Path, mask_path: Path, windowed: bool) -> tuple[int, str]:
+def _check_pair(image_path: Path, mask_path: Path, window: Window | None) -> tuple[int, str]:
     """Check an image against its mask by their headers; return the image's channels, and its depth in words."""
     image, mask = _open(image_path), _open(mask_path)
     check_mask(mask)
@@ -132,4 +134,4 @@ def _check_pair(image_path: Path, mask_path: Path, windowed: bool) -> tuple[int,
             f"{mask_path}: orientation {mask.orientation} (EXIF), its image has {image.orientation}, so it is not "
             "clear how they lie on each other; turn the pixels of both and remove the tag"
         )
-    return channels_of(image, windowed), image.depth_name
+    return channels_of(image, window is not None), image.depth_name

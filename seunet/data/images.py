@@ -108,8 +108,6 @@ def to_array(
     not kept.
     """
     has = channels_of(picture, window is not None)
-    if window:
-        window.check(picture)
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):

@@ -128,7 +128,7 @@ class TrainedNetwork:
     def logits(self, image: Picture, scale: InputScale) -> Tensor:
         """Return logits (1, classes, h, w) of an opened image, resampled to `scale` in the way of the training."""
         height, width = scale.resized(own_size(image), image.name)
-        pixels = to_array(image, self.channels, (height, width), self.window)
+        pixels = self.pixels(image, self.channels, (height, width))
         x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
         canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))
@@ -138,10 +138,16 @@ class TrainedNetwork:
             raise UserError(f"{image.name}: {error}") from error
         return logits[..., :height, :width].float()
 
+    def pixels(self, image: Picture, channels: int, size: Size) -> np.ndarray:
+        """Return an opened image of a size as uint8 (H, W, channels), its values as in the training."""
+        if self.window:
+            self.window.check(image)
+        return to_array(image, channels, size, self.window)
+
     def colours(self, image: Picture) -> np.ndarray:
         """Return an opened image as people see it, (H, W, 3) uint8; of more channels, the first three."""
         channels = channels_of(image, self.window is not None)
-        pixels = to_array(image, channels, own_size(image), self.window)
+        pixels = self.pixels(image, channels, own_size(image))
         return pixels[..., :3] if channels >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
 
 
