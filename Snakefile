@@ -8,6 +8,7 @@ from snakemake.utils import min_version
 
 from seunet.runtime import kept, provenance, surroundings
 from seunet.runtime.device import visible_cards
+from seunet.runtime.slurm import check_accounting
 
 min_version("9.0")
 RECORD = {}  # of this run, for results/run.json
@@ -52,6 +53,9 @@ onstart:
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
         os.environ[kept.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
+        if workflow.executor_plugin.name == "slurm":
+            slurm = workflow.executor_settings
+            check_accounting(slurm.status_command, slurm.init_seconds_before_status_checks)
         record = provenance.begin(WHOLE.model_dump(mode="json"), Path("results"), closing.rules_of(workflow.dag))
         RECORD.update(record)
     except UserError as error:

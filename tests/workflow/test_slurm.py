@@ -81,6 +81,16 @@ def test_trainings_survive_the_cluster(cluster, tmp_path):
     assert {"prepare", "train", "evaluate", "figure"} <= rules and "tables" not in rules
 
 
+@pytest.mark.slurm
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_cluster_without_accounting_is_refused_before_any_job(cluster, tmp_path):
+    folder = clone(tmp_path / "clone")
+    assert start(folder, ["--profile", "slurm", "--", FIGURE]).wait(timeout=300) != 0
+    assert "no accounting" in tail(folder) and "slurm-status-command: squeue" in tail(folder)
+    assert not (folder / "results" / "datasets").exists()
+
+
 def clone(folder):
     """Copy what a clone has to `folder`, with the test's network and configuration."""
     folder.mkdir()
