@@ -41,6 +41,7 @@ localrules:
     download,
     missing,
     tables,
+    per_image,
     claims,
     equivariance_table,
     page,

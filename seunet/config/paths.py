@@ -107,6 +107,6 @@ def of_claims(config: Configuration) -> list[str]:
 
 def tables(config: Configuration) -> list[str]:
     """Return the tables that a configuration makes."""
-    names = ["scores", "class_iou", "warnings", "history", "crops", "windows"]
+    names = ["scores", "class_iou", "warnings", "history", "crops", "windows", "worst_images"]
     names += ["equivariance"] * bool(measured_runs(config)) + ["claims"] * bool(claims_to_test(config))
     return [f"results/tables/{name}.csv" for name in names]

@@ -1,18 +1,51 @@
 """Scores of single images: a table, and which images are the worst."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from seunet.report.claims import load_counts
+from seunet.report.tables import Metrics
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import write_table
 from seunet.settings.metric import Metric
 
 PER_IMAGE_COLUMNS = ["file", "scale", "class", "iou"]
+WORST_COLUMNS = ["dataset", "model", "seed", "file", "iou"]
 WORST = 5  # images that are named
+
+
+def collect_per_image(
+    files: Iterable[Path | str],
+    descriptions: Mapping[str, Path | str],
+    metrics: Metrics,
+    tables: Iterable[Path | str],
+    worst: Path | str,
+) -> None:
+    """Write the table of every run, see `write_per_image`, and one of the worst images of all runs at scale 1.
+
+    files: counts per image, `…/{dataset}/{model}/seed{seed}.npz`. descriptions: the dataset.json of each data set.
+    tables: where the table of each file goes. In `worst`, `iou` is the metric of the data set, as in tables/scores.csv.
+    """
+    rows = []
+    names = {dataset: names_of_test(Path(path)) for dataset, path in descriptions.items()}
+    for counts, table in zip(map(Path, files), map(Path, tables), strict=True):
+        dataset, model, seed = *counts.parts[-3:-1], int(counts.stem.removeprefix("seed"))
+        write_per_image(counts, names[dataset], table)
+        images = worst_images(counts, names[dataset], Metric.parse(metrics[dataset]))
+        rows += [(dataset, model, seed, file, value) for file, value in images]
+    write_table(pd.DataFrame(rows, columns=WORST_COLUMNS), worst)
+
+
+def names_of_test(path: Path) -> list[str]:
+    """Return the names of the test images of a prepared data set, in order, from its dataset.json."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["names"]["test"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: does not name the test images ({error}); delete it to prepare again") from error
 
 
 def write_per_image(counts: Path, names: Sequence[str], path: Path) -> None:

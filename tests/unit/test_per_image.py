@@ -1,9 +1,17 @@
 """Scores of single images, from the counts that an evaluation keeps."""
 
+import json
+
 import numpy as np
 import pytest
 
-from seunet.report.per_image import PER_IMAGE_COLUMNS, worst_images, write_per_image
+from seunet.report.per_image import (
+    PER_IMAGE_COLUMNS,
+    WORST_COLUMNS,
+    collect_per_image,
+    worst_images,
+    write_per_image,
+)
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_table
 from seunet.settings.metric import Metric
@@ -36,3 +44,21 @@ def test_the_worst_images_come_first(counts):
     assert worst_images(counts, NAMES, Metric("dice"), most=1) == [("NA", 0.5)]
     with pytest.raises(UserError, match="of 3 images, not 2"):
         worst_images(counts, NAMES[:2], Metric())
+
+
+def test_every_run_has_its_table_and_all_share_the_one_of_the_worst(counts, tmp_path):
+    runs = [tmp_path / "toy" / "NA" / f"seed{seed}.npz" for seed in (3, 10)]
+    for run in runs:
+        run.parent.mkdir(parents=True, exist_ok=True)
+        run.write_bytes(counts.read_bytes())
+    description = tmp_path / "dataset.json"
+    description.write_text(json.dumps({"names": {"train": [], "test": NAMES}}))
+    tables = [tmp_path / f"{run.stem}.csv" for run in runs]
+    collect_per_image(runs, {"toy": description}, {"toy": {"iou": "leaf"}}, tables, tmp_path / "worst.csv")
+    worst = read_table(tmp_path / "worst.csv", WORST_COLUMNS)
+    rows = [("toy", "NA", seed, file, iou) for seed in (3, 10) for file, iou in (("NA", 0.0), ("010", 1.0))]
+    assert list(worst.itertuples(index=False, name=None)) == rows
+    assert [len(read_table(table, PER_IMAGE_COLUMNS)) for table in tables] == [12, 12]
+    description.write_text("{}")
+    with pytest.raises(UserError, match="dataset.json: does not name the test images"):
+        collect_per_image(runs, {"toy": description}, {"toy": "mean_iou"}, tables, tmp_path / "worst.csv")

@@ -110,7 +110,7 @@ def test_without_claims_and_scales_to_compare_there_is_no_table_of_them():
         dataset["equivariance_scales"] = []
     config = configuration.check(config)
     kinds = {kind for _, kind in figures.figure_names(config)}
-    assert not kinds & {"claims", "equivariance"} and len(paths.tables(config)) == 6
+    assert not kinds & {"claims", "equivariance"} and len(paths.tables(config)) == 7
 
 
 def test_tables_and_figures_of_earlier_runs_are_named(tmp_path, monkeypatch):

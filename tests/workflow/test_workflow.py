@@ -134,6 +134,11 @@ def test_everything_is_there(finished):
         log = finished.folder / "logs" / "train" / "reef" / model / "seed0.log"
         assert "epoch 2/2" in log.read_text()
         assert log.with_suffix(".tsv").exists()
+    worst = pd.read_csv(results / "tables" / "worst_images.csv")
+    assert list(worst.groupby("model")["iou"].is_monotonic_increasing) == [True, True] and len(worst) == 2 * 3
+    images = pd.read_csv(results / "per_image" / "reef" / "unet-jitter2" / "seed0.csv")
+    assert list(images.columns) == ["file", "scale", "class", "iou"] and len(images) == 3 * 3 * len(reef.CLASSES)
+    assert set(images["file"]) == {"test_00000", "test_00001", "test_00002"}
     assert not list(finished.folder.rglob("*.partial*"))
 
 

@@ -133,6 +133,30 @@ rule tables:
         "../scripts/tables.py"
 
 
+rule per_image:
+    input:
+        counts=paths.of_runs("scores", ".npz", RUNS),
+        datasets=[f"results/datasets/{dataset}/dataset.json" for dataset in plan.run_datasets(CONFIG)],
+        missing=MISSING,
+    output:
+        worst="results/tables/worst_images.csv",
+        tables=paths.of_runs("per_image", ".csv", RUNS),
+    log:
+        "logs/per_image/per_image.log",
+    benchmark:
+        "logs/per_image/per_image.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("per_image", "figures"),
+        metrics=parameters.metrics(CONFIG),
+    script:
+        "../scripts/per_image.py"
+
+
 rule claims:
     input:
         per_image=paths.of_claims(CONFIG),
