@@ -97,12 +97,11 @@ def measure(
     """
     from seunet.config.reading import validated
     from seunet.data.prepared import Prepared, prepare
-    from seunet.models.weights import folder_of
     from seunet.settings.dataset import Testing
 
     weights, folder = weights_and_folder(paths, weights)
     given = options.given()
-    description = description_of(folder_of(weights)) if options.architecture is None else {}
+    description = description_of(weights, given)
     chosen = {
         **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
         "image_size": numbers("--image-size", image_size, int) if image_size else None,

@@ -9,6 +9,7 @@ import typer
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
+    from seunet.models.weights import GivenNetwork
     from seunet.settings.dataset import Preparation
 
 
@@ -60,14 +61,24 @@ def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any
             )
         typer.echo("masks: values as in the network's training", err=True)
         return trained
-    classes, ignored = guess_classes(masks, description.get("classes"), ignore)
+    classes, ignored = guess_classes(masks, description.get("classes"), ignore, description.get("num_classes"))
     void = f"; {', '.join(map(str, ignored))} {'do' if len(ignored) > 1 else 'does'} not count" if ignored else ""
     typer.echo(f"masks: {', '.join(f'{value} is {name}' for name, value in classes.items())}{void}", err=True)
     return {"classes": classes, "ignore": ignored}
 
 
-def description_of(folder: Path | None) -> dict[str, Any]:
-    """Return the content of model.json of a network that was trained here; of other networks an empty mapping."""
-    from seunet.models.checkpoint import read_description
+def description_of(weights: Path, given: "GivenNetwork") -> dict[str, Any]:
+    """Return what a network says of itself: model.json, or of a file its classes and what was exported with it.
 
-    return read_description(folder / "model.json") if folder else {}
+    Nothing of a file that does not say it; what is wrong with one is said when it is asked about the images.
+    """
+    from seunet.models.checkpoint import read_description
+    from seunet.models.weights import folder_of, load_given
+
+    folder = folder_of(weights)
+    if folder and given.architecture is None:
+        return read_description(folder / "model.json")
+    try:
+        return load_given(weights, given)[1]
+    except UserError:
+        return {}

@@ -32,24 +32,27 @@ def one_size(images: Iterable[Path]) -> tuple[int, int]:
 
 
 def guess_classes(
-    masks: Iterable[Path], names: Sequence[str] | None, ignore: Collection[int] = ()
+    masks: Iterable[Path], names: Sequence[str] | None, ignore: Collection[int] = (), count: int | None = None
 ) -> tuple[dict[str, int], list[int]]:
     """Return {class: value of the masks} and the values that do not count, guessed from all masks.
 
     Values are the numbers of the classes. Two classes may be 0 and 255. All else has to be given: that there are as
     many values as classes says nothing.
 
-    names: of the classes that the network was trained on, or None. ignore: values that do not count, if the user said
-    so. Raises UserError where nothing can be guessed.
+    names: of the classes that the network was trained on, or None; count: how many it has, or None where nobody knows.
+    ignore: values that do not count, if the user said so. Raises UserError where nothing can be guessed.
     """
     found = values_of(masks) - set(ignore)
     order, void = (sorted(found), []) if ignore else split_void(found)
     if order == [0, 255] and (names is None or len(names) == 2):
         return dict(zip(names or ["class0", "class255"], order, strict=True)), list(ignore)
-    known = (max(order, default=0) if are_numbers(order) else -1) + 1 if names is None else len(names)
-    if order and set(order) <= set(range(known)):
-        return dict(zip(names or [f"class{i}" for i in range(known)], range(known), strict=True)), [*ignore, *void]
-    knows = "" if names is None else f", but the network knows the classes {', '.join(names)}"
+    count = count if names is None else len(names)
+    if count is None and are_numbers(order):
+        count = max(order, default=-1) + 1
+    if order and set(order) <= set(range(count or 0)):
+        return {name: i for i, name in enumerate(names or map("class{}".format, range(count or 0)))}, [*ignore, *void]
+    knows = f", but the network has {count} classes" if count else ""
+    knows = f", but the network knows the classes {', '.join(names)}" if names else knows
     raise UserError(
         f"the masks hold the values {', '.join(map(str, sorted(found)))}{knows}; say which value is which (--classes)"
     )

@@ -365,3 +365,27 @@ def test_photographs_are_not_measured_in_a_range_of_more_bits(folder, green, tmp
     result = measure(*call)
     assert result.exit_code == 1 and "would be nearly black in value_range [0, 4095]" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_says_how_many_classes_it_has(tmp_path):
+    """255 is none of them, whether the masks hold all the others or not."""
+    torch.jit.trace(nn.Conv2d(3, 3, 1), torch.rand(1, 3, 8, 8)).save(tmp_path / "three.pt")
+    for name, values in {
+        "all": [0, 1, 2, 255],
+        "some": [0, 1, 255],
+        "gap": [0, 2, 255],
+        "levels": [0, 128, 255],
+    }.items():
+        for part in ("images", "masks"):
+            (tmp_path / name / part).mkdir(parents=True)
+        mask = np.resize(np.array(values, np.uint8), (16, 16))
+        Image.fromarray(mask).save(tmp_path / name / "masks" / "a.png")
+        Image.fromarray(np.stack([mask] * 3, 2)).save(tmp_path / name / "images" / "a.png")
+        out = tmp_path / f"{name}-out"
+        result = measure(tmp_path / "three.pt", tmp_path / name, "--scales", "1", "--output", out)
+        if name == "levels":
+            assert result.exit_code == 1 and "values 0, 128, 255, but the network has 3 classes; say" in result.output
+            continue
+        assert result.exit_code == 0, result.output
+        assert "0 is class0, 1 is class1, 2 is class2; 255 does not count" in result.output
+        assert read_table(out / "class_iou.csv")["class"].tolist() == ["class0", "class1", "class2"]
