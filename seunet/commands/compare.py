@@ -72,10 +72,10 @@ def weight_differences(first: Path, second: Path) -> list[str]:
     """Return a line on how two files of weights differ; none where they are the same."""
     import numpy as np
 
-    from seunet.models.weights import read_weights
+    from seunet.models.state_dicts import read_weights
 
     files = [folder / "model.safetensors" for folder in (first, second)]
-    one, two = ({name: value.numpy() for name, value in read_weights(file).items()} for file in files)
+    one, two = ({name: value.numpy() for name, value in read_weights(file)[""].items()} for file in files)
     shapes: list[dict[str, Any]] = [{name: value.shape for name, value in weights.items()} for weights in (one, two)]
     if shapes[0] != shapes[1]:
         names = [name for name in dict.fromkeys([*one, *two]) if shapes[0].get(name) != shapes[1].get(name)]

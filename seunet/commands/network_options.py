@@ -67,6 +67,17 @@ class NetworkOptions:
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An argument of the factory; may be repeated.", rich_help_panel=PANEL),
     ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="Where in a checkpoint the weights are, such as state_dict; default: where only one group fits.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="What their names begin with there, such as model; the same.", rich_help_panel=PANEL),
+    ] = None
     classes: Annotated[
         str | None,
         typer.Option(
@@ -108,6 +119,8 @@ class NetworkOptions:
             {
                 "architecture": self.architecture,
                 "options": options_of(self.option),
+                "key": self.key,
+                "prefix": self.prefix,
                 "normalise": normalisation(self.normalise),
                 "channels": self.channels and self.channels.value,
                 "output": self.output_kind.value,

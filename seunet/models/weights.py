@@ -1,7 +1,7 @@
 """Networks that were not trained here, from their files: weights for an architecture, or a program that is whole."""
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ class GivenNetwork:
     """A network that is not trained here: the keys of a model with `weights` in the configuration.
 
     architecture, options: they build the network of a state_dict; other files hold their network. conventions: which
-    images the network expects, and what it returns.
+    images the network expects, and what it returns. key, prefix: where in a checkpoint its weights are; None: where
+    only one group of tensors fits.
     """
 
     architecture: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     conventions: Conventions = Conventions()
+    key: str | None = None
+    prefix: str | None = None
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "GivenNetwork":
@@ -37,7 +40,8 @@ class GivenNetwork:
         fields = {"channels": "channels", "output": "output", "size_multiple": "multiple"}  # by key
         chosen = {field: settings[key] for key, field in fields.items() if settings.get(key) is not None}
         conventions = Conventions(**chosen, **(settings.get("normalise") or {}))
-        return cls(settings.get("architecture"), settings.get("options") or {}, conventions)
+        where = settings.get("key"), settings.get("prefix")
+        return cls(settings.get("architecture"), settings.get("options") or {}, conventions, *where)
 
 
 def load_given(
@@ -107,8 +111,7 @@ def load_network(
                 f"{path}: holds weights alone; name the architecture that they belong to, package.module:factory (or "
                 "give a TorchScript or ONNX file, which holds its network)"
             )
-        out_channels = given.conventions.out_channels(classes)
-        network, declared = build_and_fit(path, given.architecture, dict(given.options), channels, out_channels)
+        network, declared = build_and_fit(path, given, channels, given.conventions.out_channels(classes))
         return network, declared, {}
     if given.architecture is not None:
         raise UserError(f"{path}: {kind}, which holds its own network; leave the architecture out")
@@ -144,23 +147,24 @@ def asked(
 
 
 def build_and_fit(
-    path: Path, architecture: str, options: dict[str, Any], channels: int | None, classes: int | None
+    path: Path, given: GivenNetwork, channels: int | None, classes: int | None
 ) -> tuple[nn.Module, Declared]:
     """Return the network of an architecture with the weights of a file, and the channels that it was built with.
 
     channels, classes: how many it has; where None, or where the weights have other channels, those of the weights are
     tried: what fits all tensors is right.
     """
-    weights = read_weights(path)
-    of_weights = channels_of_weights(weights.values())
-    inputs = list(dict.fromkeys(count for count in (channels, of_weights) if count)) or [3]
-    outputs = list(dict.fromkeys([*([classes] if classes else []), *likely_classes(list(weights.values()))]))
+    assert given.architecture is not None
+    weights = read_weights(path, given.key)
+    tensors = [tensor for mapping in weights.values() for tensor in mapping.values()]
+    inputs = list(dict.fromkeys(count for count in (channels, channels_of_weights(tensors)) if count)) or [3]
+    outputs = list(dict.fromkeys([*([classes] if classes else []), *likely_classes(weights.values())]))
     problem: UserError | None = None
     for out_channels in outputs:
         for in_channels in inputs:
-            network = build_model(architecture, in_channels, out_channels, **options)
+            network = build_model(given.architecture, in_channels, out_channels, **given.options)
             try:
-                fit(network, weights, path)
+                fit(network, weights, path, given.prefix)
             except UserError as error:
                 problem = problem or error
                 continue
@@ -170,6 +174,7 @@ def build_and_fit(
     raise problem or UserError(f"{path}: holds no weights; save network.state_dict()")
 
 
-def likely_classes(weights: Sequence[Tensor]) -> Iterator[int]:
-    """Yield how many channels the answer of a network may have: those of its last layers, at most three numbers."""
-    yield from list(dict.fromkeys(value.shape[0] for value in reversed(weights) if value.dim()))[:3]
+def likely_classes(weights: Iterable[Mapping[str, Tensor]]) -> Iterator[int]:
+    """Yield how many channels the answer of a network may have: those of the last layers in a file, five numbers."""
+    counts = [[value.shape[0] for value in reversed(list(part.values())) if value.dim()] for part in weights]
+    yield from list(dict.fromkeys(count for part in sorted(counts, key=len, reverse=True) for count in part))[:5]

@@ -28,6 +28,11 @@ class GivenWeights(Settings):
     """A file, or a folder of a network that was trained here: this network is tested and not trained. `.safetensors`,
     or a state_dict of `torch.save` (read with `weights_only`), belong to `architecture` and `options`; TorchScript,
     `.pt2` (torch.export) and `.onnx` hold their network. `{dataset}` and `{seed}` stand for those of the run."""
+    key: Maybe[OneLine] = None
+    """With `weights`: where in a checkpoint they are, such as `state_dict`; by default where only one group of tensors
+    has exactly the names of the network."""
+    prefix: Maybe[OneLine] = None
+    """With `weights`: what their names begin with there, such as `model`; the same default."""
     normalise: Maybe[Normalise] = None
     """With `weights`: `{mean, std}`, what the network wants of its images, such as `{mean: [0.485, 0.456, 0.406], std:
     [0.229, 0.224, 0.225]}`; by default images in [0, 1] as they are."""
