@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seunet.commands.content import Content
-    from seunet.commands.layout import Layout
+    from seunet.commands.guessing.content import Content
+    from seunet.commands.guessing.layout import Layout
 
 LARGEST = 256  # sides of training images, at most: larger ones take hours on a CPU
 MULTIPLE = 16
@@ -19,8 +19,9 @@ def init(
 ) -> None:
     """Look at images and masks, and print a commented configuration that runs: what was guessed, and why.
 
-    It looks at names, sizes, bits, channels and values, tells masks of classes from masks of instances, and finds the
-    folders of an official split. Look the guesses over, then run it.
+    It looks at names, sizes, bits, channels and values, finds official splits (folders, lists), one mask file per class
+    or object, names of classes in files beside, and says which files are in no pair. What it cannot read, such as
+    polygons, it names. Look the guesses over, then run it.
 
     Examples:
 
@@ -28,11 +29,13 @@ def init(
 
     snakemake --cores 2 --configfile mine.yaml
     """
-    from seunet.commands.content import look
-    from seunet.commands.layout import find_layout
+    from seunet.commands.guessing.class_files import class_tables
+    from seunet.commands.guessing.content import look
+    from seunet.commands.guessing.layout import find_layout
 
-    layout = find_layout(folder)
-    typer.echo(text(folder, layout, look(layout.pairs)), nl=False)
+    layout, found = find_layout(folder)
+    content = look(layout.image_files, layout.mask_files, layout.kind, class_tables(found))
+    typer.echo(text(folder, layout, content), nl=False)
 
 
 def text(folder: Path, layout: "Layout", content: "Content") -> str:
@@ -40,35 +43,45 @@ def text(folder: Path, layout: "Layout", content: "Content") -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:40] or "mine"
     size, fit, reason = size_and_fit(content)
     notes = layout.notes | content.notes
+    classes = classes_and_notes(layout, content, notes)
     lines = [
-        f"# Guessed by `seunet init {folder}` from {len(layout.pairs)} images with masks. Look it over, then:",
+        f"# Guessed by `seunet init {folder}` from {len(layout.image_files)} images with masks. Look it over, then:",
         "#   snakemake --cores 2 --configfile THIS-FILE",
+        *(f"# Note: {remark}." for remark in layout.remarks),
         "datasets:",
-        f"  {name}:",
+        f"  {written(name)}:",
         "    source: folder",
         *entry("path", str(layout.path.resolve())),
-        *entry("images", layout.images, notes.get("images")),
-        *entry("masks", layout.masks, notes["masks"]),
+        *entry("images", layout.patterns.images, notes.get("images")),
+        *entry("masks", layout.patterns.masks, notes["masks"]),
     ]
-    if layout.valid:
-        lines += entry("valid", layout.valid, notes["valid"])
-    lines += entry("classes", content.classes, f"{notes['classes']}; rename them as you like")
-    if content.ignore:
-        lines += entry("ignore", content.ignore, notes["ignore"])
-    if content.value_range:
-        lines += entry("value_range", content.value_range, notes["value_range"])
+    lines += entry("valid", layout.patterns.valid, notes["valid"]) if layout.patterns.valid else []
+    lines += entry("unpaired", "leave", notes["unpaired"]) if layout.files.unpaired else []
+    lines += entry("exclude", layout.exclude) if layout.exclude else []
+    lines += classes
     lines += entry("split", layout.split or {"train": 0.7, "val": 0.1, "test": 0.2}, notes["split"])
     lines += entry("image_size", list(size), reason)
     lines += entry("fit", fit, "or squash (any aspect to image_size), pad (keep it), tiles (own pixels)")
-    lines += entry("metric", metric(content), "or mean_iou, over all classes")
+    lines += entry("metric", metric(layout, content), "or mean_iou, over all classes")
     lines += [
         "    network: {width: 16, depth: 4}",
         "    training: {batch_size: 8, epochs: 50, schedule: cosine}",
         "    test_scales: [0.25, 0.5, 1, 2, 4]",
         "runs:",
-        f"  - {{datasets: [{name}], models: [unet, seunet-windows-jitter1.4], seeds: [0]}}",
+        f"  - {{datasets: [{written(name)}], models: [unet, seunet-windows-jitter1.4], seeds: [0]}}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def classes_and_notes(layout: "Layout", content: "Content", notes: dict[str, str]) -> list[str]:
+    """Return the lines about what the values of images and masks mean."""
+    lines = []
+    if not isinstance(layout.patterns.masks, dict):
+        lines += entry("classes", content.classes, f"{notes['classes']}; rename them as you like")
+    for key in ("ignore", "mask_channel", "value_range"):
+        if value := getattr(content, key):
+            lines += entry(key, value, notes.get(key))
+    return lines
 
 
 def entry(key: str, value: Any, note: str | None = None) -> list[str]:
@@ -77,23 +90,25 @@ def entry(key: str, value: Any, note: str | None = None) -> list[str]:
 
 
 def written(value: Any) -> str:
-    """Return a value as YAML in one line."""
+    """Return a value as YAML in one line; texts that YAML would read as something else are quoted."""
     import json
 
+    import yaml
+
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {written(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{written(key)}: {written(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
-    plain = (
-        isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value not in ("true", "false", "null")
-    )
+    plain = isinstance(value, str) and re.fullmatch(r"\w[\w./-]*", value) and yaml.safe_load(value) == value
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def metric(content: "Content") -> Any:
+def metric(layout: "Layout", content: "Content") -> Any:
     """Return the metric: of the one class beside the background where there are two."""
     names = ["object" if key == "nonzero" else key for key in content.classes]
-    return {"iou": names[1]} if len(names) == 2 else "mean_iou"
+    if isinstance(layout.patterns.masks, dict):
+        names = ["background", *layout.patterns.masks]
+    return {"iou": next((name for name in names if name != "background"), names[1])} if len(names) == 2 else "mean_iou"
 
 
 def size_and_fit(content: "Content") -> tuple[tuple[int, int], str, str]:

@@ -32,8 +32,8 @@ def named(
 ) -> list[str]:
     """Return the images, of `names`, that an entry of `split` stands for, sorted.
 
-    A line of a file of names may hold more columns and folders than the name: see `Index`. `files`: {name: file}, if
-    known. Names of `left_out` are passed over.
+    A line of a file of names may hold more columns and folders than the name, or be a folder: see `Index`. `files`:
+    {name: file}, if known. Names of `left_out` are passed over.
     """
     if isinstance(entry, str) and not names_file(entry):
         found = matching(entry, names)
@@ -50,14 +50,14 @@ def named(
     others = Index(left_out, {}) if from_file else None
     chosen: set[str] = set()
     for line in listed:
-        name = index.find(line) if from_file else index.exact(line)
-        if name is None:
-            if others and others.find(line):
+        found = index.all_of(line) if from_file else [name for name in [index.exact(line)] if name]
+        if not found:
+            if others and others.all_of(line):
                 continue
             raise unknown_name(key, line, names)
-        if name in chosen:
+        if not chosen.isdisjoint(found):
             raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
-        chosen.add(name)
+        chosen.update(found)
     return sorted(chosen)
 
 
@@ -67,7 +67,10 @@ class Index:
     def __init__(self, names: Iterable[str], files: Mapping[str, Path]):
         self.names = set(names)
         self.by_last: dict[str, set[str]] = defaultdict(set)
+        self.by_folder: dict[str, list[str]] = defaultdict(list)
         for name in self.names:
+            for folder in PurePosixPath(name).parents:
+                self.by_folder[str(folder)].append(name)
             self.by_last[PurePosixPath(name).name].add(name)
             if name in files:
                 self.by_last[files[name].stem].add(name)
@@ -75,6 +78,11 @@ class Index:
     def exact(self, line: str) -> str | None:
         """Return the name that a line is, with a suffix or without."""
         return next((name for name in (line, without_suffix(line)) if name in self.names), None)
+
+    def all_of(self, line: str) -> list[str]:
+        """Return the images that a line means: one, or all of a folder."""
+        name = self.find(line)
+        return [name] if name else self.by_folder.get(line.rstrip("/"), [])
 
     def find(self, line: str) -> str | None:
         """Return the one name that a line means, or None: of its first column, the path or its last part."""

@@ -8,7 +8,7 @@ from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation
 
 PATTERNS = {"images": "images/{name}.*", "masks": "masks/{name}.*"}  # unless the data set has its own
-TOKENS = {"{name}": "(?P<name>.+)", "{folder}": "(?P<folder>[^/]+)", "*": "[^/]*"}
+TOKENS = {"{name}": "(?P<name>.+)", "{folder}": "([^/]+)", "*": "[^/]*"}
 OF_CLASS = "masks."  # begins the key of the pattern of one class's masks
 
 
@@ -32,12 +32,14 @@ def patterns(images: str | None, masks: str | Mapping[str, str] | None, valid: s
     found |= {key: pattern for key, pattern in given.items() if pattern}
     for key, pattern in found.items():
         words = re.findall(r"{[^}]*}", pattern)
-        if words.count("{name}") != 1 or words.count("{folder}") > 1 or set(words) - TOKENS.keys():
-            raise UserError(f"{key}: {pattern!r} must have one {{name}}, at most one {{folder}} and no other braces")
+        if words.count("{name}") != 1 or set(words) - TOKENS.keys():
+            raise UserError(f"{key}: {pattern!r} must have one {{name}}, perhaps {{folder}}, and no other braces")
         if ".." in PurePosixPath(pattern).parts or pattern.startswith("/"):
             raise UserError(f"{key}: {pattern!r} must lie below path; set path to a folder above")
-        if ("{folder}" in pattern) != ("{folder}" in found["images"]):
-            raise UserError(f"{key}: {pattern!r} and images {found['images']!r} must both have {{folder}}, or neither")
+        if pattern.count("{folder}") != found["images"].count("{folder}"):
+            raise UserError(
+                f"{key}: {pattern!r} and images {found['images']!r} must both have {{folder}}, or neither, and as often"
+            )
     return found
 
 
@@ -48,8 +50,9 @@ def expression(pattern: str) -> re.Pattern:
 
 
 def name_of(match: re.Match) -> str:
-    """Return the name of a file that a pattern takes: what {name} stands for, after that of {folder}/."""
-    return "/".join(filter(None, (match.groupdict().get("folder"), match["name"])))
+    """Return the name of a file that a pattern takes: what {name} stands for, after that of each {folder}/."""
+    folders = [text for i, text in enumerate(match.groups(), 1) if i != match.re.groupindex["name"]]
+    return "/".join([*folders, match["name"]])
 
 
 def bases(root: Path, wanted: Mapping[str, str]) -> dict[str, Path]:
@@ -66,7 +69,7 @@ def takes_several(key: str, pattern: str) -> bool:
 
 def placed(pattern: str, name: str) -> str:
     """Return a pattern with a name put into it."""
-    if "{folder}" in pattern:
+    while "{folder}" in pattern:
         folder, _, name = name.partition("/")
-        pattern = pattern.replace("{folder}", folder)
+        pattern = pattern.replace("{folder}", folder, 1)
     return pattern.replace("{name}", name)

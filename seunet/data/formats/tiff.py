@@ -53,7 +53,8 @@ def _read(data: bytes, name: str) -> Picture:
         file = tifffile.TiffFile(BytesIO(data))
         page = file.pages.first
         _check_numbers(page, name)
-        frames = _frames(file)
+        stacked = _stacked_channels(file, name, len(data))
+        frames = 1 if stacked else _frames(file)
     samples, bits, dtype, compression = page.samplesperpixel, page.bitspersample, page.dtype, int(page.compression)
     photometric, orientation = int(page.photometric), page.tags.valueof(274, 1)
     extras = tuple(map(int, page.extrasamples))
@@ -77,15 +78,15 @@ def _read(data: bytes, name: str) -> Picture:
     planar = samples > 1 and page.planarconfig == 2
 
     def decode() -> np.ndarray:
-        array = page.asarray(maxworkers=1)
-        return np.moveaxis(array, 0, -1) if planar else array
+        array = file.series[0].asarray(maxworkers=1) if stacked else page.asarray(maxworkers=1)
+        return np.moveaxis(array, 0, -1) if planar or stacked else array
 
     return Picture(
         name=name,
         format="TIFF",
         width=page.imagewidth,
         height=page.imagelength,
-        samples=samples,
+        samples=stacked or samples,
         decode=decode,
         bits=bits,
         kind=KINDS[int(page.sampleformat)],
@@ -145,6 +146,26 @@ def _frames(file: "TiffFile") -> int:
     if file.is_imagej or first.is_shaped:  # all images may lie behind one page
         count = max(count, file.series[0].size // max(1, math.prod(first.shape)))
     return count
+
+
+def _stacked_channels(file: "TiffFile", name: str, length: int) -> int:
+    """Return the channels of a file whose metadata (ImageJ, OME, tifffile) say that its planes are these; else 0."""
+    if len(file.pages) == 1 and not (file.is_imagej or file.pages.first.is_shaped):
+        return 0
+    series, first = file.series[0], file.pages.first
+    if series.axes != "CYX" or first.samplesperpixel != 1 or len(file.series) > 1:
+        return 0
+    if series.shape[0] > MAX_CHANNELS:
+        raise UserError(f"{name}: {series.shape[0]} channels; at most {MAX_CHANNELS} are read")
+    if series.dataoffset is not None:  # all planes in one piece, perhaps behind one page
+        if series.dataoffset + series.nbytes > length:
+            raise damaged(name, "it ends early")
+        return int(series.shape[0])
+    for page in file.pages:
+        if not isinstance(page, type(first)) or page.shape != first.shape or page.dtype != first.dtype:
+            raise damaged(name, "its channels have different sizes or depths")
+        _check_segments(page, series.dtype.itemsize, length, name)
+    return int(series.shape[0])
 
 
 def _check_segments(page: "TiffPage", itemsize: int, length: int, name: str) -> None:

@@ -1,0 +1,1 @@
+"""What `seunet init` guesses of a folder: its files, which belong together, what they hold, how they are split."""

@@ -1,0 +1,79 @@
+"""Files of a folder that are in no pair, and masks that hold no truth."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from seunet.commands.guessing.contents import Contents, split_word
+from seunet.commands.guessing.families import family_of
+from seunet.commands.guessing.looks import one_value, some
+from seunet.commands.guessing.pairing import Candidate
+from seunet.data.partners import Partners
+from seunet.runtime.errors import UserError
+
+MOST_LEFT = 0.5  # of the images may be in no pair
+
+
+def without_truth(files: Partners) -> list[str]:
+    """Return the folders of names whose masks all hold one value (a test set's place holders), while others do not."""
+    by_head: dict[str, list[Path]] = {}
+    for name in sorted(files.images):
+        head, slash, _ = name.partition("/")
+        if slash and split_word(head):
+            by_head.setdefault(head, []).append(files.masks[name][0][1])
+    empty = {head: all(one_value(file) for file in some(masks, 12)) for head, masks in by_head.items()}
+    if len(empty) < 2 or all(empty.values()):
+        return []
+    return [f"{head}/" for head, is_empty in empty.items() if is_empty]
+
+
+def in_no_pair(found: Contents, best: Candidate, files: Partners, unused: Sequence[Candidate]) -> list[str]:
+    """Return remarks on images that are in no pair; UserError where these are most of the folder's."""
+    texts = [path.as_posix() for path in found.images]
+    used = {path.relative_to(found.root).as_posix() for path in [*files.images.values(), *files.valid.values()]}
+    used |= {path.relative_to(found.root).as_posix() for layers in files.masks.values() for _, path in layers}
+    unpaired = {path.relative_to(found.root).as_posix() for path in files.unpaired.values()}
+    remarks = []
+    for other in unused:
+        taken = set(family_of(other.masks.pattern, texts).files) - used - unpaired
+        if taken:
+            remarks.append(f"{len(taken)} files {other.masks.pattern} belong to the same images, and are not used")
+            used |= taken
+    shape = re.compile(as_other_split(best.images.pattern))
+    rest = [text for text in texts if text not in used and text not in unpaired]
+    tests = [text for text in rest if shape.fullmatch(text)]
+    rest = sorted(set(rest) - set(tests))
+    if tests:
+        remarks.append(f"{len(tests)} images have no masks ({counted_folders(tests)}), and are not used")
+    if len(rest) > MOST_LEFT * len(texts):
+        raise UserError(
+            f"{found.root}: only {len(files.images)} images have masks ({best.patterns[0]}, {best.patterns[1]}), and "
+            f"{len(rest)} of {len(texts)} files are in no pair ({counted_folders(rest)}); name the folder that is "
+            "meant, or give each mask the name of its image"
+        )
+    if rest:
+        remarks.append(f"{len(rest)} of {len(texts)} image files are in no pair ({counted_folders(rest)})")
+    if found.ours:
+        remarks.append(f"{found.ours} files that seunet wrote are passed over")
+    return remarks
+
+
+def as_other_split(pattern: str) -> str:
+    """Return an expression for images as those of a pattern, in the folder of another split."""
+    parts = []
+    for part in pattern.split("/"):
+        if split_word(part) or re.search(r"Tr$|{folder}", part):
+            part = re.sub(r"(?i)train(ing)?|val(id(ation)?)?|test(ing)?|Tr$|{folder}", "*", part)
+        parts.append(part)
+    return re.escape("/".join(parts)).replace(r"\{name\}", ".+").replace(r"\*", "[^/]*")
+
+
+def counted_folders(texts: Sequence[str]) -> str:
+    """Return the folders of files with their counts, the fullest first, in a few words."""
+    counts: dict[str, int] = {}
+    for text in texts:
+        head = "/".join(PurePosixPath(text).parts[:-1][:3]) or "."
+        counts[head] = counts.get(head, 0) + 1
+    order = sorted(counts, key=lambda head: (-counts[head], head))
+    more = f", and {len(order) - 4} more folders" if len(order) > 4 else ""
+    return ", ".join(f"{head}: {counts[head]}" for head in order[:4]) + more

@@ -1,0 +1,114 @@
+"""What to say of a folder in which no images with masks are found: what is there, and what to do about it."""
+
+import json
+import re
+from pathlib import Path
+
+from seunet.commands.guessing.contents import Contents
+from seunet.data.images import open_image, read_file
+from seunet.runtime.errors import UserError
+
+# Suffixes of files that hold images or masks in forms that are not read, and what to do.
+FORMS = {
+    ".npy": "NumPy arrays: save each image and each mask as a file of its own, PNG or TIFF",
+    ".npz": "NumPy arrays: save each image and each mask as a file of its own, PNG or TIFF",
+    ".mat": "MATLAB files: save their masks as PNG",
+    ".h5": "HDF5 files: save each image and each mask as PNG or TIFF",
+    ".hdf5": "HDF5 files: save each image and each mask as PNG or TIFF",
+    ".nii": "volumes: save their slices as PNG or TIFF",
+    ".nii.gz": "volumes: save their slices as PNG or TIFF",
+    ".mha": "volumes: save their slices as PNG or TIFF",
+    ".dcm": "DICOM: save images as PNG or TIFF",
+    ".zip": "archives: unpack them",
+    ".tar": "archives: unpack them",
+    ".tgz": "archives: unpack them",
+    ".gz": "packed files: unpack them, and save the images as PNG",
+    ".ppm": "not read: save them as PNG",
+    ".pgm": "not read: save them as PNG",
+    ".webp": "not read: save them as PNG",
+    ".jp2": "not read: save them as PNG",
+    ".svs": "slides: cut them into tiles, as PNG or TIFF",
+    ".ndpi": "slides: cut them into tiles, as PNG or TIFF",
+    ".parquet": "tables with images inside: save these as files",
+    ".tfrecord": "records with images inside: save these as files",
+}
+POLYGONS = "polygons or coded masks, which are not read: draw them into PNG masks first, with the names of the images"
+STUDIO = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")
+
+
+def nothing_found(found: Contents) -> UserError:
+    """Return the error for a folder without pairs, in one line."""
+    root = found.root
+    if polygons := polygon_files(found):
+        return UserError(f"{root / polygons[0]}: {polygons[1]}: {POLYGONS}")
+    if studio := next((path for path in found.images if STUDIO.match(path.name)), None):
+        return UserError(
+            f"{root / studio}: Label Studio numbers masks by task, so no mask has the name of its image; rename each "
+            "to it (the JSON export says which task is which image), then run again"
+        )
+    unread = [(suffix, count) for suffix, count in found.suffixes().most_common() if suffix in FORMS or packed(suffix)]
+    if unread:
+        suffix, count = unread[0]
+        what = FORMS.get(suffix, FORMS[".gz"])
+        file = next(path for path in found.others if path.name.lower().endswith(suffix))
+        return UserError(f"{root / file}: {count} files {suffix} hold {what}")
+    if not found.images:
+        ours = f" but {found.ours} files that seunet wrote" if found.ours else ""
+        return UserError(
+            f"{root}: no image in it (PNG, TIFF, GIF, JPEG or BMP){ours}; name the folder that has images and masks"
+        )
+    for path in found.images[:5]:
+        open_image(read_file(root / path), str(root / path))  # stacks and damaged files say what they are
+    folders: dict[str, int] = {}
+    for path in found.images:
+        folders[str(path.parent)] = folders.get(str(path.parent), 0) + 1
+    order = sorted(folders, key=lambda folder: -folders[folder])
+    listed = ", ".join(f"{folder} ({folders[folder]} files)" for folder in order[:6])
+    more = f" and {len(order) - 6} more" if len(order) > 6 else ""
+    return UserError(
+        f"{root}: no images with masks of like names found in {listed}{more}; give each mask the name of its image, "
+        "in a folder of its own or with an end such as _mask"
+    )
+
+
+def packed(suffix: str) -> bool:
+    """Tell whether a suffix is of a file that is packed alone."""
+    return suffix.endswith((".gz", ".bz2", ".xz"))
+
+
+def polygon_files(found: Contents) -> tuple[str, str] | None:
+    """Return a file that describes polygons, and in what form; None where there is none."""
+    stems = {path.stem for path in found.images} | {path.name for path in found.images}
+    for path in found.others:
+        if path.suffix.lower() == ".json" and (form := json_form(found.root / path, path.stem in stems)):
+            return str(path), form
+    texts = [path for path in found.others if path.suffix.lower() == ".txt" and path.stem in stems]
+    if texts and len(texts) >= len(found.images) / 2:
+        return str(texts[0]), "YOLO"
+    xml = [path for path in found.others if path.suffix.lower() == ".xml"]
+    if file := next((path for path in xml if path.stem in stems or path.stem == "annotations"), None):
+        return str(file), "annotations in XML"
+    return None
+
+
+def json_form(path: Path, beside_image: bool) -> str | None:
+    """Return the form of annotations that a JSON file holds: COCO, labelme, VIA, …; None where it holds none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            start = file.read(1_000_000)
+    except (OSError, UnicodeDecodeError):
+        return None
+    for form, words in {
+        "COCO": ('"annotations"',),
+        "labelme": ('"shapes"',),
+        "VIA": ('"regions"', '"shape_attributes"'),
+        "Supervisely": ('"classTitle"', '"bitmap"'),
+        "GeoJSON": ('"FeatureCollection"',),
+        "polygons": ('"polygon"', '"polygons"', '"segmentation"', '"rle"'),
+    }.items():
+        if any(word in start for word in words):
+            return form
+    try:
+        return "annotations in JSON" if beside_image and json.loads(start) else None
+    except ValueError:
+        return "annotations in JSON" if beside_image else None

@@ -1,0 +1,372 @@
+"""`seunet init` on the layouts of public data sets and labelling tools: every image is read with its mask."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from test_cli import call
+from test_cli_init import guessed
+
+from seunet.data.arrays import Prepared
+from seunet.data.prepared import prepare
+from seunet.settings.dataset import Preparation
+
+SIDE, COUNT = 32, 10
+VALUES = np.array([0, 1, 2], np.uint8)
+COLOURS = np.array([(128, 128, 128), (0, 0, 192), (64, 0, 128)], np.uint8)
+SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+
+
+def truth(i: int, classes: int = 3) -> np.ndarray:
+    """Return the class map (SIDE, SIDE) of an image: a bar for each class, at a place of its own."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for c in range(1, classes):
+        mask[8 * c : 8 * c + 6, 2 + 2 * i : 12 + 2 * i] = c
+    return mask
+
+
+def picture(i: int) -> np.ndarray:
+    """Return an image whose mean says which one it is."""
+    noise = np.random.default_rng(i).integers(0, 16, (SIDE, SIDE, 3))
+    return (noise + 10 + 20 * i).astype(np.uint8)
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **({"quality": 95} if path.suffix == ".jpg" else {}))
+
+
+def note(path: Path, words: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(words)
+
+
+def each(
+    root: Path, image: str, mask: str, look: Callable = lambda m: m, classes: int = 3, only: Iterable = range(COUNT)
+):
+    """Write images and masks by names with {i}, {split} and {folder} (as some sets call splits)."""
+    for i in only:
+        words = {"i": f"{i:03}", "split": SPLITS[i], "folder": {"val": "valid"}.get(SPLITS[i], SPLITS[i])}
+        save(root / image.format(**words), picture(i))
+        save(root / mask.format(**words), look(truth(i, classes)))
+
+
+def binary(mask: np.ndarray) -> np.ndarray:
+    return (mask > 0).astype(np.uint8) * 255
+
+
+def names(split: str, form: str = "{i}") -> str:
+    return "\n".join(form.format(i=f"{i:03}", split=split) for i, part in enumerate(SPLITS) if part == split) + "\n"
+
+
+def mmsegmentation(root: Path) -> None:
+    each(root, "img_dir/{split}/t{i}.jpg", "ann_dir/{split}/t{i}.png")
+
+
+def cityscapes(root: Path) -> None:
+    for i in range(COUNT):
+        city = ("bonn", "ulm")[i % 2]
+        stem = f"{SPLITS[i]}/{city}/{city}_{i:06}_000019"
+        mask = np.full((SIDE, SIDE), 3, np.uint8) if SPLITS[i] == "test" else truth(i)
+        save(root / f"leftImg8bit/{stem}_leftImg8bit.png", picture(i))
+        save(root / f"gtFine/{stem}_gtFine_labelIds.png", mask)
+        save(root / f"gtFine/{stem}_gtFine_instanceIds.png", mask.astype(np.uint16) * 1000)
+        save(root / f"gtFine/{stem}_gtFine_color.png", COLOURS[mask % 3])
+
+
+def voc(root: Path) -> None:
+    each(root, "VOC/JPEGImages/{i}.jpg", "VOC/SegmentationClass/{i}.png")
+    each(root, "VOC/JPEGImages/{i}.jpg", "VOC/SegmentationObject/{i}.png", lambda m: m * 2)
+    save(root / "VOC/JPEGImages/900.jpg", picture(0))
+    for split in ("train", "val", "test"):
+        note(root / f"VOC/ImageSets/Segmentation/{split}.txt", names(split))
+        note(root / f"VOC/ImageSets/Main/{split}.txt", "900\n")
+
+
+def camvid(root: Path) -> None:
+    each(root, "{split}/s{i}.png", "{split}_labels/s{i}_L.png", COLOURS.__getitem__)
+    note(root / "class_dict.csv", "name,r,g,b\nSky,128,128,128\nCar,0,0,192\nRoad,64,0,128\nNone,1,2,3\n")
+
+
+def segnet(root: Path) -> None:
+    each(root, "{split}/s{i}.png", "{split}annot/s{i}.png")
+    for split in ("train", "val", "test"):
+        note(root / f"{split}.txt", names(split, "/SegNet/{split}/s{i}.png /SegNet/{split}annot/s{i}.png"))
+
+
+def roboflow(root: Path) -> None:
+    each(root, "{folder}/p_{i}.jpg", "{folder}/p_{i}_mask.png")
+    for folder in ("train", "valid", "test"):
+        note(root / folder / "_classes.csv", "Pixel Value, Class\n0, soil\n1, leaf\n2, stem\n")
+
+
+def sat_and_mask(root: Path) -> None:
+    each(root, "train/{i}_sat.jpg", "train/{i}_mask.png", lambda m: COLOURS[m])
+    save(root / "valid/900_sat.jpg", picture(0))
+
+
+def one_name(root: Path) -> None:
+    each(root, "tile [{i}].jpg", "tile [{i}].png")
+    note(root / "tile.jgw", "0.05")
+
+
+def two_annotators(root: Path) -> None:
+    each(root, "Image_{i}.jpg", "Image_{i}_1stHO.png", binary)
+    each(root, "Image_{i}.jpg", "Image_{i}_2ndHO.png", lambda m: np.roll(binary(m), 1))
+
+
+def nuclei_of_one_file_each(root: Path) -> None:
+    for i in range(COUNT):
+        name = f"{i * 7919:012x}"
+        save(root / f"stage1_train/{name}/images/{name}.png", picture(i))
+        for c in (1, 2):
+            save(root / f"stage1_train/{name}/masks/{i * 31 + c:08x}.png", (truth(i) == c).astype(np.uint8) * 255)
+
+
+def per_class(root: Path) -> None:
+    each(root, "images/a{i}.png", "masks/a{i}_leaf.png", lambda m: (m == 1).astype(np.uint8) * 255)
+    each(root, "images/a{i}.png", "masks/a{i}_stem.png", lambda m: (m == 2).astype(np.uint8) * 255)
+
+
+def numbered_masks(root: Path) -> None:
+    each(root, "benign ({i}).png", "benign ({i})_mask.png", binary)
+    each(root, "benign ({i}).png", "benign ({i})_mask.png", lambda m: binary(m == 1), only=(1, 4))
+    each(root, "benign ({i}).png", "benign ({i})_mask_1.png", lambda m: binary(m == 2), only=(1, 4))
+
+
+def cell_tracking(root: Path) -> None:
+    for i in range(COUNT):
+        sequence, frame = f"0{i // 5 + 1}", f"{i % 5:03}"
+        save(root / f"{sequence}/t{frame}.tif", picture(i)[..., 0])
+        save(root / f"{sequence}_ST/SEG/man_seg{frame}.tif", truth(i, 4 - i % 2).astype(np.uint16))
+        save(root / f"{sequence}_GT/TRA/man_track{frame}.tif", truth(i, 4 - i % 2).astype(np.uint16))
+        note(root / f"{sequence}_GT/TRA/man_track.txt", "1 0 4 0\n")
+
+
+def numbers_in_red(root: Path) -> None:
+    def red(mask: np.ndarray) -> np.ndarray:
+        return np.stack([mask, 0 * mask, 0 * mask, 0 * mask + 255], -1)
+
+    each(root, "images/{i}.png", "masks/{i}.png", red)
+
+
+def split_in_names(root: Path) -> None:
+    each(root, "all/{split}_{i}.bmp", "all/{split}_{i}_anno.bmp")
+    note(root / "all/Grade.csv", "name, patient\n")
+
+
+def folders_in_folders(root: Path) -> None:
+    for i in range(COUNT):
+        place = root / f"uavid_{SPLITS[i]}" / f"seq{i % 2}"
+        save(place / "Images" / f"{i // 2:06}.png", picture(i))
+        save(place / "Labels" / f"{i // 2:06}.png", truth(i))
+
+
+def videos(root: Path) -> None:
+    for i in range(COUNT):
+        save(root / f"JPEGImages/{SPLITS[i]}_{'ab'[i % 2]}/{i // 2:05}.jpg", picture(i))
+        save(root / f"Annotations/{SPLITS[i]}_{'ab'[i % 2]}/{i // 2:05}.png", truth(i))
+    for split in ("train", "val", "test"):
+        note(root / f"ImageSets/{split}.txt", f"{split}_a\n{split}_b\n")
+
+
+def other_palettes(root: Path) -> None:
+    """Programs that number the colours which a file holds."""
+    for i in range(COUNT):
+        swapped = np.array([0, 2, 1], np.uint8)[truth(i)] if i % 2 else truth(i)
+        image = Image.frombytes("P", (SIDE, SIDE), swapped.tobytes())
+        red, blue = [255, 0, 0], [0, 0, 255]
+        image.putpalette([0, 0, 0, *(blue + red if i % 2 else red + blue), *[7] * 759])
+        save(root / f"images/{i}.png", picture(i))
+        (root / "masks").mkdir(exist_ok=True)
+        image.save(root / f"masks/{i}.png")
+
+
+def white_is_zero(root: Path) -> None:
+    for i in range(COUNT):
+        save(root / f"images/{i}.png", picture(i))
+        (root / "masks").mkdir(exist_ok=True)
+        tifffile.imwrite(root / f"masks/{i}.tif", truth(i) == 0, photometric="miniswhite")
+
+
+def dark_background_is_255(root: Path) -> None:
+    each(root, "images/{i}.jpg", "masks/{i}.png", lambda m: np.array([255, 128, 0], np.uint8)[m])
+
+
+def no_data(root: Path) -> None:
+    for i in range(COUNT):
+        image = picture(i).astype(np.float32) / 255
+        image[-2:] = -9999
+        save(root / f"masks/{i}.png", truth(i))
+        (root / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(root / f"images/{i}.tif", image, photometric="rgb")
+
+
+def hot_pixel(root: Path) -> None:
+    for i in range(COUNT):
+        image = picture(i)[..., 0].astype(np.uint16) * 4
+        image[0, 0] = 65535 if i == 3 else image[0, 0]
+        save(root / f"images/{i}.tif", image)
+        save(root / f"masks/{i}.png", truth(i))
+
+
+def channels_of_imagej(root: Path) -> None:
+    for i in range(COUNT):
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        image = np.moveaxis(picture(i), -1, 0).astype(np.uint16)
+        tifffile.imwrite(root / f"images/{i}.tif", image, imagej=True, metadata={"axes": "CYX"})
+        save(root / f"masks/{i}.png", truth(i))
+
+
+def with_answers(root: Path) -> None:
+    """Class maps that `seunet predict` wrote beside the images."""
+    from seunet.commands.answers import write_png
+
+    each(root, "images/{i}.jpg", "masks/{i}.png")
+    for i in range(COUNT):
+        (root / "predictions").mkdir(exist_ok=True)
+        write_png(root / f"predictions/{i:03}.png", Image.fromarray(truth(i)))
+
+
+OFFICIAL = {"train": "train/", "val": "val/", "test": "test/"}
+LAYOUTS = {
+    mmsegmentation: {"images": "img_dir/{name}.jpg", "masks": "ann_dir/{name}.png", "split": OFFICIAL},
+    cityscapes: {"exclude": ["test/"], "split": {"train": 0.9, "val": 0.1, "test": "val/"}},
+    voc: {"unpaired": "leave", "split": {part: f"ImageSets/Segmentation/{part}.txt" for part in OFFICIAL}},
+    camvid: {"masks": "{folder}_labels/{name}_L.png", "split": OFFICIAL, "classes.Sky": [128, 128, 128]},
+    segnet: {"split": {part: f"{part}.txt" for part in OFFICIAL}},
+    roboflow: {"split": OFFICIAL | {"val": "valid/"}, "classes": {"soil": 0, "leaf": 1, "stem": 2}},
+    sat_and_mask: {"images": "train/{name}_sat.jpg"},
+    one_name: {"images": "{name}.jpg", "masks": "{name}.png"},
+    two_annotators: {"masks": "{name}_1stHO.png"},
+    nuclei_of_one_file_each: {"masks": "stage1_train/{name}/masks/*.png"},
+    per_class: {"masks": {"leaf": "masks/{name}_leaf.png", "stem": "masks/{name}_stem.png"}},
+    numbered_masks: {"masks": {"object": "{name}_mask*.png"}},
+    cell_tracking: {"images": "{folder}/t{name}.tif", "masks": "{folder}_ST/SEG/man_seg{name}.tif"},
+    numbers_in_red: {"mask_channel": "red"},
+    split_in_names: {"split": {"train": "train*", "val": "val*", "test": "test*"}},
+    folders_in_folders: {"split": {part: f"uavid_{part}/" for part in OFFICIAL}},
+    videos: {"split": {part: f"ImageSets/{part}.txt" for part in OFFICIAL}},
+    other_palettes: {"classes": {"black": [0, 0, 0], "colour_ff0000": [255, 0, 0], "colour_0000ff": [0, 0, 255]}},
+    white_is_zero: {"classes": {"background": 1, "foreground": 0}},
+    dark_background_is_255: {"classes": {"class0": 0, "class128": 128, "class255": 255}},
+    no_data: {},
+    hot_pixel: {"value_range": [0, 1023]},
+    channels_of_imagej: {"value_range": [0, 255]},
+    with_answers: {},
+}
+OBJECTS = (
+    two_annotators,
+    nuclei_of_one_file_each,
+    numbered_masks,
+    cell_tracking,
+    white_is_zero,
+)  # one class of objects
+
+
+@pytest.mark.parametrize("build", LAYOUTS, ids=lambda build: build.__name__)
+def test_every_image_has_its_mask(build: Callable, tmp_path: Path) -> None:
+    build(tmp_path / "data")
+    _, settings = guessed(tmp_path / "data")
+    for key, value in LAYOUTS[build].items():
+        place, _, inner = key.partition(".")
+        assert (settings[place][inner] if inner else settings[place]) == value, key
+    preparation = {key: settings[key] for key in settings.keys() & Preparation.model_fields.keys()}
+    prepare("data", Preparation.model_validate(preparation), {}, tmp_path / "out")
+    data = Prepared(tmp_path / "out")
+    seen = {}
+    levels = sorted((image.mean(), split, k) for split in OFFICIAL for k, image in enumerate(getattr(data, split)[0]))
+    for i, (_, split, k) in enumerate(levels):  # images are known again by their brightness
+        mask, own = getattr(data, split)[1][k], truth(i)
+        own = truth(i, 4 - i % 2) if build is cell_tracking else own
+        own = own > 0 if build in OBJECTS else own
+        pairs = set(zip(own.ravel().tolist(), mask.ravel().tolist(), strict=True))
+        assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}), i  # classes are kept apart
+        seen[i] = dict(pairs)
+        if set(settings["split"]) == set(OFFICIAL) and all(isinstance(p, str) for p in settings["split"].values()):
+            assert SPLITS[i] == split
+    assert len(seen) == (8 if build is cityscapes else COUNT)
+    assert len({json.dumps(sorted(classes.items())) for classes in seen.values()}) == 1  # and mean the same everywhere
+
+
+def test_no_data_is_no_black(tmp_path: Path) -> None:
+    no_data(tmp_path / "data")
+    low, high = guessed(tmp_path / "data")[1]["value_range"]
+    assert -0.01 < low < 0.1 and 0.7 < high < 1
+
+
+@pytest.mark.parametrize("name", ["2018", "010", "no", "null", "2026-11-30", "1e3", "~", "0x1F", "on", "1_000"])
+def test_folders_whose_names_yaml_would_read_otherwise(name: str, tmp_path: Path) -> None:
+    mmsegmentation(tmp_path / name)
+    assert guessed(tmp_path / name)[0] == (name if name != "~" else "mine")
+
+
+def test_files_in_no_pair_are_said_first(tmp_path: Path) -> None:
+    two_annotators(tmp_path / "data")
+    save(tmp_path / "data/extra/poster.png", picture(3))
+    head = call(tmp_path / "data", command="init").output.partition("datasets:")[0]
+    assert "10 files {name}_2ndHO.png belong to the same images, and are not used" in head
+    assert "1 of 31 image files are in no pair (extra: 1)" in head
+    with_answers(tmp_path / "more")
+    assert "10 files that seunet wrote are passed over" in call(tmp_path / "more", command="init").output
+
+
+def one_patient_of_many(root: Path) -> None:
+    each(root, "p1/img/{i}.png", "p1/mask/{i}.png", only=range(3))
+    for i in range(COUNT):
+        save(root / f"p{i + 2}/scan_{chr(97 + i)}.png", picture(i))
+
+
+def labels_alone(root: Path) -> None:
+    """The labels of one split would be the images of another's."""
+    each(root, "train_labels/{i}.png", "test_labels/{i}.png")
+    for i in range(COUNT):
+        save(root / f"train_labels/{i:03}.png", truth(i))
+
+
+def coco(root: Path) -> None:
+    save(root / "images/a.jpg", picture(0))
+    note(root / "annotations.json", '{"annotations": []}')
+
+
+def yolo(root: Path) -> None:
+    save(root / "images/a.jpg", picture(0))
+    note(root / "labels/a.txt", "0 .1 .1 .2 .2\n")
+
+
+def arrays(root: Path) -> None:
+    root.mkdir()
+    np.save(root / "images.npy", np.zeros((3, 8, 8)))
+
+
+def packed(root: Path) -> None:
+    note(root / "images/a.ppm.gz", "x")
+
+
+def stacks(root: Path) -> None:
+    for name in ("volume", "labels"):
+        root.mkdir(exist_ok=True)
+        tifffile.imwrite(root / f"{name}.tif", np.zeros((4, SIDE, SIDE), np.uint8), photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (one_patient_of_many, "10 of 16 files are in no pair"),
+        (labels_alone, "no images with masks"),
+        (coco, "annotations.json: COCO"),
+        (yolo, "a.txt: YOLO"),
+        (arrays, "images.npy: 1 files .npy hold NumPy arrays"),
+        (packed, "a.ppm.gz: 1 files .ppm.gz hold packed files: unpack them"),
+        (stacks, "4 frames; save each as an image of its own"),
+        (lambda root: each(root, "images/{i}.jpg", "masks/{i}.jpg"), "a JPEG mask"),
+    ],
+)
+def test_what_is_not_read_is_named_in_one_line(build: Callable, said: str, tmp_path: Path) -> None:
+    build(tmp_path / "data")
+    result = call(tmp_path / "data", command="init")
+    assert result.exit_code == 1 and said in result.output and result.output.count("\n") == 1, result.output
