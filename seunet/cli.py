@@ -13,13 +13,14 @@ from seunet.commands.demo import demo
 from seunet.commands.export import export
 from seunet.commands.info import info
 from seunet.commands.init import init
+from seunet.commands.magnification import magnification
 from seunet.commands.measure import measure
 from seunet.commands.predict import predict
 from seunet.commands.scales import scales
 from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.extras import missing_extra
 
-COMMANDS = (demo, init, predict, measure, scales, export, info, compare)  # in the order of the help
+COMMANDS = (demo, init, predict, measure, scales, magnification, export, info, compare)  # in the order of the help
 # What typer raises for an unknown option, a missing argument, …: of its own click, or of the package, by its version
 UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # type: ignore[assignment]
 

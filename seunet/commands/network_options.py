@@ -157,6 +157,14 @@ class PredictingOptions(NetworkOptions):
         str | None,
         typer.Option(metavar="LOW,HIGH", help="Which values of images are black and white; default: as in training."),
     ] = None
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Images of the scale of training, for a network that does not remember it; see --at auto.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
 
     def tiling(self) -> dict[str, int] | None:
         """Return the size and margin of tiles; None: images are predicted whole."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from seunet.commands.answers import Answers
     from seunet.commands.inputs import Input
+    from seunet.commands.own_factor import AsGiven, OwnFactors
     from seunet.data.formats.georeference import Georeference
     from seunet.experiment.application import InputScale, TrainedNetwork
 
@@ -44,9 +45,9 @@ def predict(
     at: Annotated[
         str,
         typer.Option(
-            metavar="training|native|FACTOR",
-            help="How large the network is shown an image: as in its training, with the image's own pixels, or at a "
-            "factor of them, such as 0.5.",
+            metavar="training|native|auto|auto-each|FACTOR",
+            help="How large the network is shown an image: as in its training, with the image's own pixels, at the one "
+            "factor of them that suits all images best, at one for each, or at a factor such as 0.5.",
         ),
     ] = "training",
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write each image with outlines, …_overlay.png.")] = (
@@ -76,13 +77,16 @@ def predict(
 
     An image is brought to the scale that the network was trained at, the answer back to the image's own pixels; images
     that their EXIF tag turns are answered upright. Nothing but earlier answers is ever overwritten. A file that cannot
-    be read does not stop the others: it is listed at the end, and the status is 1.
+    be read does not stop the others: it is listed at the end, and the status is 1. With --at auto, which factors were
+    found is in magnification.csv.
 
     Examples:
 
     seunet predict results/models/pet/unet/seed0 photos --output classes --overlay
 
     seunet predict results/models/pet/unet/seed0 scan.tif --at native --probabilities npz
+
+    seunet predict results/models/hela/unet/seed0 frames --at auto
 
     seunet predict results/models/city/unet/seed0 orthophotos --format tif --skip-existing
 
@@ -96,9 +100,9 @@ def predict(
 
     network = open_network(weights, options)
     images = find_images(inputs, output)
-    scale, description = input_scale(at, network)
+    shown = shown_at(at, network, images, options.reference)
     answers = Answers(output, network.classes, overlay, probabilities, kind)
-    origin = Origin.of(weights, options, [scale, network.value_range])
+    origin = Origin.of(weights, options, [shown.key, network.value_range])
     done, known = already_answered(images, answers, origin) if skip_existing else (set(), set())
     of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
     refuse_losses(images, answers, overwrite, known, **of_others)
@@ -106,19 +110,34 @@ def predict(
     images = [image for image in images if image.path not in done]
     for image in tqdm(images, unit="image", disable=None):
         try:
-            prediction = segment(network, image, scale, answers)
+            prediction = segment(network, image, shown, answers)
         except UserError as error:
             mistakes.append(str(error))
             continue
         write(answers, image, origin.mark(image.path), **prediction)
+    shown.write(output, keep=skip_existing)
     if done:
         typer.echo(f"{counted(len(done), 'image')} had been answered already")
     report_intensities(network)
-    report(answers, len(images), mistakes, description)
+    report(answers, len(images), mistakes, shown.description)
+
+
+def shown_at(
+    at: str, network: "TrainedNetwork", images: "list[Input]", reference: Path | None
+) -> "AsGiven | OwnFactors":
+    """Return how large images are when the network reads them, from --at."""
+    from seunet.commands.own_factor import AsGiven, OwnFactors, hint, reference_of
+
+    if at in ("auto", "auto-each"):
+        return OwnFactors(network, images, reference_of(network, reference), each=at == "auto-each")
+    shown = AsGiven(network, *input_scale(at, network))
+    if at == "training" and (line := hint(network, images, shown.scale)):
+        typer.echo(line, err=True)
+    return shown
 
 
 def input_scale(at: str, network: "TrainedNetwork") -> tuple["InputScale", str]:
-    """Return how large images are when the network reads them, from --at, and a description for the user."""
+    """Return the scale that --at gives, and a description for the user."""
     from seunet.experiment.application import InputScale
 
     if at == "training" and network.training_scale:
@@ -138,17 +157,19 @@ def factor_of(at: str) -> float:
     except ValueError:
         factor = 0.0
     if not 0 < factor < float("inf"):
-        raise UserError(f"--at: {at!r} is neither training, native nor a factor such as 0.5")
+        raise UserError(f"--at: {at!r} is neither training, native, auto, auto-each nor a factor such as 0.5")
     return factor
 
 
-def segment(network: "TrainedNetwork", image: "Input", scale: "InputScale", answers: "Answers") -> dict[str, Any]:
+def segment(
+    network: "TrainedNetwork", image: "Input", shown: "AsGiven | OwnFactors", answers: "Answers"
+) -> dict[str, Any]:
     """Return the `logits` (1, C, h, w) for an image, its `size`, its `place`, and for an overlay its `colours`."""
     from seunet.data.formats.georeference import Georeference, georeference
     from seunet.experiment.application import open_picture, own_size, read_file
 
     picture = open_picture(image.path)
-    prediction = {"logits": network.logits(picture, scale), "size": own_size(picture), "place": Georeference()}
+    prediction = {"logits": shown.logits(image, picture), "size": own_size(picture), "place": Georeference()}
     if answers.kind == "tif":
         prediction["place"] = georeference(read_file(image.path), picture)
     return prediction | ({"colours": network.colours(picture)} if answers.overlay else {})

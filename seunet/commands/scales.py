@@ -36,8 +36,9 @@ def scales(
     at: Annotated[
         str,
         typer.Option(
-            metavar="training|native|FACTOR",
-            help="What ×1 is: the scale of training, the image's own pixels, or a factor of them.",
+            metavar="training|native|auto|auto-each|FACTOR",
+            help="What ×1 is: the scale of training, the image's own pixels, or a factor of them: the one that suits "
+            "all images best, one for each, or a number.",
         ),
     ] = "training",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures of an earlier call.")] = False,
@@ -56,21 +57,22 @@ def scales(
 
     from seunet.commands.answers import refuse_losses
     from seunet.commands.inputs import find_images
-    from seunet.commands.predict import input_scale, report_intensities, report_mistakes
+    from seunet.commands.predict import report_intensities, report_mistakes, shown_at
     from seunet.experiment import survival
     from seunet.experiment.application import open_picture
     from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
 
     network = open_network(weights, options)
     found = find_images(images, output)
-    scale, description = input_scale(at, network)
     pictures = Pictures(output)
     refuse_losses(found, pictures, overwrite)
+    shown = shown_at(at, network, found, options.reference)
     mistakes, all_answers = [], []
     for image in tqdm(found, unit="image", disable=None):
         try:
             picture = open_picture(image.path)
-            answers = survival.answers(network, picture, scale)
+            with shown.context():
+                answers = survival.answers(network, picture, shown.of(image))
             colours = network.colours(picture)
         except UserError as error:
             mistakes.append(str(error))
@@ -80,7 +82,7 @@ def scales(
         tqdm.write(f"{image.path}: {line(answers)}")
     if all_answers:
         count = len(all_answers)
-        typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {description}")
+        typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {shown.description}")
         typer.echo(survival.verdict(all_answers))
     report_intensities(network)
     report_mistakes(mistakes, len(found))

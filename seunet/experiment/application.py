@@ -125,11 +125,21 @@ class TrainedNetwork:
         self.value_range = value_range or (self.description.get("preparation") or {}).get("value_range")
         self.window = Window(list(self.value_range)) if self.value_range else None
 
+    def shown(self, image: Picture, scale: InputScale, is_answered: bool = True) -> Tensor:
+        """Return an opened image as the network reads it, (1, C, h, w) in [0, 1], resampled to `scale`.
+
+        is_answered: its values count in what `window` reports.
+        """
+        size, window = scale.resized(own_size(image), image.name), self.window
+        if window and not is_answered:
+            window = Window([window.low, window.high])
+        pixels = read_pixels(image, self.channels, size, window)
+        return torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
+
     def logits(self, image: Picture, scale: InputScale) -> Tensor:
         """Return logits (1, classes, h, w) of an opened image, resampled to `scale` in the way of the training."""
-        height, width = scale.resized(own_size(image), image.name)
-        pixels = self.pixels(image, self.channels, (height, width))
-        x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
+        x = self.shown(image, scale)
+        height, width = x.shape[-2:]
         canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))
         try:
@@ -138,17 +148,18 @@ class TrainedNetwork:
             raise UserError(f"{image.name}: {error}") from error
         return logits[..., :height, :width].float()
 
-    def pixels(self, image: Picture, channels: int, size: Size) -> np.ndarray:
-        """Return an opened image of a size as uint8 (H, W, channels), its values as in the training."""
-        if self.window:
-            self.window.check(image)
-        return to_array(image, channels, size, self.window)
-
     def colours(self, image: Picture) -> np.ndarray:
         """Return an opened image as people see it, (H, W, 3) uint8; of more channels, the first three."""
         channels = channels_of(image, self.window is not None)
-        pixels = self.pixels(image, channels, own_size(image))
+        pixels = read_pixels(image, channels, own_size(image), self.window)
         return pixels[..., :3] if channels >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
+
+
+def read_pixels(image: Picture, channels: int, size: Size, window: Window | None) -> np.ndarray:
+    """Return an opened image of a size as uint8 (H, W, channels); window: the values that become black and white."""
+    if window:
+        window.check(image)
+    return to_array(image, channels, size, window)
 
 
 def names_of(classes: Sequence[str] | int | None, description: dict[str, Any], weights: Path) -> list[str]:

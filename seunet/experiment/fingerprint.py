@@ -5,7 +5,7 @@ other shares. So the distance from the fingerprint tells how far a scale is from
 mask, and nothing is trained.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.models.calling import call_network
 from seunet.models.seunet import SEUNet
 from seunet.models.windows import information, logarithms, negative_entropy
+from seunet.ops.interpolation import size_of
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
@@ -51,18 +53,13 @@ class Fingerprint:
 
     layers: mean and variance of each channel, (C,) each, by the name of the layer; empty for a network whose layers
     cannot be watched, such as an ONNX file. answers: mean and standard deviation between images of the features of the
-    answers, (2 + classes,) each; None where only running statistics of batch norm are known.
+    answers, (2 + classes,) each; None where only running statistics of batch norm are known. enlarges: whether images
+    that were reduced to half are answered better at their old size, blurred as they are, than as they are.
     """
 
     layers: dict[str, Moments]
     answers: Moments | None = None
-
-    @classmethod
-    def of(cls, observation: Observation) -> "Fingerprint":
-        """Return the fingerprint of a network from images of the scale of its training."""
-        layers = {name: pooled(moments) for name, moments in observation.layers.items()}
-        answers = observation.answers
-        return cls(layers, (answers.mean(0), answers.std(0, correction=0)))
+    enlarges: bool = True
 
     @classmethod
     def of_running_statistics(cls, model: nn.Module) -> "Fingerprint | None":
@@ -93,29 +90,68 @@ class Fingerprint:
     def written(self) -> dict[str, Any]:
         """Return the fingerprint as model.json holds it."""
         layers = {name: [rounded(values) for values in moments] for name, moments in self.layers.items()}
-        return {"layers": layers, "answers": None if self.answers is None else [rounded(v) for v in self.answers]}
+        answers = None if self.answers is None else [rounded(values) for values in self.answers]
+        return {"layers": layers, "answers": answers, "enlarges": self.enlarges}
 
     @classmethod
-    def read(cls, written: dict[str, Any]) -> "Fingerprint":
+    def read(cls, written: Mapping[str, Any]) -> "Fingerprint":
         """Return the fingerprint that `written` returned."""
         layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
         answers = written["answers"]
-        return cls(layers, None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1])))
+        moments = None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1]))
+        return cls(layers, moments, written["enlarges"])
 
 
 def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
-    """Return the fingerprint of a network from batches of images (N, C, H, W) of the scale of its training."""
-    with own_scale(model):
-        return Fingerprint.of(Observation.join([observe(model, images) for images in batches]))
+    """Return the fingerprint of a network from batches of images (N, C, H, W) of the scale of its training.
+
+    Example:
+        >>> from seunet import UNet
+        >>> made = fingerprint(UNet(1, 2, width=2, depth=2).eval(), [torch.rand(4, 1, 32, 32)])
+        >>> len(made.layers)
+        15
+    """
+    seen, small, enlarged = [], 0.0, 0.0
+    with own_scale(model), torch.no_grad():
+        for images in batches:
+            observation, logits = observe(model, images)
+            seen.append(observation)
+            gain = half_agreement(model, images, logits)
+            small, enlarged = small + gain[0], enlarged + gain[1]
+    whole = Observation.join(seen)
+    layers = {name: pooled(moments) for name, moments in whole.layers.items()}
+    answers = whole.answers.mean(0), whole.answers.std(0, correction=0)
+    return Fingerprint(layers, answers, enlarged > small)
+
+
+def half_agreement(model: nn.Module, images: Tensor, logits: Tensor) -> tuple[float, float]:
+    """Return how well answers to images at half their size agree with `logits`: as they are, and enlarged again.
+
+    The mean IoU of the classes, summed over the images.
+    """
+    size = size_of(images)
+    small = rescale_image(images, (max(1, size[0] // 2), max(1, size[1] // 2)))
+    as_it_is = rescale_logits(call_network(model, small), size)
+    enlarged = call_network(model, rescale_image(small, size))
+    own, classes = logits.argmax(1), logits.shape[1]
+    return overlap(as_it_is.argmax(1), own, classes), overlap(enlarged.argmax(1), own, classes)
+
+
+def overlap(first: Tensor, second: Tensor, classes: int) -> float:
+    """Return the mean IoU of classes (N, H, W), summed over the images; a class that neither has does not count."""
+    both = torch.stack([((first == c) & (second == c)).sum((1, 2)) for c in range(classes)])
+    either = torch.stack([((first == c) | (second == c)).sum((1, 2)) for c in range(classes)])
+    return float((both / either).nanmean(0).sum())
 
 
 @torch.no_grad()
-def observe(model: nn.Module, images: Tensor) -> Observation:
-    """Show images (N, C, H, W) to a network in evaluation mode, and return what it saw and answered."""
+def observe(model: nn.Module, images: Tensor) -> tuple[Observation, Tensor]:
+    """Show images (N, C, H, W) to a network in evaluation mode; return what it saw, and its logits."""
     with watched(model) as seen:
-        log_p = logarithms(call_network(model, images).float())
+        logits = call_network(model, images).float()
+    log_p = logarithms(logits)
     layers = {name: joined(calls) for name, calls in seen.items()}
-    return Observation(layers, answer_features(log_p).cpu(), information(log_p).flatten().cpu())
+    return Observation(layers, answer_features(log_p).cpu(), information(log_p).flatten().cpu()), logits
 
 
 def own_scale(model: nn.Module) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment.fingerprint import Fingerprint, own_scale
-from seunet.experiment.magnification import find_magnification
+from seunet.experiment.magnification import Magnification, find_magnification
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import GivenNetwork
@@ -100,20 +100,27 @@ class OwnFactor(nn.Module):
     def settle(self, images: Tensor) -> None:
         """Find the one factor of all images from these (N, C, H, W), where there is one for all."""
         if self.search.per == "dataset":
-            self.factor = self.find(images)
+            self.factor = self.find(images).factor
 
-    def find(self, images: Tensor) -> float:
+    def find(self, images: Tensor) -> Magnification:
         """Return the factor of these images (N, C, H, W)."""
-        return find_magnification(self.model, list(images), self.reference, self.search.factors).factor
+        return find_magnification(self.model, list(images), self.reference, self.search.factors)
 
     def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         with own_scale(self.model):
-            if self.search.per == "dataset":
-                if self.factor is None:
-                    self.settle(images)
-                return predict_at(self.model, images, self.factor or 1.0, tiling, classes)
-            return torch.cat([predict_at(self.model, x, self.find(x), tiling, classes) for x in images.split(1)])
+            if self.search.per == "image":
+                return torch.cat([self.alone(image, tiling, classes) for image in images.split(1)])
+            if self.factor is None:
+                self.settle(images)
+            return predict_at(self.model, images, self.factor or 1.0, tiling, classes)
+
+    def alone(self, image: Tensor, tiling: "Tile | None", classes: int | None) -> Tensor:
+        """Return the logits of one image (1, C, H, W) at its own factor."""
+        found = self.find(image)
+        if found.factor == 1 and found.as_it_is is not None:
+            return found.as_it_is
+        return predict_at(self.model, image, found.factor, tiling, classes)
 
 
 class KnownScale(nn.Module):

@@ -7,8 +7,10 @@ one magnification, so they decide together.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,16 +18,18 @@ from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image
 from seunet.experiment.fingerprint import Fingerprint, Observation, observe, own_scale
+from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
-OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
+OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 PROBES = 12  # images that decide together; of more, so many, evenly spaced
 INFORMATION = 0.5  # weight of the information against the distance, chosen on validation images
 MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to show images otherwise than they are
-PART = 1 / 3  # of an image's pixels: of what is shown larger, the middle is shown
-LEAST_PIXELS = 2**14  # but no fewer than so many
+MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
+LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
 LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
+HALF_OCTAVE = math.sqrt(2)
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Magnification:
-    """The factor at which images should be shown, and every factor that was tried, in increasing order."""
+    """The factor at which images should be shown, and every factor that was tried, in increasing order.
+
+    as_it_is: of an image alone that was shown whole, the logits (1, classes, H, W) at its own pixels.
+    """
 
     factor: float
     trials: tuple[Trial, ...]
+    as_it_is: Tensor | None = field(default=None, repr=False, compare=False)
 
     @property
     def best(self) -> Trial:
@@ -72,15 +80,15 @@ class Magnification:
 def find_magnification(
     model: nn.Module,
     images: Sequence[Tensor],
-    reference: Fingerprint | None = None,
+    reference: Fingerprint | Mapping[str, Any] | None = None,
     factors: Sequence[float] = OCTAVES,
 ) -> Magnification:
     """Return the factor of their own pixels at which a network should be shown images: one for all of them.
 
     Args: model, in evaluation mode, from (N, C, H, W) in [0, 1] to logits; images, (C, H, W) each, of any sizes, 12 are
-    enough; reference, the `Fingerprint` of the network: `load_model(…)[1]["fingerprint"]` of one that was trained
-    here; None: the running statistics of its batch norm. factors: from the largest to the smallest, in octaves; around
-    the best of them, half octaves are tried, and with several images quarter octaves.
+    enough; reference, what the network sees at the scale of its training: `load_model(…)[1]["fingerprint"]` of one
+    that was trained here, `fingerprint(model, batches)` from images of the right scale, or None: the running statistics
+    of its batch norm. factors: octaves; half octaves are tried between them.
     Raises UserError without images, and for a network without fingerprint and without batch norm.
 
     Example:
@@ -92,36 +100,44 @@ def find_magnification(
     """
     if not images:
         raise UserError("find_magnification: no images; give at least one")
-    reference = reference or Fingerprint.of_running_statistics(model)
-    if reference is None:
+    if isinstance(reference, Mapping):
+        reference = Fingerprint.read(reference)
+    known = reference or Fingerprint.of_running_statistics(model)
+    if known is None:
         raise UserError(
             "the network has no batch norm that remembers the scale of its training; give images of the right scale "
             "to compare with (--reference)"
         )
-    probes = [images[i] for i in spaced(len(images), PROBES)]
+    probes, alone = [images[i] for i in spaced(len(images), PROBES)], len(images) == 1
+    answers: dict[float, Tensor] = {}
 
     def try_factor(factor: float) -> Trial | None:
-        seen = show(model, probes, factor)
-        if seen is None:
+        shown = [resized(image, factor, alone) for image in probes]
+        if any(min(image.shape[-2:]) < LEAST_SIDE for image in shown):
             return None
-        gained, distance = float(seen.information.mean()), reference.distance(seen)
+        seen, logits = show(model, shown)
+        if factor == 1 and alone and shown[0].shape == probes[0].shape:
+            answers[factor] = logits
+        gained, distance = float(seen.information.mean()), known.distance(seen)
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
-    steps = (0.5, 0.25) if len(images) > 1 else (0.5,)
+    largest = max(factors) if known.layers or known.enlarges else 1.0
     with own_scale(model):
-        return search(try_factor, sorted(factors), steps)
+        found = search(try_factor, sorted(factor for factor in {*factors, 1.0} if factor <= largest))
+    return replace(found, as_it_is=answers.get(1.0))
 
 
-def search(
-    try_factor: Callable[[float], Trial | None], factors: Sequence[float], steps: Sequence[float]
-) -> Magnification:
-    """Return the best factor: all that reduce are tried, those that enlarge while the score rises, then steps between.
+def search(try_factor: Callable[[float], Trial | None], factors: Sequence[float]) -> Magnification:
+    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, then those beside
+    the best.
 
-    try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. steps: octaves.
+    try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. Finer steps gain nothing:
+    the score is that of few images, and flat at its top.
     """
     trials: dict[float, Trial] = {}
 
     def attempt(factor: float) -> Trial | None:
+        factor = round(factor, 6)  # the same by whichever way it was reached
         trial = trials.get(factor) or try_factor(factor)
         if trial:
             trials[factor] = trial
@@ -132,40 +148,37 @@ def search(
         raise UserError(f"the images are smaller than {LEAST_SIDE} pixels; there is no scale to find")
     for factor in (f for f in factors if f < 1):
         attempt(factor)
-    for factor in (f for f in factors if f > 1):
-        trial = attempt(factor)
-        if trial is None or trial.score <= last.score:
-            break
-        last = trial
-    for step in steps:
-        centre = max(trials.values(), key=lambda trial: trial.score).factor
-        for factor in (centre * 2**step, centre / 2**step):
-            if factors[0] <= factor <= factors[-1]:
-                attempt(factor)
+    enlarged: Trial | None = last
+    while enlarged and enlarged.score >= last.score and enlarged.factor * HALF_OCTAVE <= factors[-1] + 1e-6:
+        last = enlarged
+        enlarged = attempt(last.factor * HALF_OCTAVE)
+    centre = max(trials.values(), key=lambda trial: trial.score).factor
+    for factor in (centre * HALF_OCTAVE, centre / HALF_OCTAVE):
+        if factors[0] <= factor <= factors[-1] + 1e-6:
+            attempt(factor)
     best = max(trials.values(), key=lambda trial: trial.score)
     chosen = best.factor if best.score > trials[1.0].score + MARGIN else 1.0
     return Magnification(chosen, tuple(trials[factor] for factor in sorted(trials)))
 
 
-def show(model: nn.Module, images: Sequence[Tensor], factor: float) -> Observation | None:
-    """Return what a network sees in images at a factor of their own pixels; None where one would be too small."""
-    shown = [resized(image, factor) for image in images]
-    if any(min(image.shape[-2:]) < LEAST_SIDE for image in shown):
-        return None
-    parts = []
-    while shown:
-        size = shown[0].shape[-2:]
-        count = max(1, BATCH_PIXELS // (size[0] * size[1]))
-        batch = [image for image in shown[:count] if image.shape[-2:] == size]
-        parts.append(observe(model, torch.stack(batch)))
-        shown = shown[len(batch) :]
-    return Observation.join(parts)
+def show(model: nn.Module, shown: Sequence[Tensor]) -> tuple[Observation, Tensor]:
+    """Return what a network sees in images (C, H, W), and the logits of the last batch: images of one size in a row."""
+    parts, logits = [], torch.empty(0)
+    for size, same in groupby(shown, key=size_of):
+        batches = torch.stack(list(same)).split(max(1, BATCH_PIXELS // (size[0] * size[1])))
+        for images in batches:
+            seen, logits = observe(model, images)
+            parts.append(seen)
+    return Observation.join(parts), logits
 
 
-def resized(image: Tensor, factor: float) -> Tensor:
-    """Return an image (C, H, W) at a factor of its own pixels; of what would be larger than PART of it, the middle."""
+def resized(image: Tensor, factor: float, alone: bool = False) -> Tensor:
+    """Return an image (C, H, W) at a factor of its own pixels: of one with too many pixels, the middle.
+
+    alone: it is not shown with more pixels than it has, since no other images share the cost.
+    """
     height, width = image.shape[-2:]
-    most = max(height * width * PART, LEAST_PIXELS)
+    most = min(MOST_PIXELS, max(height * width, LEAST_PIXELS)) if alone else MOST_PIXELS
     share = min(1.0, math.sqrt(most / (height * width * factor**2)))
     rows, columns = math.ceil(height * share), math.ceil(width * share)
     top, left = (height - rows) // 2, (width - columns) // 2

@@ -24,8 +24,9 @@ class FactorSearch(Settings):
     per: Literal["dataset", "image"]
     """`dataset`: one factor for all test images of a scale, found from 12 of them, as for the images of one instrument;
     `image`: each by itself."""
-    factors: Unique[Annotated[float, Field(ge=0.05, le=20)]] = [4, 2, 1, 0.5, 0.25, 0.125]
-    """That are tried first; then half octaves around the best of them, with one factor for all quarter octaves, too."""
+    factors: Unique[Annotated[float, Field(ge=0.01, le=16)]] = [4, 2, 1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
+    """Those that reduce are tried; half octaves that enlarge, up to the largest, while that helps; and the half octaves
+    beside the best."""
 
 
 class Model(GivenWeights, TrainingChanges):
