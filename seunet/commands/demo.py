@@ -31,6 +31,12 @@ def demo(
 
     The workflow is copied to the folder: with another configuration it is there for your own images, too. Called again,
     it goes on where it was. Needs the extra `workflow`.
+
+    Examples:
+
+    seunet demo
+
+    seunet demo my-demo --cores 8
     """
     import snakemake  # noqa: F401  named with its extra where it is missing
 

@@ -22,7 +22,7 @@ def draw_magnification(
         figure = style.new_figure(style.COLUMN, 2.2)
         axes = figure.subplots()
         axes.axvline(chosen, color=style.GREY, linewidth=0.8)
-        axes.text(chosen, 0.98, f" ×{chosen:.2g}", va="top", transform=axes.get_xaxis_transform())
+        axes.text(chosen, 0.02, f" ×{chosen:.2g}", va="bottom", transform=axes.get_xaxis_transform())
         parts = {
             "score": (style.BLUE, "o", [trial["score"] for trial in trials]),
             "½ information": (style.GREEN, "^", [trial["information"] / 2 for trial in trials]),

@@ -1,0 +1,123 @@
+"""`--at auto` and `seunet magnification`: what they find is shown, written, and said in one line."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_magnification import calibrated, network, scenes
+from typer.testing import CliRunner
+
+from seunet import build_model
+from seunet.cli import app
+from seunet.experiment.fingerprint import fingerprint
+from seunet.models.checkpoint import save_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A network that knows scenes of 64 pixels."""
+    torch.manual_seed(0)
+    options = {"width": 4, "depth": 2}
+    net = calibrated(build_model("unet", 3, 3, **options))
+    description = {"architecture": "unet", "in_channels": 3, "num_classes": 3, "options": options}
+    description |= {"preparation": {"image_size": [128, 128], "fit": "tiles"}}
+    description |= {"fingerprint": fingerprint(net, scenes(1).split(4)).written()}
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder, net, description)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """A folder of scenes of twice the magnification."""
+    return written(tmp_path_factory.mktemp("large"), 2)
+
+
+def written(folder: Path, magnification: float, count: int = 4) -> Path:
+    folder.mkdir(exist_ok=True)
+    for i, image in enumerate(scenes(magnification, count)):
+        Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(folder / f"scene{i}.png")
+    return folder
+
+
+def call(*arguments: str | Path):
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_images_are_shown_at_the_factor_that_they_find_together(model: Path, large: Path, tmp_path: Path) -> None:
+    result = call("predict", model, large, "--at", "auto", "--output", tmp_path / "auto")
+    assert result.exit_code == 0, result.output
+    found = rows(tmp_path / "auto" / "magnification.csv")
+    assert [Path(row["file"]).name for row in found] == [f"scene{i}.png" for i in range(4)]
+    (factor,) = {row["factor"] for row in found}
+    assert float(factor) == pytest.approx(0.5, rel=0.45) and float(found[0]["margin"]) > 0
+    assert f"×{float(factor):.2g} of their own pixels" in result.output
+    call("predict", model, large, "--at", factor, "--output", tmp_path / "given")
+    for i in range(4):
+        maps = [np.asarray(Image.open(tmp_path / kind / f"scene{i}.png")) for kind in ("auto", "given")]
+        assert np.array_equal(*maps)
+
+
+def test_each_image_finds_its_own(model: Path, large: Path, tmp_path: Path) -> None:
+    mixed = written(tmp_path / "mixed", 1)
+    for file in large.iterdir():
+        (mixed / f"large-{file.name}").write_bytes(file.read_bytes())
+    result = call("predict", model, mixed, "--at", "auto-each", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    factors = {Path(row["file"]).name: float(row["factor"]) for row in rows(tmp_path / "out" / "magnification.csv")}
+    grouped = [[f for name, f in factors.items() if name.startswith("large") == is_large] for is_large in (True, False)]
+    assert np.median(grouped[0]) < np.median(grouped[1])
+
+
+def test_a_file_that_cannot_be_read_decides_nothing(model: Path, large: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+    for file in large.iterdir():
+        (tmp_path / "in" / file.name).write_bytes(file.read_bytes())
+    result = call("predict", model, tmp_path / "in", "--at", "auto", "--output", tmp_path / "out")
+    assert result.exit_code == 1 and "broken.png" in result.output
+    assert len(rows(tmp_path / "out" / "magnification.csv")) == 4
+
+
+def test_images_of_another_scale_bring_a_hint(model: Path, large: Path, tmp_path: Path) -> None:
+    assert "--at auto" in call("predict", model, large, "--output", tmp_path / "a").output
+    same = written(tmp_path / "same", 1)
+    assert "--at auto" not in call("predict", model, same, "--output", tmp_path / "b").output
+
+
+def test_table_figure_and_sentence(model: Path, large: Path, tmp_path: Path) -> None:
+    result = call("magnification", model, large, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    trials = rows(tmp_path / "out" / "factors.csv")
+    best = max(trials, key=lambda trial: float(trial["score"]))
+    assert f"--at {float(best['factor']):.4g}" in result.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("factors.csv", "magnification.png", "magnification.svg")
+    }
+    again = call("magnification", model, large, "--output", tmp_path / "out")
+    assert again.exit_code == 1 and "--overwrite" in again.output
+
+
+def test_a_network_of_other_people_is_compared_with_images_that_it_knows(large: Path, tmp_path: Path) -> None:
+    traced = torch.jit.trace(network(), torch.rand(1, 3, 64, 64))
+    traced.save(tmp_path / "net.pt")
+    arguments = ["magnification", tmp_path / "net.pt", large, "--output", tmp_path / "out", "--channels", "rgb"]
+    refused = call(*arguments)
+    assert refused.exit_code == 1 and "--reference FOLDER" in refused.output
+    assert not (tmp_path / "out").exists()
+    known = written(tmp_path / "known", 1)
+    result = call(*arguments, "--reference", known)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_word_that_is_no_scale(model: Path, large: Path, tmp_path: Path) -> None:
+    result = call("predict", model, large, "--at", "automatic", "--output", tmp_path / "out")
+    assert result.exit_code == 1 and "auto-each" in result.output
