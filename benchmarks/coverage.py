@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from seunet.report.claims import LEVEL, Bootstrap, Run, compare
+from seunet.report.claims import LEVEL, Bootstrap, ResampledRun, compare
 from seunet.runtime.tables import write_table
 from seunet.settings.metric import Metric
 
@@ -41,7 +41,7 @@ def coverage(seeds: int, images: int, of_seeds: float, trials: int = TRIALS) -> 
     return tuple(np.mean(held, axis=0))
 
 
-def run(bootstrap: Bootstrap, area: np.ndarray, iou: np.ndarray) -> Run:
+def run(bootstrap: Bootstrap, area: np.ndarray, iou: np.ndarray) -> ResampledRun:
     """Return a run on images (N,) with so many pixels of the one class in mask or answer, and this IoU, at scale 2."""
     tp = np.rint(area * iou.clip(0, 1))
     counts = {"tp": tp, "fp": area - tp, "fn": 0 * area}

@@ -10,7 +10,7 @@ import yaml
 from benchmarks.measure import Row, medians
 from seunet import build_model
 from seunet.data.augmentation import Augmentation
-from seunet.experiment.run import Run
+from seunet.experiment.state import TrainingState
 from seunet.experiment.training import load_batch, training_step
 from seunet.settings.training import Training
 
@@ -33,7 +33,8 @@ def rows() -> list[Row]:
             "HeLa, elastic": Batches(Path(folder, "hela"), IMAGES["hela"], hela, 1.0),
         }
         x, y = batches["Pet"]()
-        run = Run(build_model("unet", 3, CLASSES, **settings["pet"]["network"]).train(), batches["Pet"].training, 0)
+        model = build_model("unet", 3, CLASSES, **settings["pet"]["network"]).train()
+        run = TrainingState(model, batches["Pet"].training, 0)
         time = medians({"step": lambda: training_step(run, x, y, CLASSES), **batches})
     return [
         Row(f"Loading and augmenting a batch, {name} / U-Net step", time[name] / time["step"], 0.05) for name in batches

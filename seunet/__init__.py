@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from seunet.runtime.errors import UserError
+from seunet.runtime.version import VERSION
 
 if TYPE_CHECKING:
     from seunet.experiment.inference import predict
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from seunet.models import SEUNet, SResNet, UNet, build_model
     from seunet.models.checkpoint import load_model
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "SEUNet",
     "SResNet",

@@ -7,7 +7,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from seunet import __version__
 from seunet.commands.compare import compare
 from seunet.commands.demo import demo
 from seunet.commands.export import export
@@ -19,6 +18,7 @@ from seunet.commands.predict import predict
 from seunet.commands.scales import scales
 from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.runtime.extras import missing_extra
+from seunet.runtime.version import VERSION
 
 COMMANDS = (demo, init, predict, measure, scales, magnification, export, info, compare)  # in the order of the help
 # What typer raises for an unknown option, a missing argument, …: of its own click, or of the package, by its version
@@ -84,6 +84,6 @@ def main(
 ) -> None:
     """Segmentation networks, tested under a change of scale."""
     if version:
-        typer.echo(f"seunet {__version__}")
+        typer.echo(f"seunet {VERSION}")
     elif ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())

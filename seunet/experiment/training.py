@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from seunet import __version__
 from seunet.data.arrays import Prepared
 from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
-from seunet.experiment.run import Run
+from seunet.experiment.state import TrainingState
 from seunet.experiment.steadiness import check_steady
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
@@ -28,6 +27,7 @@ from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.runtime.version import VERSION
 from seunet.settings.training import Training
 
 
@@ -69,11 +69,11 @@ def train(
     check_first_batch(model, data, training, device)
     weights = training.class_weights
     weights = balanced_weights(data.train[1], len(data.classes)) if weights == "balanced" else weights
-    run = Run(model, training, seed, Loss(training.loss, weights))
+    run = TrainingState(model, training, seed, Loss(training.loss, weights))
     if keep_others:
         exchange_state(folder, description)
     run.resume(load_state(folder / "last.pt", description))
-    versions = {"seunet": __version__, "torch": torch.__version__, "device": device_name(device)}
+    versions = {"seunet": VERSION, "torch": torch.__version__, "device": device_name(device)}
     shown = description | {"classes": data.classes, "preparation": data.preparation} | (about or {}) | versions
     with last_finite_kept(folder, model, description, shown):
         while run.epoch < training.epochs:
@@ -88,7 +88,7 @@ def train(
     discard(folder)
 
 
-def finish_epoch(run: Run, data: Prepared, device: torch.device) -> list[Fault]:
+def finish_epoch(run: TrainingState, data: Prepared, device: torch.device) -> list[Fault]:
     """Train for an epoch, validate, and add a row to the history; return warnings of the validation."""
     started = time.monotonic()
     loss = train_epoch(run, data, device)
@@ -99,7 +99,7 @@ def finish_epoch(run: Run, data: Prepared, device: torch.device) -> list[Fault]:
     return warnings
 
 
-def train_epoch(run: Run, data: Prepared, device: torch.device) -> float:
+def train_epoch(run: TrainingState, data: Prepared, device: torch.device) -> float:
     """Pass once over the training images in random order; return the mean loss of the steps.
 
     A loss is read when the step after it has been given to the device: so a GPU always has work, and the next batch
@@ -156,7 +156,7 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
         print(f"training images are padded to sides that are multiples of {multiple}", file=sys.stderr, flush=True)
 
 
-def training_step(run: Run, x: Tensor, y: Tensor, classes: int) -> Tensor:
+def training_step(run: TrainingState, x: Tensor, y: Tensor, classes: int) -> Tensor:
     """Take one step of the optimiser on a batch; return its loss, a scalar on the device.
 
     A network may answer several times for each image, see `call_network`: then all answers count alike.

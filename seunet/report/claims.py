@@ -65,7 +65,7 @@ def judge_claims(
 
 
 @dataclass(frozen=True)
-class Run:
+class ResampledRun:
     """One trained network: its metric on the test images as they are, and on each draw of them (B,)."""
 
     metric: float
@@ -78,9 +78,9 @@ class Bootstrap:
     def __init__(self, metric: Metric):
         self.metric, self.images = metric, 0
         self.layout: dict[str, np.ndarray | tuple[int, ...]] = {}
-        self.runs: dict[tuple[Path, float], Run] = {}
+        self.runs: dict[tuple[Path, float], ResampledRun] = {}
 
-    def run(self, path: Path, beyond: float = SEEN) -> Run:
+    def run(self, path: Path, beyond: float = SEEN) -> ResampledRun:
         """Return the run of a file of counts per image, at the scales beyond a factor, once."""
         if (path, beyond) not in self.runs:
             counts = load_counts(path)
@@ -96,7 +96,7 @@ class Bootstrap:
             raise UserError(f"{path}: other scales, images or classes than another run's; evaluate both again")
         self.images = counts["tp"].shape[1]
 
-    def resample(self, counts: Mapping[str, np.ndarray], beyond: float = SEEN) -> Run:
+    def resample(self, counts: Mapping[str, np.ndarray], beyond: float = SEEN) -> ResampledRun:
         """Return the metric of a run on all images, and on each draw: sums of counts are a product of matrices."""
         at_one = np.abs(counts["scale"] - 1).argmin()
         ratios = [counts[side] / counts[side][at_one] for side in ("height", "width")]
@@ -114,7 +114,7 @@ class Bootstrap:
             flat = x.reshape(len(x), -1).astype(np.float32)  # 7 digits are plenty for an interval
             return (self.draws @ flat).reshape(-1, *x.shape[1:])
 
-        return Run(float(score(tp.sum(0), union.sum(0))), score(drawn(tp), drawn(union)))
+        return ResampledRun(float(score(tp.sum(0), union.sum(0))), score(drawn(tp), drawn(union)))
 
     @cached_property
     def draws(self) -> np.ndarray:
@@ -140,7 +140,7 @@ def load_counts(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: not a whole file of counts ({error}); delete it and run the evaluation") from error
 
 
-def compare(better: Sequence[Run], worse: Sequence[Run], images: int) -> dict[str, float | str]:
+def compare(better: Sequence[ResampledRun], worse: Sequence[ResampledRun], images: int) -> dict[str, float | str]:
     """Return estimate, low, high and verdict of two networks' runs, seed by seed."""
     differences = np.array([a.metric - b.metric for a, b in zip(better, worse, strict=True)])  # (S,)
     resampled = np.stack([a.resampled - b.resampled for a, b in zip(better, worse, strict=True)])  # (S, B)

@@ -14,10 +14,12 @@ from typing import Any
 from seunet.runtime.errors import UserError
 
 PACKAGE_SUFFIXES = (".cpp", ".h", ".html")  # of files that are not Python; they belong to the package of their folder
-# These modules are not in the digest. No result depends on "seunet", which lists the public names, nor on "job", which
-# surrounds the call of every script. The settings are parameters of the rules, so a new key with a default runs nothing
-# again. (For the same reason a default must never change.)
-UNTRACKED = ("seunet", "job", "seunet.settings.dataset", "seunet.settings.training", "seunet.settings.configuration")
+# These modules are not in the digest. No result depends on "seunet", which lists the public names, on the version or on
+# "job", which surrounds the call of every script. The settings are parameters of the rules, so a new key with a default
+# runs nothing again. (For the same reason a default must never change.)
+UNTRACKED = ("seunet", "seunet.runtime.version", "job") + tuple(
+    f"seunet.settings.{name}" for name in ("dataset", "training", "configuration")
+)
 # A comment, or a text in quotes, which may look like a comment and stays as it is
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)
 

@@ -1,5 +1,6 @@
 """What `import seunet` offers: every documented name, and torch only when a name needs it."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,15 @@ def test_all_names_the_lazy_ones() -> None:
     assert {*seunet.PLACES, "UserError"} == set(seunet.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         seunet.nothing  # noqa: B018
+
+
+def test_no_floor_imports_the_door_of_the_house() -> None:
+    """`seunet/__init__` offers names of the upper floors: a module that imports from it imports upwards."""
+    floors = {path.name for path in (ROOT / "seunet").iterdir()}
+    for file in (ROOT / "seunet").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "seunet":
+                assert {alias.name for alias in node.names} <= floors, file
 
 
 @pytest.mark.parametrize("module", ["seunet", "seunet.cli"])

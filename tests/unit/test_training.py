@@ -17,7 +17,7 @@ from torch import nn
 from seunet.data.arrays import Prepared
 from seunet.experiment import training
 from seunet.experiment.loss import Loss
-from seunet.experiment.run import Run
+from seunet.experiment.state import TrainingState
 from seunet.experiment.training import train
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.models import checkpoint
@@ -432,7 +432,7 @@ def test_a_disk_that_fills_while_the_state_is_written(tiny, stopped, monkeypatch
 
 def rates(schedule: str, val_losses: list[float], rate: float = 1e-3) -> list[float]:
     """Return the learning rate of every epoch, given the validation loss at the end of each."""
-    state = Run(
+    state = TrainingState(
         nn.Linear(1, 1), Training(epochs=len(val_losses), batch_size=1, learning_rate=rate, schedule=schedule), seed=0
     )
     for loss in val_losses:
@@ -473,7 +473,7 @@ def test_plateau_schedule_counts_improvements_of_more_than_1e_4_alone():
 def test_weight_decay_shrinks_with_the_learning_rate():
     """In torch the decay is multiplied by the rate, so ÷10 of the one is ÷10 of the other (PROTOCOL §4)."""
     layer = nn.Linear(1, 1, bias=False)
-    state = Run(layer, Training(epochs=1, batch_size=1, learning_rate=1e-3, weight_decay=0.1), seed=0)
+    state = TrainingState(layer, Training(epochs=1, batch_size=1, learning_rate=1e-3, weight_decay=0.1), seed=0)
     layer.weight.data.fill_(1.0)
     layer.weight.grad = torch.zeros(1, 1)
     state.optimizer.step()

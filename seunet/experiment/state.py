@@ -13,7 +13,7 @@ from seunet.models.checkpoint import canonical, settings_hash
 from seunet.settings.training import Training
 
 
-class Run:
+class TrainingState:
     """Everything that changes while a network is trained, and how it is stored and restored."""
 
     def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):

@@ -1,0 +1,3 @@
+"""The version of the library, where every floor can read it. pyproject.toml takes it from here."""
+
+VERSION = "0.1.0"
