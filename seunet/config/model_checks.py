@@ -45,7 +45,7 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
         raise UserError(f"{path}.{error}") from error
     check_option_names(f"{path}.options", model.options, [factory])
     try:
-        inspect.signature(factory).bind_partial(**channel_arguments(factory, 3, 2))
+        inspect.signature(factory).bind_partial(**channel_arguments(factory, 3, 2, model.options))
     except (UserError, TypeError) as error:
         raise UserError(f"{path}.architecture: {show(model.architecture)} cannot be a network: {error}") from error
 
@@ -115,11 +115,13 @@ def check_shared_options(path: str, options: dict[str, Any], models: dict[str, M
 
 def check_option_names(path: str, options: dict[str, Any], factories: Iterable[Callable[..., nn.Module]]) -> None:
     """Raise UserError for the first option that none of the factories takes."""
-    parameters = [entry for factory in factories for entry in inspect.signature(factory).parameters.values()]
-    if any(entry.kind is entry.VAR_KEYWORD for entry in parameters):
-        return
-    channels = {*IN_CHANNELS, *NUM_CLASSES}
-    known = dict.fromkeys(entry.name for entry in parameters if entry.name not in channels)
+    known: dict[str, None] = {}
+    for factory in factories:
+        parameters = inspect.signature(factory).parameters
+        if any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values()):
+            return
+        channels = [next((name for name in names if name in parameters), None) for names in (IN_CHANNELS, NUM_CLASSES)]
+        known |= dict.fromkeys(name for name in parameters if name not in channels)
     for name in options:
         if name not in known:
             raise UserError(f"{path}.{name}: unknown option{suggestion(name, known)}")

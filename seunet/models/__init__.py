@@ -2,8 +2,9 @@
 
 import importlib
 import inspect
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ from seunet.runtime.errors import UserError
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"unet": UNet, "seunet": SEUNet, "sresnet": SResNet}
 
 # What factories call the channels of the image and of the answer: the first that a signature has is used.
-IN_CHANNELS = ("in_channels", "in_chans", "n_channels")
-NUM_CLASSES = ("num_classes", "classes", "n_classes", "out_channels")
+IN_CHANNELS = ("in_channels", "in_chans", "n_channels", "input_channels", "num_input_channels", "in_ch", "img_ch")
+NUM_CLASSES = (
+    *("num_classes", "classes", "n_classes", "out_channels"),
+    *("output_channels", "num_output_channels", "out_chans", "out_ch", "output_ch"),
+)
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *args, **kwargs
+# An option of this form is what it names, such as torch.nn:Conv2d: architectures take classes as arguments
+IMPORTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
 
 __all__ = [
     "ARCHITECTURES",
@@ -52,22 +59,29 @@ def find_architecture(architecture: str) -> Callable[..., nn.Module]:
     return factory
 
 
-def channel_arguments(factory: Callable[..., nn.Module], in_channels: int, num_classes: int) -> dict[str, int]:
+def channel_arguments(
+    factory: Callable[..., nn.Module], in_channels: int, num_classes: int, options: Collection[str] = ()
+) -> dict[str, int]:
     """Return the two arguments that a factory is called with, by the names that it has for them.
 
-    Raises UserError when it has none.
+    options: names of its other arguments. Where they are all that it requires, they say the channels, too. Raises
+    UserError when it has no known name.
     """
     parameters = inspect.signature(factory).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    required = {
+        name for name, entry in parameters.items() if entry.default is entry.empty and entry.kind not in VARIABLE
+    }
     arguments = {}
     for names, value in ((IN_CHANNELS, in_channels), (NUM_CLASSES, num_classes)):
         known = [name for name in names if name in parameters] or [names[0]] * takes_any
-        if not known:
+        if known:
+            arguments[known[0]] = value
+        elif not options or required - {*options, *IN_CHANNELS, *NUM_CLASSES}:
             raise UserError(
                 f"{getattr(factory, '__name__', factory)} has no argument {names[0]} (nor {', '.join(names[1:])}); "
-                "write a function that has, and name that"
+                "give it as an option by the name that it has, or write a function that has, and name that"
             )
-        arguments[known[0]] = value
     return arguments
 
 
@@ -76,7 +90,7 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
     parameters = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
-    channels = channel_arguments(factory, 1, 1)
+    channels = channel_arguments(factory, 1, 1, options)
     own = [name for name in parameters if name not in channels]
     unknown = [name for name in options if name not in own]
     if unknown and strict:
@@ -84,6 +98,21 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
             f"{getattr(factory, '__name__', factory)} has no option {unknown[0]!r}; it takes {', '.join(own) or 'none'}"
         )
     return {name: value for name, value in options.items() if name in own}
+
+
+def imported(name: str, value: Any) -> Any:
+    """Return the class or function that an option names as package.module:name; any other value as it is."""
+    if isinstance(value, list):
+        return [imported(name, part) for part in value]
+    if isinstance(value, dict):
+        return {key: imported(name, part) for key, part in value.items()}
+    if not isinstance(value, str) or not IMPORTED.fullmatch(value):
+        return value
+    module, _, attribute = value.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # whatever the module raises
+        raise UserError(f"options.{name}: {value!r} cannot be imported: {error!r}") from error
 
 
 def build_model(architecture: str, in_channels: int, num_classes: int, **options) -> nn.Module:
@@ -94,7 +123,8 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
         4
     """
     factory = find_architecture(architecture)
-    arguments = channel_arguments(factory, in_channels, num_classes) | accepted_options(factory, options)
+    options = {name: imported(name, value) for name, value in options.items()}
+    arguments = channel_arguments(factory, in_channels, num_classes, options) | accepted_options(factory, options)
     if factory in ARCHITECTURES.values():
         return factory(**arguments)
     try:

@@ -163,6 +163,40 @@ def test_names_of_channels_of_other_people(tmp_path):
         channel_arguments(lambda in_channels: None, 3, 2)
 
 
+class Plain(Stand):
+    """Takes its layers as classes, as many architectures of other people do, under names of their own."""
+
+    def __init__(self, input_channels: int, conv_op: type[nn.Module], num_classes: int):
+        super().__init__(input_channels, num_classes)
+        self.last = conv_op(4, num_classes, 1)
+
+
+class Odd(Stand):
+    def __init__(self, planes: int, answers: int):
+        super().__init__(planes, answers)
+
+
+def test_options_may_name_classes_and_channels_by_other_names(tmp_path):
+    torch.save(stand().state_dict(), tmp_path / "w.pt")
+    found = given(tmp_path / "w.pt", "test_foreign:Plain", options={"conv_op": "torch.nn:Conv2d"})
+    assert torch.equal(found, stand()(IMAGES))
+    assert torch.equal(given(tmp_path / "w.pt", "test_foreign:Odd", options={"planes": 3, "answers": 2}), found)
+    with pytest.raises(UserError, match="Odd has no argument in_channels .* give it as an option by the name"):
+        given(tmp_path / "w.pt", "test_foreign:Odd", options={"planes": 3})
+    with pytest.raises(UserError, match="options.conv_op: 'torch.nn:Conv5d' cannot be imported"):
+        given(tmp_path / "w.pt", "test_foreign:Plain", options={"conv_op": "torch.nn:Conv5d"})
+
+
+def test_the_network_of_nnunet_and_its_checkpoint(tmp_path):
+    pytest.importorskip("dynamic_network_architectures")
+    options = {"n_stages": 2, "features_per_stage": [4, 8], "conv_op": "torch.nn:Conv2d", "kernel_sizes": 3}
+    options |= {"strides": [1, 2], "n_conv_per_stage": 1, "n_conv_per_stage_decoder": 1, "norm_op": None}
+    architecture = "dynamic_network_architectures.architectures.unet:PlainConvUNet"
+    network = build_model(architecture, 3, 2, **options).eval()
+    torch.save({"network_weights": network.state_dict(), "logging": [np.float64(0.5)]}, tmp_path / "checkpoint.pth")
+    assert torch.equal(given(tmp_path / "checkpoint.pth", architecture, options=options), network(IMAGES))
+
+
 def test_torchscript(tmp_path):
     torch.jit.script(stand()).save(tmp_path / "w.pt")
     torch.testing.assert_close(given(tmp_path / "w.pt", architecture=None), stand()(IMAGES))
