@@ -15,9 +15,9 @@ from seunet.runtime.problems import Problems
 from seunet.settings.dataset import Preparation
 
 KINDS = {"images": "image", "masks": "mask", "valid": "mask of the field of view"}
-SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 NO_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX")  # with hidden ones: concern nobody
-NO_IMAGE = "not a PNG, TIFF, GIF or JPEG file, nor BMP; move it elsewhere or convert it"
+NO_IMAGE = "not a PNG, TIFF, GIF or JPEG file, nor BMP, PPM or PGM; move it elsewhere or convert it"
 
 Files = dict[str, Path]  # {name: file}
 Layer = tuple[str | None, Path]  # a mask file, and the class that it is of; None: its values say

@@ -496,3 +496,37 @@ def test_the_frames_of_a_microscope_are_counted_where_tifffile_gives_them_no_tag
             file.write(frame, description="state.x=1", metadata=None)
     with pytest.raises(UserError, match="a.tif: . frames; save each as an image of its own"):
         open_image(stream.getvalue(), "a.tif")
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(1, np.uint8), (3, np.uint8), (1, np.uint16), (3, np.uint16)])
+def test_portable_maps_are_their_stored_values(channels, dtype):
+    stored = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (4, 5, channels)).astype(dtype)
+    kind, largest = (b"P5", b"P6")[channels == 3], str(np.iinfo(dtype).max).encode()
+    samples = stored.astype(stored.dtype.newbyteorder(">")).tobytes()
+    data = kind + b"\n# made by hand\n5 4\n" + largest + b"\n" + samples
+    picture = open_image(data, "a.ppm")
+    assert np.array_equal(picture.stored(), stored) and picture.rgb == (channels == 3)
+    for wrong, said in [
+        (data[:-1], "ends early"),
+        (data + data, "several images"),
+        (data.replace(largest, b"100", 1), "largest value 100"),
+        (data.replace(b"5 4", b"5 x", 1), "header"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            open_image(wrong, "a.ppm")
+
+
+@pytest.mark.parametrize("form", [{"imagej": True}, {"ome": True}, {}])
+def test_planes_that_are_channels_by_the_metadata_are_channels(form):
+    stored = np.random.default_rng(0).integers(0, 4000, (2, 6, 7)).astype(np.uint16)
+    for axes, frames in (("CYX", 1), ("ZYX", 2)):
+        file = BytesIO()
+        tifffile.imwrite(file, stored, photometric="minisblack", metadata={"axes": axes}, **form)
+        if frames > 1:
+            with pytest.raises(UserError, match="2 frames"):
+                open_image(file.getvalue(), "a.tif")
+        else:
+            picture = open_image(file.getvalue(), "a.tif")
+            assert picture.channels == 2 and np.array_equal(picture.stored(), np.moveaxis(stored, 0, -1))
+            with pytest.raises(UserError):
+                open_image(file.getvalue()[:-60], "a.tif").stored()

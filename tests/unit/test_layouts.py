@@ -361,7 +361,7 @@ def stacks(root: Path) -> None:
         (coco, "annotations.json: COCO"),
         (yolo, "a.txt: YOLO"),
         (arrays, "images.npy: 1 files .npy hold NumPy arrays"),
-        (packed, "a.ppm.gz: 1 files .ppm.gz hold packed files: unpack them"),
+        (packed, "a.ppm.gz: 1 files .ppm.gz hold packed images: unpack them"),
         (stacks, "4 frames; save each as an image of its own"),
         (lambda root: each(root, "images/{i}.jpg", "masks/{i}.jpg"), "a JPEG mask"),
     ],

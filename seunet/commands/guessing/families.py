@@ -142,6 +142,10 @@ def heads_of(parts: tuple[str, ...], children: dict, splitters: dict) -> Iterato
             ways += [f"{a}{{folder}}{b}" for a, b in splitters[parts[:i]] if fits(parts[i], a, b)]
             for way in ways:
                 own = [*parts[:i], way, *parts[i + 1 : cut]]
+                value = parts[i] if way == "{folder}" else ""
+                if value and any(value in part for part in parts[i + 1 : cut]):  # train/train-images
+                    again = [part.replace(value, "*") for part in parts[i + 1 : cut]]
+                    yield "".join(f"{part}/" for part in [*parts[:i], way, *again])
                 yield "".join(f"{part}/" for part in own)
                 if i + 1 < cut - 1 and len(children[parts[: i + 1]]) > 1:
                     yield "".join(f"{part}/" for part in [*parts[:i], way, "{folder}", *parts[i + 2 : cut]])

@@ -32,7 +32,7 @@ MASK_WORDS = (
 IMAGE_WORDS = ("image", "img", "photo", "original", "raw", "rgb", "sat", "jpeg", "input", "ortho", "frame", "picture")
 # Masks that are not the first choice, and files that are drawn for people.
 LESS_WORDS = (
-    *("instance", "object", "panoptic", "visual", "vis", "viz", "overlay", "colour", "color", "human", "track", "tra"),
+    *("instance", "object", "panoptic", "visual", "vis", "viz", "overlay", "colour", "color", "human"),
     *(
         "edge",
         "bound",
@@ -49,6 +49,18 @@ LESS_WORDS = (
     ),
     *("skeleton", "distance", "weight", "thumb", "blend", "fov", "roi", "vk", "pred", "coarse"),
 )
+MARKERS = (
+    "track",
+    "tra",
+    "marker",
+    "markers",
+    "center",
+    "centre",
+    "centroid",
+    "point",
+    "points",
+    "seeds",
+)  # no outlines
 SHORT = 4  # words up to here must stand alone
 ENOUGH = 0.5  # of the masks must belong to an image
 MOST_CANDIDATES = 30
@@ -76,9 +88,9 @@ class Candidate:
         worth = 6 * len(self.names) / len(self.masks.places) + 3 * math.log2(len(self.names))
         worth += 3 * bool(sure) + 0.1 * sure + has(IMAGE_WORDS, image_words)
         worth -= 5 * bool(sureness(image_words)) + 3 * (has(IMAGE_WORDS, mask_words) and not sure)
-        worth -= 2 * less(mask_words) + 2 * less(image_words)
+        worth -= 2 * less(mask_words) + 2 * less(image_words) + 6 * has(MARKERS, image_words)
         worth += 0.5 * (self.images.simplicity + self.masks.simplicity)
-        worth -= 4 * lossy(self.masks.pattern)
+        worth -= 4 * lossy(self.masks.pattern) + 6 * has(MARKERS, mask_words)
         worth += lossy(self.images.pattern) and not lossy(self.masks.pattern)
         numbers = {word for word in image_words.split() if word.isdigit()}  # 01/ has not its masks in 02_masks/
         return worth - (not self.masks.single) - min(2, len(numbers))

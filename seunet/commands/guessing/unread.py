@@ -22,11 +22,10 @@ FORMS = {
     ".zip": "archives: unpack them",
     ".tar": "archives: unpack them",
     ".tgz": "archives: unpack them",
-    ".gz": "packed files: unpack them, and save the images as PNG",
-    ".ppm": "not read: save them as PNG",
-    ".pgm": "not read: save them as PNG",
-    ".webp": "not read: save them as PNG",
-    ".jp2": "not read: save them as PNG",
+    ".gz": "packed images: unpack them",
+    ".webp": "images that are not read: save them as PNG",
+    ".jp2": "images that are not read: save them as PNG",
+    ".pbm": "images that are not read: save them as PNG",
     ".svs": "slides: cut them into tiles, as PNG or TIFF",
     ".ndpi": "slides: cut them into tiles, as PNG or TIFF",
     ".parquet": "tables with images inside: save these as files",
@@ -80,7 +79,7 @@ def polygon_files(found: Contents) -> tuple[str, str] | None:
     """Return a file that describes polygons, and in what form; None where there is none."""
     stems = {path.stem for path in found.images} | {path.name for path in found.images}
     for path in found.others:
-        if path.suffix.lower() == ".json" and (form := json_form(found.root / path, path.stem in stems)):
+        if path.suffix.lower() in (".json", ".geojson") and (form := json_form(found.root / path, path.stem in stems)):
             return str(path), form
     texts = [path for path in found.others if path.suffix.lower() == ".txt" and path.stem in stems]
     if texts and len(texts) >= len(found.images) / 2:

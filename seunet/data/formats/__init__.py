@@ -5,7 +5,7 @@ Each format has a module. What cannot be read exactly, or in one way alone, is r
 
 from pathlib import Path
 
-from seunet.data.formats import pillow, png, tiff
+from seunet.data.formats import pillow, png, pnm, tiff
 from seunet.data.formats.picture import Picture, unreadable
 from seunet.runtime.errors import UserError
 
@@ -20,6 +20,8 @@ READERS = {
     b"\xff\xd8\xff": pillow.read,
     b"GIF8": pillow.read,
     b"BM": pillow.read,
+    pnm.GREY: pnm.read,
+    pnm.COLOUR: pnm.read,
 }
 
 
@@ -49,7 +51,7 @@ def open_image(data: bytes, name: str) -> Picture:
         raise UserError(f"{name}: the file is empty; replace or remove it")
     reader = next((reader for start, reader in READERS.items() if data.startswith(start)), None)
     if reader is None:
-        raise unreadable(name, "none of PNG, JPEG, TIFF, GIF, BMP")
+        raise unreadable(name, "none of PNG, JPEG, TIFF, GIF, BMP, PGM, PPM")
     picture = reader(data, name)
     if picture.width * picture.height > MAX_PIXELS:
         raise UserError(

@@ -27,7 +27,7 @@ class Picture:
 
     Args:
         name: the file, for errors.
-        format: PNG, JPEG, TIFF, GIF or BMP.
+        format: PNG, JPEG, TIFF, GIF, BMP or PNM.
         width, height: in pixels, as stored (before the orientation is applied).
         samples: numbers per pixel, alpha included.
         decode: returns the stored samples (H, W, samples), of any number type; may raise any error.
