@@ -10,7 +10,7 @@ import typer
 from seunet.commands.measured import RESULTS, VERDICT, data_name, own_folder, refuse_other_results, title_of
 from seunet.commands.network_options import PredictingOptions, takes_network
 from seunet.commands.own_data import data_settings, description_of
-from seunet.commands.texts import by_options, numbers, parsed_classes
+from seunet.commands.texts import by_options, mask_patterns, numbers, parsed_classes
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import together
 
@@ -51,7 +51,12 @@ def measure(
     images: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Of the images below FOLDER; default: images/{name}.*")
     ] = None,
-    masks: Annotated[str | None, typer.Option(metavar="PATTERN", help="Of the masks; default: masks/{name}.*")] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN", help="Of the masks; default: masks/{name}.*; or, as JSON, a pattern for each class."
+        ),
+    ] = None,
     valid: Annotated[
         str | None,
         typer.Option(metavar="PATTERN", help="Of masks of the field of view: where they are 0, pixels do not count."),
@@ -103,7 +108,7 @@ def measure(
     given = options.given()
     description = description_of(weights, given)
     chosen = {
-        **{"images": images, "masks": masks, "valid": valid, "fit": fit and fit.value},
+        **{"images": images, "masks": mask_patterns(masks), "valid": valid, "fit": fit and fit.value},
         "image_size": numbers("--image-size", image_size, int) if image_size else None,
         "value_range": numbers("--value-range", value_range) if value_range else None,
         "classes": parsed_classes(classes) if classes else None,

@@ -106,6 +106,7 @@ class NetworkOptions:
         int | None,
         typer.Option(
             min=1,
+            max=4096,
             help="What sides must be multiples of; others are padded by border pixels.",
             rich_help_panel=PANEL,
         ),

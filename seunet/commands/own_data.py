@@ -36,10 +36,24 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
         data["image_size"] = list(one_size(files.images.values()))
     if len(data["image_size"]) == 1:
         data["image_size"] = data["image_size"][0]
-    if "classes" not in data:
+    for key in ("classes", "masks"):
+        if isinstance(data.get(key), dict):
+            data[key] = in_order_of(description.get("classes"), data[key])
+    if "classes" not in data and not isinstance(data.get("masks"), dict):
         masks = [path for layers in files.masks.values() for _, path in layers]
         data |= mask_values(masks, data.get("ignore", []), description)
     return validated(MeasuredImages, data)
+
+
+def in_order_of(names: list[str] | None, entries: dict[str, Any]) -> dict[str, Any]:
+    """Return entries of classes in the network's order, where they are of its own classes; else as they are."""
+    from seunet.data.masks import class_names
+
+    order = {name: place for place, name in enumerate(names or ())}
+    named = list(zip(class_names(entries), entries.items(), strict=True))
+    if not order.keys() >= {name for name, _ in named}:
+        return entries
+    return dict(entry for _, entry in sorted(named, key=lambda pair: order[pair[0]]))
 
 
 def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any]) -> dict[str, Any]:

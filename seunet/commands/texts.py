@@ -25,6 +25,11 @@ def parsed_classes(text: str) -> dict[str, Any]:
     return {"background": 0, **classes} if list(classes) == ["nonzero"] else classes
 
 
+def mask_patterns(text: str | None) -> Any:
+    """Return the pattern of masks, or of JSON one for each class: {"leaf": "{name}_leaf.*", "stem": …}."""
+    return from_json("--masks", text) if text and re.match(r'\s*{\s*"', text) else text
+
+
 @contextmanager
 def by_options(dataset: str = "") -> Iterator[None]:
     """Name options in mistakes of settings, not keys: "test_scales[1]: 0 is …" becomes "--scales: 0 is …".

@@ -7,7 +7,7 @@ from typing import TypeGuard
 import numpy as np
 
 from seunet.data.formats.picture import Picture
-from seunet.data.labels import colours, values
+from seunet.data.labels import LARGEST, colours, values
 from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation
@@ -111,7 +111,7 @@ class ClassMap:
 
 
 def _interval(value: object) -> Interval | None:
-    if _is_number(value) and value >= 0:
+    if _is_number(value) and 0 <= value <= LARGEST:
         return value, value
     match = re.fullmatch(r"(\d{1,10})\.\.(\d{1,10})", value) if isinstance(value, str) else None
     return (int(match[1]), int(match[2])) if match and int(match[1]) <= int(match[2]) else None

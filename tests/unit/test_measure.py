@@ -389,3 +389,36 @@ def test_a_file_says_how_many_classes_it_has(tmp_path):
         assert result.exit_code == 0, result.output
         assert "0 is class0, 1 is class1, 2 is class2; 255 does not count" in result.output
         assert read_table(out / "class_iou.csv")["class"].tolist() == ["class0", "class1", "class2"]
+
+
+def test_classes_by_name_are_in_the_order_of_the_network(tmp_path):
+    """However --classes lists them, and with one mask file per class."""
+    network = build_model("unet", 3, 3, width=2, depth=2)
+    with torch.no_grad():
+        network.classifier.bias[2] = 1000
+    about = {"architecture": "unet", "in_channels": 3, "num_classes": 3, "options": {"width": 2, "depth": 2}}
+    save_model(tmp_path / "net", network, about | {"classes": ["background", "leaf", "stem"]})
+    stem = np.full((16, 16), 7, np.uint8)
+    for part, name, content in [("images", "a", np.stack([stem] * 3, 2)), ("masks", "a", stem)]:
+        (tmp_path / "mine" / part).mkdir(parents=True)
+        Image.fromarray(content).save(tmp_path / "mine" / part / f"{name}.png")
+    shutil.copytree(tmp_path / "mine", tmp_path / "files")
+    (tmp_path / "files" / "masks" / "a.png").rename(tmp_path / "files" / "masks" / "a_stem.png")
+    Image.fromarray(0 * stem).save(tmp_path / "files" / "masks" / "a_leaf.png")
+    for folder, *options in [
+        ("mine", "--classes", "stem=7,background=0,leaf=1"),
+        ("files", "--masks", '{"stem": "masks/{name}_stem.*", "leaf": "masks/{name}_leaf.*"}'),
+    ]:
+        result = measure(
+            tmp_path / "net", tmp_path / folder, "--scales", "1", "--output", tmp_path / f"o{folder}", *options
+        )
+        assert result.exit_code == 0, result.output
+        table = read_table(tmp_path / f"o{folder}" / "class_iou.csv").set_index("class")["iou"]
+        assert table["stem"] == 1 and list(table.index) == ["background", "leaf", "stem"]
+
+
+@pytest.mark.parametrize("option", [["--classes", f"a=0,b={10**20}"], ["--ignore", str(10**20)]])
+def test_a_value_that_no_mask_can_hold_is_one_line(folder, green, tmp_path, option):
+    call = [green, folder, "--output-kind", "sigmoid", "--output", tmp_path / "out", "--classes", "a=0,b=255"]
+    result = measure(*call, *option)
+    assert result.exit_code == 1 and "must be a pixel value" in result.output
