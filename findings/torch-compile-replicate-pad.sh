@@ -7,7 +7,7 @@
 # Date: 30 November 2026
 # Who meets it: whoever compiles the training of a network whose padding is by border pixels. Conv2d(padding_mode="replicate")
 # takes the same way.
-# Here: layers pad by border pixels in a form that compiles (seunet/ops/border.py).
+# Here: trainings run in eager mode.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

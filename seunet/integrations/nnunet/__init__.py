@@ -59,7 +59,7 @@ class InPlans:
         super().__init__(input_channels, num_classes, **options)  # type: ignore[call-arg]
         self.decoder.deep_supervision = deep_supervision  # type: ignore[assignment]
 
-    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+    def forward(self, image: Tensor) -> Any:
         """(N, C, H, W) → logits (N, classes, H, W), or a list of these alone while nnU-Net supervises deeply."""
         logits = super().forward(image)  # type: ignore[misc]
         return [logits] if self.decoder.deep_supervision else logits
