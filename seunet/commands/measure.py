@@ -127,7 +127,9 @@ def measure(
         with by_options(name):
             prepare(name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)
-        testing = testing.model_copy(update={"size_multiple": multiple_of(weights, given, prepared)})
+        testing = testing.model_copy(
+            update={"size_multiple": multiple_of(weights, given, prepared, min(testing.test_scales))}
+        )
         said = write_results(weights, given, prepared, testing, results)
     typer.echo(said)
     typer.echo(f"written: {', '.join(RESULTS)} and {VERDICT} in {output}/")
@@ -195,14 +197,15 @@ def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, P
     return weights, folder
 
 
-def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared") -> int:
+def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared", least: float) -> int:
     """Return the multiple to which the sides of test images are rounded.
 
-    It is the network's size_multiple, or 1 if the images at scale 1 have other sides.
+    It is the network's size_multiple, or 1 if the images at scale 1 have other sides, or are smaller than that at the
+    least scale: they are padded then.
     """
     from seunet.models.calling import size_multiple
     from seunet.models.weights import load_given
 
     network, _ = load_given(weights, given, data.channels, len(data.classes))
-    multiple = size_multiple(network)
-    return 1 if data.height % multiple or data.width % multiple else multiple
+    multiple, sides = size_multiple(network), (data.height, data.width)
+    return 1 if any(side % multiple or side * least < multiple for side in sides) else multiple

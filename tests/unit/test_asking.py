@@ -1,13 +1,19 @@
 """Networks that want their images in another form: channels last, batches of one size, whole numbers, fixed sides."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from test_cli import call, network
 from test_network_options import Red
 from torch import nn
 
+from seunet.experiment.inference import Variant
+from seunet.experiment.opening import open_network
 from seunet.models.calling import call_network
 from seunet.models.declared import Declared
 from seunet.models.foreign import Conventions, ForeignNetwork
@@ -167,3 +173,58 @@ def test_a_network_that_fails_in_every_form_says_its_own_error():
     network = ForeignNetwork(nn.Conv2d(5, 2, 1), Conventions(), 3, "theirs")
     with pytest.raises(UserError, match="theirs fails on images .*expected input.* 5 channels"):
         call_network(network, IMAGES, 2)
+
+
+class TooSmall(Red):
+    """Takes even sides from 16 on."""
+
+    def forward(self, x):
+        if min(x.shape[2:]) < 16 or x.shape[2] % 2 or x.shape[3] % 2:
+            raise ValueError("Expected more than 1 spatial element")
+        return super().forward(x)
+
+
+def test_images_that_are_too_small_are_not_taken_for_a_multiple():
+    network = ForeignNetwork(TooSmall(3, 2), Conventions(), 3, "theirs")
+    with pytest.raises(UserError, match="cannot take .* 8 × 8 pixels, but takes 16 × 16: .*too small") as caught:
+        call_network(network, torch.rand(1, 3, 8, 8), 2)
+    assert "size_multiple" not in str(caught.value)
+    with pytest.raises(UserError, match="17 × 18 pixels, but takes 18 × 18: set its size_multiple to 2 ") as caught:
+        call_network(network, torch.rand(1, 3, 17, 18), 2)
+    assert str(caught.value).count("size_multiple") == 1
+
+
+def folder_of_images(root: Path) -> Path:
+    """Write images with a red left half, and their masks."""
+    for i in range(2):
+        inside = np.zeros((48, 48), bool)
+        inside[:, :24] = True
+        pixels = np.where(inside[..., None], [230 - i, 60, 60], 60).astype(np.uint8)
+        for part, content in (("images", pixels), ("masks", inside.astype(np.uint8))):
+            (root / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(root / part / f"a{i}.png")
+    return root
+
+
+def test_fixed_sides_are_measured_at_all_scales_in_tiles(tmp_path):
+    square, folder = onnx_model(tmp_path / "square.onnx", [1, 3, 48, 48]), folder_of_images(tmp_path / "mine")
+    fixed = ["--scales", "0.5,2", "--tile", "48", "--size-multiple", "48", "--output", tmp_path / "out"]
+    result = call(square, folder, *fixed, command="measure")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert scores["height"].tolist() == [24, 48, 96] and scores["iou"].min() > 0.9
+
+
+def test_the_option_for_other_channels_is_named(tmp_path):
+    grey, colour = (SimpleNamespace(channels=n, classes=["a", "b"], height=16, width=16) for n in (1, 3))
+    three = traced(tmp_path / "three.pt", Red(3, 2), 1, 3, 16, 16)
+    one = traced(tmp_path / "one.pt", Red(1, 2), 1, 1, 16, 16)
+    ours = network(tmp_path / "net", classes=2, channels=3)
+    for weights, data, way in ((three, grey, "rgb"), (ours, grey, "rgb"), (one, colour, "grey")):
+        with pytest.raises(UserError, match=f"--channels {way}") as caught:
+            open_network(weights, data, Variant(given=GivenNetwork()), "cpu")
+        assert "train again" not in str(caught.value)
+        opened, _ = open_network(
+            weights, data, Variant(given=GivenNetwork(conventions=Conventions(channels=way))), "cpu"
+        )
+        assert call_network(opened, IMAGES[:, : data.channels], 2).shape == (6, 2, 12, 20)
