@@ -7,10 +7,9 @@ from pathlib import Path
 import typer
 
 from seunet.data.marks import mark_of
+from seunet.data.partners import SUFFIXES
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
-
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".bmp")
 
 
 @dataclass(frozen=True)

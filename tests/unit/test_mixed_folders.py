@@ -18,7 +18,7 @@ from seunet.data.marks import mark_of
 from seunet.report.figures.style import new_figure, save
 
 SIZE = (9, 12)
-PHOTOS = ("png", "jpg", "tif")
+PHOTOS = ("png", "jpg", "tif", "ppm", "bmp")
 DEEP = ("deep.tif", "deep.png")
 OURS = ("answer.png", "answer.tif", "overlay.png", "probability.png", "probabilities.npz", "scales.png", "figure.png")
 BROKEN = ("cut.png", "empty.tif", "text.jpg")
@@ -31,7 +31,7 @@ def origin(tmp_path_factory) -> Path:
     network(root / "8")
     network(root / "12", preparation={"image_size": list(SIZE), "fit": "squash", "value_range": [0, 4095]})
     levels = np.random.default_rng(0).integers(256, size=(*SIZE, 3), dtype=np.uint8)
-    for name in ("png", "jpg", "tif"):
+    for name in PHOTOS:
         Image.fromarray(levels).save(root / f"x.{name}")
     tifffile.imwrite(root / "x.deep.tif", levels[..., 0].astype(np.uint16) * 16)
     Image.fromarray(levels[..., 0].astype(np.uint16) * 16).save(root / "x.deep.png")
