@@ -57,6 +57,22 @@ def random_files(folder, seeds=(0, 1, 2), images=20, gain=100):
     return files
 
 
+def test_data_sets_of_other_images_scales_and_metrics_are_judged_apart(tmp_path):
+    files = random_files(tmp_path, images=20)
+    others = [file.parents[2] / "other" / file.parent.name / file.name for file in files]
+    for file, other in zip(random_files(tmp_path / "more", images=7), others, strict=True):
+        other.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(other)
+    wanted = [CLAIM, CLAIM | {"dataset": "other"}]
+    metrics = {"toy": "mean_iou", "other": {"dice": "y"}}
+    judge_claims(wanted, [*files, *others], metrics, tmp_path / "claims.csv")
+    both = pd.read_csv(tmp_path / "claims.csv")
+    assert list(both["images"]) == [20, 7]
+    for row, alone in ((0, files), (1, others)):
+        judge_claims(wanted[row : row + 1], alone, metrics, tmp_path / "alone.csv")
+        pd.testing.assert_series_equal(both.iloc[row], pd.read_csv(tmp_path / "alone.csv").iloc[0], check_names=False)
+
+
 @pytest.mark.parametrize(
     ("scales", "indices", "weights"),
     [
