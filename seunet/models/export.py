@@ -88,6 +88,8 @@ def write(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: 
     batch = max(2, shape[0]) if free.batch else shape[0]  # torch takes a batch of one for a constant
     image = torch.rand(batch, *shape[1:])
     program = torch.export.export(model, (image,), dynamic_shapes=free.shapes())
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it has paths of this machine
     if path.suffix == ".pt2":
         torch.export.save(program, path)
     else:
@@ -101,6 +103,8 @@ def to_onnx(program: ExportedProgram, path: Path) -> None:
     """Write a program as ONNX, the weights in the same file."""
     onnx = torch.onnx.export(program, dynamo=True, verbose=False, input_names=["image"], output_names=["logits"])
     assert onnx is not None  # with dynamo=True
+    for node in onnx.model.graph.all_nodes():
+        node.metadata_props.clear()  # from which lines of which files it came, most of the file beside the weights
     onnx.save(path, external_data=False)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,18 @@ def test_files(name: str, suffix: str, tmp_path: Path) -> None:
     free = export(model, path, (1, 1, 32, 48))
     assert free.batch and free.multiple >= model.size_multiple, str(free)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_a_file_names_no_folder_of_the_machine_that_wrote_it(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"network{suffix}"
+    export(build_model("unet", 3, 2, width=2, depth=1).eval(), path, (1, 3, 16, 16))
+    contents = [path.read_bytes()]
+    if suffix == ".pt2":
+        with zipfile.ZipFile(path) as archive:
+            contents = [archive.read(name) for name in archive.namelist()]
+    folders = (Path(torch.__file__).parents[1], Path(__file__).parents[2], tmp_path)
+    assert not [folder for folder in folders for content in contents if str(folder).encode() in content]
 
 
 def test_mistakes(tmp_path: Path) -> None:
