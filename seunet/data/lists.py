@@ -49,16 +49,21 @@ def named(
     index = Index(names, files if from_file else {})
     others = Index(left_out, {}) if from_file else None
     chosen: set[str] = set()
-    for line in listed:
+    for i, line in enumerate(listed):
         found = index.all_of(line) if from_file else [name for name in [index.exact(line)] if name]
         if not found:
-            if others and others.all_of(line):
+            if (others and others.all_of(line)) or (i == 0 and is_table(entry)):
                 continue
             raise unknown_name(key, line, names)
         if not chosen.isdisjoint(found):
             raise UserError(f"split.{key}: {line!r} stands there twice; name each image once")
         chosen.update(found)
     return sorted(chosen)
+
+
+def is_table(entry: object) -> bool:
+    """Tell whether a list may begin with the names of its columns."""
+    return str(entry).lower().endswith(".csv")
 
 
 class Index:

@@ -132,6 +132,18 @@ def per_class(root: Path) -> None:
     each(root, "images/a{i}.png", "masks/a{i}_stem.png", lambda m: (m == 2).astype(np.uint8) * 255)
 
 
+def part_of_another(root: Path) -> None:
+    """The cup lies in the disc: what is in both is the cup."""
+    each(root, "images/{i}.png", "disc/{i}.png", binary)
+    each(root, "images/{i}.png", "cup/{i}.png", lambda m: binary(m == 2))
+
+
+def tables_with_header(root: Path) -> None:
+    each(root, "images/{i}.jpg", "masks/{i}.png")
+    for split in ("train", "val", "test"):
+        note(root / f"splits/{split}.csv", "image,mask\n" + names(split, "images/{i}.jpg,masks/{i}.png"))
+
+
 def numbered_masks(root: Path) -> None:
     each(root, "benign ({i}).png", "benign ({i})_mask.png", binary)
     each(root, "benign ({i}).png", "benign ({i})_mask.png", lambda m: binary(m == 1), only=(1, 4))
@@ -245,6 +257,8 @@ LAYOUTS = {
     two_annotators: {"masks": "{name}_1stHO.png"},
     nuclei_of_one_file_each: {"masks": "stage1_train/{name}/masks/*.png"},
     per_class: {"masks": {"leaf": "masks/{name}_leaf.png", "stem": "masks/{name}_stem.png"}},
+    part_of_another: {"masks": {"disc": "disc/{name}.png", "cup": "cup/{name}.png"}},
+    tables_with_header: {"split": {part: f"splits/{part}.csv" for part in OFFICIAL}},
     numbered_masks: {"masks": {"object": "{name}_mask*.png"}},
     cell_tracking: {"images": "{folder}/t{name}.tif", "masks": "{folder}_ST/SEG/man_seg{name}.tif"},
     numbers_in_red: {"mask_channel": "red"},
@@ -347,6 +361,10 @@ def packed(root: Path) -> None:
     note(root / "images/a.ppm.gz", "x")
 
 
+def braces(root: Path) -> None:
+    each(root, "my {{set}}/images/{i}.png", "my {{set}}/masks/{i}.png")
+
+
 def stacks(root: Path) -> None:
     for name in ("volume", "labels"):
         root.mkdir(exist_ok=True)
@@ -362,6 +380,7 @@ def stacks(root: Path) -> None:
         (yolo, "a.txt: YOLO"),
         (arrays, "images.npy: 1 files .npy hold NumPy arrays"),
         (packed, "a.ppm.gz: 1 files .ppm.gz hold packed images: unpack them"),
+        (braces, "braces in a name"),
         (stacks, "4 frames; save each as an image of its own"),
         (lambda root: each(root, "images/{i}.jpg", "masks/{i}.jpg"), "a JPEG mask"),
     ],

@@ -6,11 +6,17 @@ from pathlib import Path, PurePosixPath
 
 from seunet.commands.guessing.families import Family
 from seunet.commands.guessing.looks import inside, overlap, some
-from seunet.commands.guessing.pairing import Candidate, has, less, rest_of
+from seunet.commands.guessing.pairing import MASK_WORDS, Candidate, has, less, rest_of
 
 VALID_WORDS = ("fov", "roi", "valid", "mask")
 COVERS, CONTAINS = 0.4, 0.5  # shares: of the image in its field of view, of the objects that lie in it
-APART = 0.05  # share of a mask's pixels in another one, at most, for masks of two classes
+# Share of a mask's pixels in another one, at most, for masks of two classes: more where names differ in words alone, as
+# _leaf and _stem do; two annotators' masks of one class share more.
+APART, APART_IN_WORDS = 0.05, 0.5
+PART_OF, LARGER = (
+    0.95,
+    0.7,
+)  # shares of a part's pixels in the whole, and of the whole's in a part, at least and at most
 
 
 def beside(best: Candidate, groups: Sequence[Family]) -> list[Candidate]:
@@ -43,19 +49,15 @@ def sorted_out(
         inside_it = shares is not None and shares[0] >= CONTAINS and shares[2] >= COVERS
         if inside_it and valid is None and has(VALID_WORDS, words) and best.names <= other.names:
             valid = other
-        elif (
-            shares is not None
-            and max(shares[:2]) <= APART
-            and are_alike(best, other)
-            and all_apart(classes, other, root)
-        ):
+        elif are_alike(best, other) and all(are_apart(one, other, root) for one in classes):
             classes.append(other)
         else:
             unused.append(other)
     pattern: str | dict[str, str] = best.patterns[1]
     if len(classes) > 1:
-        pattern = {name: guess.patterns[1] for name, guess in zip(class_words(classes), classes, strict=True)}
-        pattern = dict(sorted(pattern.items()))
+        named = dict(zip(class_words(classes), classes, strict=True))
+        areas = {name: -area(guess, root) if nested(classes, root) else 0.0 for name, guess in named.items()}
+        pattern = {name: named[name].patterns[1] for name in sorted(named, key=lambda name: (areas[name], name))}
     elif best.masks.several and "/{name}" not in f"/{best.masks.pattern.rpartition('/')[0]}":
         pattern = {"object": best.patterns[1]}
     return pattern, valid.patterns[1] if valid else None, unused
@@ -70,9 +72,28 @@ def are_alike(one: Candidate, other: Candidate) -> bool:
     )
 
 
-def all_apart(classes: Sequence[Candidate], other: Candidate, root: Path) -> bool:
-    """Tell whether masks lie apart from those of all classes so far."""
-    return all((shares := lying(one, other, root)) and max(shares[:2]) <= APART for one in classes)
+def are_apart(one: Candidate, other: Candidate, root: Path) -> bool:
+    """Tell whether masks of two families lie apart, as those of two classes do."""
+    first, second = one.masks.literal, other.masks.literal
+    words = f"{rest_of(first, second)} {rest_of(second, first)}"
+    in_words = re.fullmatch(r"[a-z]+ [a-z]+", words) is not None and not has(MASK_WORDS, words)
+    shares = lying(one, other, root)
+    if shares is None:
+        return False
+    is_part = max(shares[:2]) >= PART_OF and min(shares[:2]) <= LARGER  # the cup in the disc
+    return max(shares[:2]) <= (APART_IN_WORDS if in_words else APART) or (in_words and is_part)
+
+
+def nested(classes: Sequence[Candidate], root: Path) -> bool:
+    """Tell whether masks of some classes lie on others, so that the largest have to come first."""
+    pairs = [(one, other) for one in classes for other in classes if one is not other]
+    return any((shares := lying(one, other, root)) is not None and max(shares[:2]) > APART for one, other in pairs)
+
+
+def area(guess: Candidate, root: Path) -> float:
+    """Return the mean number of pixels in a few masks of a class."""
+    files = some([root / guess.masks.places[name][0] for name in sorted(guess.names)], 8)
+    return sum(float(part.sum()) for file in files if (part := inside(file)) is not None) / len(files)
 
 
 def lying(one: Candidate, other: Candidate, root: Path) -> tuple[float, float, float] | None:

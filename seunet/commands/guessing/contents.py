@@ -46,6 +46,10 @@ def contents(root: Path) -> Contents:
             path = PurePosixPath(Path(parent, name).relative_to(root).as_posix())
             if path.suffix.lower() not in SUFFIXES:
                 found.others.append(path)
+            elif set(str(path)) & set("{}"):
+                raise UserError(
+                    f"{root / path}: patterns and Snakemake take braces in a name for a wildcard; rename it"
+                )
             elif mark_of(root / path):
                 found.ours += 1
             else:

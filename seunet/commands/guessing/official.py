@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from seunet.commands.guessing.contents import WORD, split_word
-from seunet.data.lists import Index, read_list
+from seunet.data.lists import Index, is_table, read_list
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
 
@@ -29,8 +29,10 @@ def official_split(
     if by_names := split_by_words(names, folders=False):
         return completed(by_names, f"by the names {', '.join(by_names.values())}")
     words = "no lists and no folders of a split"
-    if strangers := [str(file) for file in lists if file.suffix.lower() in SUFFIXES and split_word(file.stem)]:
-        words = f"{', '.join(strangers[:3])} name no split of these images"
+    suffixes = (*SUFFIXES, ".json", ".yaml", ".yml")
+    unread = [f for f in lists if f.suffix.lower() in suffixes and (split_word(f.stem) or "split" in f.stem.lower())]
+    if unread:
+        words = f"{', '.join(map(str, unread[:3]))} are no lists of these images' names that are read"
     return None, f"{words}: drawn at random; give groups where images belong together"
 
 
@@ -64,6 +66,8 @@ def split_by_lists(
         except UserError:
             continue
         found = [known.all_of(line) for line in lines]
+        if is_table(file) and found and not found[0]:
+            found, lines = found[1:], lines[1:]
         strange = sum(not names and not others.all_of(line) for names, line in zip(found, lines, strict=True))
         named = {name for names in found for name in names}
         once = len(named) == sum(map(len, found))

@@ -11,7 +11,9 @@ WINDOWS = (255, 1023, 4095, 16383, 65535)  # largest values of 8, 10, 12, 14 and
 TAIL = 0.05  # percent of the values that may lie beyond black, and as many beyond white
 GDAL_NODATA = 42113
 MOST_VALUES = 4_000_000
-FAR = 2.0  # times the range of the other values: a value that stands so far away, alone, says that there is no data
+# A value says that there is no data where it stands alone so many times the range of the others away: less far beside
+# many different ones.
+FAR, FAR_OF_FEW, FEW = 2.0, 100.0, 32
 
 
 def guess_range(pictures: Sequence[Picture]) -> tuple[list[float], str]:
@@ -56,7 +58,8 @@ def without_no_data(values: np.ndarray) -> tuple[np.ndarray, list[float]]:
             break
         for index, rest in ((0, order[1:]), (-1, order[:-1])):
             gap = abs(order[index] - rest[0 if index == 0 else -1])
-            if gap > FAR * max(rest[-1] - rest[0], 1e-12) and (counts[index] > 1 or len(values) > 10_000):
+            far = FAR if len(order) > FEW else FAR_OF_FEW
+            if gap > far * max(rest[-1] - rest[0], 1e-12) and (counts[index] > 1 or len(values) > 10_000):
                 left_out.append(float(order[index]))
                 values = values[values != order[index]]
                 break
