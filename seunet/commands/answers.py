@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -178,6 +179,7 @@ def class_map(classes: np.ndarray, count: int) -> Image.Image:
     return image
 
 
+@cache
 def palette() -> np.ndarray:
     """Return 256 distinct colours (256, 3) uint8: eight that the colour-blind can tell apart, then turns of the hue."""
     colours = [tuple(colour.to_bytes(3)) for colour in FIRST_COLOURS]

@@ -118,6 +118,7 @@ def measure(
     name = data_name(folder)
     tests: dict[str, Any] = {"test_scales": list(dict.fromkeys([1, *numbers("--scales", scales)]))}
     tests |= {"tile": tiling} if (tiling := options.tiling()) else {}
+    tests |= {"precision": options.precision.value}
     with by_options(name):
         testing = validated(Testing, tests)
         data = data_settings(folder, chosen, description)

@@ -87,7 +87,7 @@ class OwnFactors:
         """Return the context in which a SEU-Net with windows answers by the one of the scale of its training."""
         from seunet.experiment.fingerprint import own_scale
 
-        return own_scale(self.network.model)
+        return own_scale(self.network.predictor)
 
     def write(self, output: Path, keep: bool = False) -> None:
         """Write the table of all images; keep: with the rows that are there of others."""

@@ -17,6 +17,7 @@ from seunet.data.rescaling import rescale_logits
 from seunet.experiment.inference import Tile, predict
 from seunet.experiment.steadiness import check_on_noise
 from seunet.models import ARCHITECTURES
+from seunet.models.prediction import for_prediction
 from seunet.models.weights import GivenNetwork, folder_of, load_given
 from seunet.runtime.errors import UserError
 
@@ -97,11 +98,12 @@ class TrainedNetwork:
         given: what a network of other people expects and returns.
         classes: their names, in the network's order, or their number; None: as the network says.
         value_range: the values of images that become black and white; None: as in the training.
+        precision: of predictions, see `for_prediction`.
 
-    Attributes: model; description, the content of model.json, or what the file says; source, the name of that; classes
-    (names); channels, those of images as they are read; training_scale: an `InputScale`, or None where nothing says the
-    size of the training's images; value_range; window, which reads images by it. Raises UserError if the file or folder
-    does not hold a complete network.
+    Attributes: model; predictor, which answers as it does, faster; description, the content of model.json, or what the
+    file says; source, the name of that; classes (names); channels, those of images as they are read; training_scale: an
+    `InputScale`, or None where nothing says the size of the training's images; value_range; window, which reads images
+    by it. Raises UserError if the file or folder does not hold a complete network.
     """
 
     def __init__(
@@ -112,9 +114,11 @@ class TrainedNetwork:
         given: GivenNetwork = GivenNetwork(),
         classes: Sequence[str] | int | None = None,
         value_range: Sequence[float] | None = None,
+        precision: str = "float32",
     ):
         count = len(classes) if isinstance(classes, Sequence) else classes
         self.model, self.description = load_given(weights, given, None, count, device)
+        self.predictor = for_prediction(self.model, precision)
         self.source = "model.json" if folder_of(weights) and given.architecture is None else weights.name
         self.device, self.tiling = torch.device(device), tiling
         self.classes = names_of(classes, self.description, weights)
@@ -143,7 +147,7 @@ class TrainedNetwork:
         canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))
         try:
-            logits = predict(self.model, x, self.tiling, len(self.classes))
+            logits = predict(self.predictor, x, self.tiling, len(self.classes))
         except UserError as error:
             raise UserError(f"{image.name}: {error}") from error
         return logits[..., :height, :width].float()
@@ -204,8 +208,8 @@ def classes_at(logits: Tensor, size: Size) -> Tensor:
     classes = torch.zeros(size, dtype=torch.int16, device=best.device)
     for index in range(1, logits.shape[1]):
         plane = rescale_logits(logits[:, index : index + 1], size)[0, 0]
-        larger = plane > best
-        classes[larger], best = index, torch.maximum(best, plane)
+        classes = torch.where(plane > best, index, classes)
+        best = torch.maximum(best, plane)
     return classes
 
 

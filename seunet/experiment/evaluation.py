@@ -49,7 +49,7 @@ def evaluate(
     """
     torch.set_num_threads(threads)
     data = Prepared(dataset)
-    model, _ = open_network(weights, data, variant, device)
+    model, _ = open_network(weights, data, variant, device, testing.precision)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     check_steady(model, evaluator.first_image(), testing.tile)
     sizes = [evaluator.size(scale) for scale in testing.test_scales]

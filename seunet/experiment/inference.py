@@ -12,6 +12,7 @@ from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment.fingerprint import Fingerprint, own_scale
 from seunet.experiment.magnification import Magnification, find_magnification
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
+from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.weights import GivenNetwork
 from seunet.models.windows import CHOICES
@@ -47,13 +48,22 @@ class Variant:
             fields["magnification"] = FactorSearch.model_validate(magnification)
         return cls(**fields)
 
-    def wrap(self, model: nn.Module, training_size: tuple[int, int], reference: Fingerprint | None = None) -> nn.Module:
+    def wrap(
+        self,
+        model: nn.Module,
+        training_size: tuple[int, int],
+        reference: Fingerprint | None = None,
+        precision: str = "float32",
+    ) -> nn.Module:
         """Return a network that predicts with `model` as this variant says.
 
-        training_size: height and width. reference: what the model sees at the scale of its training.
+        training_size: height and width. reference: what the model sees at the scale of its training. precision: see
+        `for_prediction`.
         """
+        predictor = for_prediction(model, precision)
         if self.magnification:
-            return OwnFactor(model, self.magnification, reference)
+            return OwnFactor(model, self.magnification, reference, predictor)
+        model = predictor
         if self.ensemble:
             model = MultiScale(model, self.ensemble, self.fusion)
         return KnownScale(model, training_size) if self.rescale else model
@@ -88,11 +98,18 @@ class OwnFactor(nn.Module):
     """A network that is shown images at the factor that `magnification` finds: one for all images, or one for each.
 
     One factor for all is found by `settle`, from images of the set. A SEU-Net with windows answers by the window of the
-    scale of its training.
+    scale of its training. The factor is found with `model`, whose norms it needs; `predictor` answers as that does.
     """
 
-    def __init__(self, model: nn.Module, search: FactorSearch, reference: Fingerprint | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        search: FactorSearch,
+        reference: Fingerprint | None,
+        predictor: nn.Module | None = None,
+    ):
         super().__init__()
+        self.predictor = model if predictor is None else predictor
         self.model, self.search, self.reference = model, search, reference
         self.size_multiple = size_multiple(model)
         self.factor: float | None = None
@@ -108,19 +125,19 @@ class OwnFactor(nn.Module):
 
     def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        with own_scale(self.model):
+        with own_scale(self.model), own_scale(self.predictor):
             if self.search.per == "image":
                 return torch.cat([self.alone(image, tiling, classes) for image in images.split(1)])
             if self.factor is None:
                 self.settle(images)
-            return predict_at(self.model, images, self.factor or 1.0, tiling, classes)
+            return predict_at(self.predictor, images, self.factor or 1.0, tiling, classes)
 
     def alone(self, image: Tensor, tiling: "Tile | None", classes: int | None) -> Tensor:
         """Return the logits of one image (1, C, H, W) at its own factor."""
         found = self.find(image)
         if found.factor == 1 and found.as_it_is is not None:
             return found.as_it_is
-        return predict_at(self.model, image, found.factor, tiling, classes)
+        return predict_at(self.predictor, image, found.factor, tiling, classes)
 
 
 class KnownScale(nn.Module):

@@ -22,7 +22,7 @@ WAYS = {  # by the channels of images and network: the key of given weights, whi
 
 
 def open_network(
-    weights: Path, data: Prepared, variant: Variant, device: torch.device | str
+    weights: Path, data: Prepared, variant: Variant, device: torch.device | str, precision: str = "float32"
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a network that predicts as `variant` says, and its description; `weights` is a folder, or a file in it.
 
@@ -38,7 +38,7 @@ def open_network(
         channels = data.channels
     check_fit(description, channels, len(data.classes), weights, variant.given is not None)
     reference = reference_of(model, description, data, device) if variant.magnification else None
-    return variant.wrap(model, (data.height, data.width), reference), description
+    return variant.wrap(model, (data.height, data.width), reference, precision), description
 
 
 def reference_of(

@@ -54,7 +54,7 @@ def answers(
         size = input_scale.times(scale).resized(own, picture.name)
         if scale > 1 and size[0] * size[1] > MAX_PIXELS:
             continue
-        with winning_scales(network.model) as winners:
+        with winning_scales(network.predictor) as winners:
             classes = classes_at(network.logits(picture, input_scale.times(scale)), reference_size)
         agreement = (classes == reference).float().mean().item()
         counts = confusion_counts(reference[None].long(), classes[None].long(), len(network.classes))

@@ -23,6 +23,7 @@ class OneScale:
 
     def __init__(self, model: UShape, scale: int, memory: int, rows: int | None):
         self.model, self.scale, self.memory, self.rows = model, scale, memory, rows
+        self.dtype = next(model.decoder.parameters()).dtype
 
     def features(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield rows of a lifted batch (N, C, H, W), and its features (N, F, rows, W) before the classifier."""
@@ -57,7 +58,7 @@ class OneScale:
 
         channels: of the output. stride: by which the layers subsample. others: maps that are in memory as well.
         """
-        y = room_for(x, channels, stride)
+        y = room_for(x, channels, stride, self.dtype)
         wide = max(x.shape[1], channels // 2)
         fill(y, self.bands(layers, x.shape, lambda rows: x[:, :, rows], wide, size(x, y, *others), 0, stride))
         release_freed_memory()
@@ -124,10 +125,10 @@ def fused(fuse: nn.Module, x: Tensor, skip: Tensor, first: int = 0) -> Callable[
     return on
 
 
-def room_for(x: Tensor, channels: int, stride: int = 1) -> Tensor:
-    """Return uninitialised memory for a map with `channels` channels and the size of x, subsampled."""
+def room_for(x: Tensor, channels: int, stride: int = 1, dtype: torch.dtype | None = None) -> Tensor:
+    """Return uninitialised memory for a map with `channels` channels and the size of x, subsampled; dtype: as x."""
     shape = (len(x), channels, *(-(-side // stride) for side in x.shape[-2:]))
-    return native.empty(shape, x.dtype, x.device)
+    return native.empty(shape, dtype or x.dtype, x.device)
 
 
 def fill(whole: Tensor, bands: Iterator[tuple[slice, Tensor]]) -> Tensor:

@@ -119,6 +119,8 @@ def check_gradient(logits: Tensor, model: nn.Module) -> None:
 
 def check_finite(logits: Tensor, model: nn.Module) -> None:
     """Raise UserError when logits hold NaN or infinite values."""
+    if torch.isfinite(logits.sum()):  # one pass; a sum that overflows is looked at value by value
+        return
     finite = torch.isfinite(logits)
     if not finite.all():
         share = 1 - finite.double().mean().item()

@@ -232,6 +232,9 @@ class Testing(Settings):
     test_pixels: Literal["prepared", "original"] = "prepared"
     """What test images of scales above 1 are resampled from: the `prepared` images, or the `original` files, which may
     have finer detail, see [sizes](#sizes)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16`: of the maps between lifting and classifier, in less than half of the time where the processor or GPU
+    has it; the logits are float32. Up to one pixel in a thousand gets another class, most of them at outlines."""
     tile: None | Tile = None
     """Images larger than `size + 2 · margin` are predicted in tiles of `size` with `margin` pixels of context. For
     networks that are no U-shapes (or whose scales read each other): those predict large images in bands of rows,

@@ -367,3 +367,12 @@ def test_a_file_is_read_by_the_range_that_is_given(tmp_path: Path) -> None:
     assert call(model, tmp_path / "a.png", "--output", tmp_path / "out", "--at", "native").exit_code == 0
     call(model, tmp_path / "b.tif", "--output", tmp_path / "out", "--at", "native", "--value-range", "100,4180")
     np.testing.assert_array_equal(pixels(tmp_path / "out" / "a.png"), pixels(tmp_path / "out" / "b.png"))
+
+
+def test_precision_changes_few_pixels(tmp_path: Path) -> None:
+    folder, photo = network(tmp_path / "net", channels=3, **trained_at(32, 32)), picture(tmp_path / "a.png")
+    for precision in ("float32", "bfloat16"):
+        result = call(folder, photo, "--output", tmp_path / precision, "--precision", precision)
+        assert result.exit_code == 0, result.output
+    same = pixels(tmp_path / "float32" / "a.png") == pixels(tmp_path / "bfloat16" / "a.png")
+    assert same.mean() > 0.95

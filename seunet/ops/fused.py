@@ -1,0 +1,49 @@
+"""Convolution, and the ReLU after it in the same pass over the map, for networks that only predict."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seunet.ops.acceleration import is_traced
+
+
+def fused_convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    positive: bool,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+) -> Tensor:
+    """Return w * x + b, or its positive part: (N, C, H, W), (C_out, C, k, k) → (N, C_out, H', W').
+
+    The bias may be float32 where map and kernel are bfloat16, which keeps its value. On a CPU, without gradients,
+    oneDNN applies the ReLU while a result is in the cache, and has a fast path for 1 × 1 kernels on one thread, too.
+    """
+    if uses_onednn(x):
+        geometry, then = ([padding] * 2, [stride] * 2, [dilation] * 2, 1), "relu" if positive else "none"
+        return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *geometry, then, [], "")
+    if bias is None or bias.dtype == x.dtype:
+        y = F.conv2d(x, weight, bias, stride, padding, dilation)
+    else:
+        y = (F.conv2d(x, weight, None, stride, padding, dilation) + bias[:, None, None]).to(x.dtype)
+    return F.relu(y) if positive else y
+
+
+def uses_onednn(x: Tensor) -> bool:
+    """Tell whether oneDNN's own operator takes a map: on a CPU, without gradients and tracing, and known to torch.
+
+    It is the operator that torch.compile uses.
+    """
+    if not x.is_cpu or x.numel() == 0 or torch.is_grad_enabled() or is_traced():
+        return False
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return False
+    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and has_bfloat16())
+
+
+def has_bfloat16() -> bool:
+    """Tell whether oneDNN computes in bfloat16 on this processor."""
+    known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return known is not None and bool(known())
