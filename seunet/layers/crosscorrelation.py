@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seunet.layers.lifted import ScaleLayer, check_choice, lattice, whole_step
-from seunet.ops.correlation import BORDERS, dilated_correlation
+from seunet.ops.atlas import Atlas
+from seunet.ops.correlation import BORDERS, atlas_correlation, dilated_correlation
 from seunet.runtime.errors import UserError
 
 
@@ -69,6 +70,18 @@ class ScaleCrossCorrelation(ScaleLayer):
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches (N, C_in, H, W) → S batches (N, C_out, ⌈H/r⌉, ⌈W/r⌉)."""
         return self.correlate(x, range(len(x)))
+
+    def atlas(self, x: Atlas) -> Atlas:
+        """Correlate all scales at once, if nothing but 3 × 3 taps of their own scale is read."""
+        (first, *others), layout = self.kernels(), x.layout
+        suits = self.stride == 1 and self.basis == "taps" and first.shape[-1] == 3 and self.border == layout.border
+        if others or not suits or layout.steps != tuple(self.step(scale) for scale in range(len(x))):
+            return super().atlas(x)
+        return atlas_correlation(x, first, self.bias)
+
+    def step(self, scale: int) -> int:
+        """Return the pixels between two taps at a scale."""
+        return lattice(self.base, scale)[0]
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """(N, C_in, H, W) → (N, C_out, ⌈H/r⌉, ⌈W/r⌉), as if the scale were the coarsest."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from seunet.ops.atlas import Atlas, pack, unpack
 from seunet.runtime.errors import UserError
 
 GEOMETRIES = ("released", "exact")
@@ -18,13 +19,19 @@ class ScaleLayer(nn.Module):
     pyramid they have different sizes. Subclasses say in `at` what becomes of one scale, or in `maps`, of all S.
     """
 
-    def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor | list[Tensor] | Atlas) -> Tensor | list[Tensor] | Atlas:
         """Apply the layer to a lifted map."""
+        if isinstance(x, Atlas):
+            return self.atlas(x)
         return stack_scales(self.maps(list(unstack_scales(x)))) if isinstance(x, Tensor) else self.maps(x)
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
         """S batches → S batches."""
         return [self.at(x_s, s) for s, x_s in enumerate(x)]
+
+    def atlas(self, x: Atlas) -> Atlas:
+        """Apply the layer to all scales in one image; by default it takes them out first."""
+        return pack(self.maps(unpack(x)), x.layout.steps, x.layout.border)
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """Apply the layer to the batch (N, C, H, W) of one scale."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
 from seunet.ops.acceleration import is_traced
+from seunet.ops.tables import constants
 
 BLOCK = 64  # outputs of a row that one product of matrices makes
 
@@ -109,8 +110,9 @@ def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
 
 def traced_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     """Return what `correlate_rows` does, by one convolution, which a trace takes for rows of any length."""
-    padded = F.pad(x, (kernel.shape[1] // 2,) * 2 + (0, 0), mode="replicate")
-    return F.conv2d(padded, kernel[:, None, None], stride=(1, stride), groups=len(kernel))
+    radius = kernel.shape[1] // 2
+    place = torch.arange(-radius, x.shape[-1] + radius, device=x.device).clamp(0, x.shape[-1] - 1)
+    return F.conv2d(x[..., place], kernel[:, None, None], stride=(1, stride), groups=len(kernel))
 
 
 def correlate_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
@@ -133,6 +135,5 @@ def correlate_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
 
 def band(kernel: Tensor, window: int, block: int, stride: int) -> Tensor:
     """Return the matrices (C, window, block) that correlate a window with the kernels (C, 2r + 1): tap i − stride o."""
-    tap = torch.arange(window, device=kernel.device)[:, None] - stride * torch.arange(block, device=kernel.device)
-    inside = (tap >= 0) & (tap < kernel.shape[1])
-    return kernel[:, tap.clamp(0, kernel.shape[1] - 1)] * inside
+    tap, inside = constants("band", (kernel.shape[1], window, block, stride), str(kernel.device))
+    return kernel[:, tap] * inside

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from seunet.layers.lifted import stack_scales, unstack_scales
-from seunet.ops.batchnorm import BatchNorm, batch_norm_evaluation, batch_norm_training
+from seunet.ops.atlas import Atlas
+from seunet.ops.batchnorm import BatchNorm, batch_norm_atlas, batch_norm_evaluation, batch_norm_training
 
 
 class ScaleBatchNorm(BatchNorm):
@@ -26,9 +27,11 @@ class ScaleBatchNorm(BatchNorm):
         self.positive, self.inplace = positive, inplace
 
     def forward(  # type: ignore[override]  # torch's takes no list
-        self, x: Tensor | list[Tensor]
-    ) -> Tensor | list[Tensor]:
+        self, x: Tensor | list[Tensor] | Atlas
+    ) -> Tensor | list[Tensor] | Atlas:
         """Normalise a map or a lifted map; the shape stays."""
+        if isinstance(x, Atlas):
+            return batch_norm_atlas(x, self, self.positive)
         if isinstance(x, list):
             return list(self.maps(x))
         return self.maps([x])[0] if x.dim() == 4 else stack_scales(self.maps(list(unstack_scales(x))))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, ScaleLayer, check_choice, lattice
-from seunet.ops.maxplus import quadratic_maximum
+from seunet.ops.atlas import Atlas
+from seunet.ops.maxplus import quadratic_maximum, quadratic_maximum_atlas
 from seunet.ops.subsampling import subsample
 
 
@@ -37,13 +38,22 @@ class QuadraticDilation(ScaleLayer):
 
     def at(self, x: Tensor, scale: int) -> Tensor:
         """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        return quadratic_maximum(x, self.coefficient(), 2, *self.window(scale))
+
+    def atlas(self, x: Atlas) -> Atlas:
+        """Pool all scales at once if they have the same taps, at the steps of the atlas."""
+        first, *others = (self.window(scale) for scale in range(len(x)))
+        steps = [self.window(scale)[0] for scale in range(len(x))]
+        if x.layout.steps != tuple(steps) or any(other[1:] != first[1:] for other in others):
+            return super().atlas(x)
+        return quadratic_maximum_atlas(x, self.coefficient(), *first[1:])
+
+    def window(self, scale: int) -> tuple[int, int, float]:
+        """Return the step between taps, how many there are to either side, and t_s in taps."""
         if self.geometry == "exact":
             step, unit = lattice(self.base, scale)
-            radius, width = math.floor(3 * unit), 2 * self.zero_scale * unit
-        else:
-            step, radius = 1, math.floor(3 * self.base**scale)
-            width = 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
-        return quadratic_maximum(x, self.coefficient(), 2, step, radius, width)
+            return step, math.floor(3 * unit), 2 * self.zero_scale * unit
+        return 1, math.floor(3 * self.base**scale), 2 * self.zero_scale * (self.base ** (scale + 1) - 1)
 
     def reach(self, scale: int) -> int:
         """Return how many pixels of the input an output reads to either side at a scale."""

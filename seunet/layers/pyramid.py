@@ -45,6 +45,10 @@ class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
     scales that the dense layer has.
     """
 
+    def step(self, scale: int) -> int:
+        """Return the pixels between two taps, on the lattice of any scale."""
+        return 1
+
     def maps(self, x: Pyramid) -> Pyramid:
         """S batches (N, C_in, H_s, W_s) → S batches (N, C_out, ⌈H_s/r⌉, ⌈W_s/r⌉)."""
         return self.correlate(x, [0] * len(x))
@@ -57,6 +61,10 @@ class PyramidCrossCorrelation(OnLattice, ScaleCrossCorrelation):
 
 class PyramidQuadraticDilation(OnLattice, QuadraticDilation):
     """Exact quadratic dilation of every map, by the 7 × 7 taps of scale 0."""
+
+    def window(self, scale: int) -> tuple[int, int, float]:
+        """Return the taps of scale 0."""
+        return super().window(0)
 
 
 class PyramidFlatDilation(OnLattice, FlatDilation):

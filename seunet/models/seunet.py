@@ -41,6 +41,8 @@ from seunet.models.checks import (
 )
 from seunet.models.ushape import UShape
 from seunet.models.windows import Windows
+from seunet.ops.acceleration import is_compiled, needs_plain_operators
+from seunet.ops.atlas import Atlas, pack, unpack
 from seunet.ops.pointwise import UpsampledFusion
 
 POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
@@ -216,8 +218,17 @@ class SEUNet(UShape):
         finally:
             self.lift.num_scales, self.windows.rule = scales, rule
 
-    def read(self, maps: list[Tensor]) -> Tensor:
+    def arranged(self, maps: list[Tensor]) -> list[Tensor] | Atlas:
+        """Return the lifted maps, in training as one atlas, unless compiled code takes them one by one."""
+        if not self.training or len(maps) == 1 or is_compiled(*maps) or needs_plain_operators():
+            return maps
+        whole = float(self.base).is_integer() and self.layout == "dense"
+        steps = [whole_step(self.base, s) if whole else 1 for s in range(len(maps))]
+        return pack(maps, steps, self.border)
+
+    def read(self, maps: list[Tensor] | Atlas) -> Tensor:
         """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""
+        maps = unpack(maps) if isinstance(maps, Atlas) else maps
         if self.training:
             return self.windows.concatenate_windows(maps, self.answer)
         return self.windows(maps, self.answer)

@@ -101,7 +101,7 @@ class UShape(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        x = self.lift(image.contiguous(memory_format=torch.channels_last))
+        x = self.arranged(self.lift(image.contiguous(memory_format=torch.channels_last)))
         skips = []
         for layers, pool in self.down():
             for layer in layers:
@@ -111,6 +111,10 @@ class UShape(nn.Module):
         for level, fuse in self.up():
             x = fuse(level(x), skips.pop())
         return self.read(self.head(x))
+
+    def arranged(self, maps: Any) -> Any:
+        """Return the lifted maps as the layers are to have them: here as they are."""
+        return maps
 
     def read(self, maps: Any) -> Tensor:
         """Maps of the head → logits (N, classes, H, W)."""

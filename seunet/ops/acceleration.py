@@ -62,3 +62,8 @@ def is_traced() -> bool:
         or torch._C._are_functorch_transforms_active()
         or torch._C._len_torch_dispatch_stack() > 0
     )
+
+
+def needs_plain_operators() -> bool:
+    """Tell whether what torch records is to be differentiated or run elsewhere: then without functions of our own."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seunet.ops import native
 from seunet.ops.acceleration import Operator
+from seunet.ops.atlas import Atlas, image_of, pixels_of
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -30,19 +31,53 @@ def batch_norm_training(maps: list[Tensor], norm: BatchNorm, positive: bool) -> 
 
     Each map has the same weight in the statistics, whatever its size. positive: apply the ReLU.
     """
+    if len(maps) == 1:
+        return [rectified(nn.BatchNorm2d.forward(norm, maps[0]), positive)]
     if len({x.shape for x in maps}) == 1:
         # maps of one size: the statistics are those of all values, which torch's own batch norm computes
         return rectified(nn.BatchNorm2d.forward(norm, torch.cat(maps)), positive).chunk(len(maps))
-    mean, variance, *y = Normalisation.apply(norm.weight, norm.bias, norm.eps, *maps)
-    update_running_statistics(norm, mean, variance, maps)
-    return [rectified(x, positive) for x in y]
+    pixels = [x.permute(0, 2, 3, 1).flatten(0, 2) for x in maps]
+    counts = values_per_channel(maps)
+    weights = [
+        x.new_full((n,), 1 / (len(maps) * n), dtype=statistics_type(x)) for x, n in zip(maps, counts, strict=True)
+    ]
+    share = torch.cat(weights)
+    parts = normalised(torch.cat(pixels), share, norm, positive, sum(counts)).split(counts)
+    return [part.view(x.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2) for part, x in zip(parts, maps, strict=True)]
+
+
+def batch_norm_atlas(atlas: Atlas, norm: BatchNorm, positive: bool) -> Atlas:
+    """Normalise the maps of an atlas as `batch_norm_training` does; the result has its border."""
+    image, layout = atlas.image, atlas.layout
+    (share,) = layout.table("shares", image, len(image), statistics_type(image))
+    count = len(image) * sum(height * width for height, width in layout.sizes)
+    pixels = pixels_of(image)
+    if layout.border == "zeros":
+        border = layout.table("inside", image)[0].flatten()[:, None]
+    else:
+        (border,) = layout.table("sources", image)
+    y = normalised(pixels.flatten(0, 1), share, norm, positive, count, border)
+    return Atlas(image_of(y.view(pixels.shape), layout), layout)
+
+
+def normalised(
+    x: Tensor, share: Tensor, norm: BatchNorm, positive: bool, count: int, border: Tensor | None = None
+) -> Tensor:
+    """Normalise values (M, C) by mean and variance in which value m has the weight share[m], and update `norm`.
+
+    count: how many values there are, without borders. border: see `Normalisation`.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        y, mean, variance = Normalisation.apply(x, norm.weight, norm.bias, share, border, norm.eps, positive)
+    update_running_statistics(norm, mean, variance, count)
+    return y
 
 
 @batch_norm_training.compiled
 def batch_norm_training_compiled(maps: list[Tensor], norm: BatchNorm, positive: bool) -> Sequence[Tensor]:
     """Normalise by statistics that one pass over the maps computes."""
     mean, variance, *y = CompiledNormalisation.apply(norm.weight, norm.bias, norm.eps, positive, *maps)
-    update_running_statistics(norm, mean, variance, maps)
+    update_running_statistics(norm, mean, variance, sum(values_per_channel(maps)))
     return y
 
 
@@ -81,50 +116,56 @@ def rectified(x: Tensor, positive: bool) -> Tensor:
 
 
 @torch.no_grad()
-def update_running_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor, maps: list[Tensor]) -> None:
+def update_running_statistics(norm: BatchNorm, mean: Tensor, variance: Tensor, count: int) -> None:
     """Update the running statistics as torch does: the running variance is divided by the number of values − 1."""
-    count = sum(values_per_channel(maps))
     norm.num_batches_tracked += 1
     share = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_((variance * (count / max(1, count - 1))).to(norm.running_var), share)
+    new = [mean.to(norm.running_mean), (variance * (count / max(1, count - 1))).to(norm.running_var)]
+    torch._foreach_lerp_([norm.running_mean, norm.running_var], new, share)
 
 
 class Normalisation(torch.autograd.Function):
-    """Mean and variance (C,) of S maps together, and the maps normalised by them, in operators of torch.
+    """Values (M, C) normalised by their weighted mean and variance, and these; in operators of torch.
 
-    `torch.batch_norm_update_stats` computes the statistics; on a CPU `torch.var_mean` takes ten times as long.
+    positive: the ReLU follows. border, of an atlas with P places: (P, 1), by which the values of each image are
+    multiplied, or (P), the place whose values are copied to each place.
     """
 
     @staticmethod
-    def forward(ctx, weight, bias, eps, *maps):
-        """Return mean, variance, and S maps (N, C, H_s, W_s)."""
-        moments = [torch.batch_norm_update_stats(x, torch.zeros_like(weight), torch.ones_like(weight), 0) for x in maps]
-        mean, variance = pooled(*(torch.stack(part) for part in zip(*moments, strict=True)))
-        ctx.save_for_backward(weight, mean, variance, *maps)
+    def forward(ctx, x, weight, bias, share, border, eps, positive):
+        """Return values, mean and variance."""
+        wide = x.to(share.dtype)
+        mean = (share[None] @ wide)[0]
+        variance = (share[None] @ (wide - mean).square_())[0]
+        y = rectified(F.batch_norm(x, mean, variance, weight, bias, False, eps=eps), positive)
+        if border is not None and border.dim() == 2:
+            y.unflatten(0, (-1, len(border))).mul_(border)
+        elif border is not None:
+            y = y.unflatten(0, (-1, len(border))).index_select(1, border).flatten(0, 1)
+        ctx.save_for_backward(x, weight, share, border, mean, variance, y if positive else None)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
-        return mean, variance, *(F.batch_norm(x, mean, variance, weight, bias, False, eps=eps) for x in maps)
+        ctx.set_materialize_grads(False)  # which would fill zeros for mean and variance
+        return y, mean, variance
 
     @staticmethod
-    def backward(ctx, _mean, _variance, *grads):
-        """Add two gradients: with mean and variance constant; and through them, slope · x + offset in each map."""
-        weight, mean, variance, *maps = ctx.saved_tensors
-        parts = [constant_backward(*pair, mean, variance, weight, ctx.eps) for pair in zip(grads, maps, strict=True)]
-        grad_maps, grad_weights, grad_biases = zip(*parts, strict=True)
-        grad_weight, grad_bias = sum(grad_weights), sum(grad_biases)
-        inverse = torch.rsqrt(variance + ctx.eps)
-        for grad, x, count in zip(grad_maps, maps, values_per_channel(maps), strict=True):
-            slope, offset = through_statistics(weight, inverse, grad_weight, grad_bias, len(maps), count)
-            grad.addcmul_(x, slope.to(x.dtype)[:, None, None])
-            grad.add_((offset - slope * mean).to(x.dtype)[:, None, None])
-        return grad_weight, grad_bias, None, *grad_maps
-
-
-def pooled(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance (C,) of S maps of equal weight, from the means and variances (S, C) of each."""
-    mean = means.mean(0)
-    return mean, (variances + (means - mean).square()).mean(0)
+    def backward(ctx, grad, _mean, _variance):
+        """Subtract from the gradient with constant mean and variance what goes through these."""
+        x, weight, share, border, mean, variance, y = ctx.saved_tensors
+        if border is not None and border.dim() == 1:
+            grad = grad.unflatten(0, (-1, len(border)))
+            grad = torch.zeros_like(grad).index_add_(1, border, grad).flatten(0, 1)
+        elif border is not None and y is None:
+            grad = (grad.unflatten(0, (-1, len(border))) * border.to(grad.dtype)).flatten(0, 1)
+        if y is not None:
+            grad = torch.ops.aten.threshold_backward(grad, y, 0)  # y is 0 at borders of zeros as well
+        statistics = (mean, variance, weight, ctx.eps)
+        grad_x, grad_weight, grad_bias = constant_backward(grad, x, *statistics)
+        sums = torch.stack([grad_weight, grad_bias])
+        slope, offset = constant_backward(sums, sums, *statistics)[0]
+        through = F.batch_norm(x, mean, variance, slope, offset, False, eps=ctx.eps)
+        grad_x.addcmul_(through, share.to(x.dtype)[:, None], value=-1)
+        return grad_x, grad_weight, grad_bias, None, None, None, None
 
 
 def constant_backward(
@@ -134,17 +175,6 @@ def constant_backward(
     backward = torch.ops.aten.native_batch_norm_backward
     empty = mean.new_empty(0)
     return backward(grad, x, weight, mean, variance, empty, empty, False, eps, [True, True, True])
-
-
-def through_statistics(
-    weight: Tensor, inverse: Tensor, grad_weight: Tensor, grad_bias: Tensor, scales: int, count: int
-) -> tuple[Tensor, Tensor]:
-    """Return slope and offset (C,) of the gradient of x through mean and variance: slope · (x − mean) + offset.
-
-    inverse: 1 / √(variance + eps). count: the values per channel of the map x; each has weight 1 / (scales · count).
-    """
-    share = weight * inverse / (scales * count)
-    return -share * inverse * grad_weight, -share * grad_bias
 
 
 class CompiledNormalisation(torch.autograd.Function):
@@ -174,6 +204,11 @@ class CompiledNormalisation(torch.autograd.Function):
         parts = (facts, grad_weight, grad_bias, *sizes(maps, ctx.positive), ctx.eps)
         native.call(name, grads, maps, grad_maps, values_per_channel(maps), *parts)
         return grad_weight.to(ctx.dtype), grad_bias.to(ctx.dtype), None, None, *grad_maps
+
+
+def statistics_type(x: Tensor) -> torch.dtype:
+    """Return the type in which the statistics of a map are computed: at least float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def values_per_channel(maps: Sequence[Tensor]) -> list[int]:

@@ -7,6 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops.acceleration import Operator, is_traced
+from seunet.ops.atlas import Atlas
+from seunet.ops.atlas import with_border as with_atlas_border
 from seunet.ops.lattice import Folded, Gathered, continued, lattices
 from seunet.ops.pointwise import pointwise
 from seunet.ops.shared_kernel import SharedCorrelation, Taps, correlation, use_compiled_gradient
@@ -32,6 +34,12 @@ def dilated_correlation(
     """
     correlate = traced_correlation if is_traced() else eager_correlation
     return [correlate(x, kernel, bias, stride, step, border) for x, step in zip(maps, steps, strict=True)]
+
+
+def atlas_correlation(atlas: Atlas, kernel: Tensor, bias: Tensor | None) -> Atlas:
+    """Correlate all maps of an atlas with (C_out, C_in, 3, 3); the result has no border."""
+    atlas = with_atlas_border(atlas)
+    return Atlas(F.conv2d(atlas.image, kernel, bias, padding=1), atlas.layout, bordered=False)
 
 
 def traced_correlation(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, step: int, border: str) -> Tensor:

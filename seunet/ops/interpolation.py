@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
-from seunet.ops.acceleration import Operator
+from seunet.ops.acceleration import Operator, is_traced
 
 MODES = ("nearest", "half_pixel", "aligned")
 
@@ -24,7 +24,7 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
     if factor == 1:
         y = x
     elif mode == "aligned":
-        y = F.pad(x, (0, 1, 0, 1), mode="replicate")
+        y = with_last_repeated(x)
         y = F.interpolate(y, size=(height + 1, width + 1), mode="bilinear", align_corners=True)
     elif mode == "half_pixel":
         y = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
@@ -32,6 +32,14 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
         y = F.interpolate(x, scale_factor=factor, mode="nearest")
     height, width = size or (height, width)
     return y[..., :height, :width]
+
+
+def with_last_repeated(x: Tensor) -> Tensor:
+    """Return (N, C, h + 1, w + 1), the last row and column twice; inductor 2.13 has no gradient of such a padding."""
+    if not is_traced():
+        return F.pad(x, (0, 1, 0, 1), mode="replicate")
+    x = torch.cat([x, x[..., -1:, :]], 2)
+    return torch.cat([x, x[..., -1:]], 3)
 
 
 def size_of(x: Tensor) -> tuple[int, int]:

@@ -12,13 +12,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
-from seunet.ops.acceleration import Operator
+from seunet.ops.acceleration import Operator, is_traced
 
 
 @Operator
 def continued(x: Tensor, step: int, margin: int) -> Tensor:
     """Continue (N, C, H, W) by `margin` pixels of each lattice: (N, C, H + 2 step margin, W + 2 step margin)."""
-    if step == 1:
+    if step == 1 and not is_traced():
         return F.pad(x, [margin] * 4, mode="replicate")
     rows, columns = (nearest(place(side, step, margin), side, step).to(x.device) for side in x.shape[-2:])
     return x.index_select(2, rows).index_select(3, columns)

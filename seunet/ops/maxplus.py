@@ -1,35 +1,23 @@
 """Morphological dilation with a quadratic structuring function, subsampled: the max-plus convolution."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native
-from seunet.ops.acceleration import Operator, is_traced
+from seunet.ops.acceleration import Operator, needs_plain_operators
+from seunet.ops.atlas import Atlas, image_of, pixels_of, with_border
+from seunet.ops.lattice import nearest
+from seunet.ops.tables import constants
 
 
 def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
     """Dilate (N, C, H, W), subsampled: y(p) = max over k of x(r p + step·k) − c ‖k‖²/t², abs(k_i) ≤ radius.
 
-    c (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
+    c ≥ 0 (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
     """
-    if is_traced():
-        return traced_maximum(x, coefficient / width**2, stride, step, radius)
+    if needs_plain_operators():
+        return dilation.reference(x, coefficient / width**2, stride, step, radius)[0]
     return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
-
-
-def traced_maximum(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:
-    """Return `quadratic_maximum` in few operators of torch, for a map of any size; a tie splits the gradient."""
-    penalty = penalty.to(x.dtype)[:, None, None]
-    for axis in (2, 3):
-        length = x.shape[axis]
-        padded = F.pad(x, [step * radius if a == axis else 0 for a in (3, 3, 2, 2)], value=float("-inf"))
-        taps = [along(axis, slice(k * step, k * step + length, stride)) for k in range(2 * radius + 1)]
-        x = padded[taps[radius]]
-        for k, tap in enumerate(taps):
-            if k != radius:
-                x = torch.maximum(x, padded[tap] - penalty * (k - radius) ** 2)
-    return x
 
 
 class QuadraticMaximum(torch.autograd.Function):
@@ -58,36 +46,64 @@ class QuadraticMaximum(torch.autograd.Function):
         return grad_x, (-grad_squares / width**2).to(coefficient.dtype), None, None, None, None
 
 
+def quadratic_maximum_atlas(atlas: Atlas, coefficient: Tensor, radius: int, width: float) -> Atlas:
+    """Return `quadratic_maximum` at every second pixel of each map, with the steps of the layout."""
+    image, layout = atlas.image, atlas.layout.subsampled()
+    tables = atlas.layout.table("pooling", image, radius)
+    (offsets,) = constants("tap_offsets", (radius,), str(image.device))
+    pixels = AtlasMaximum.apply(pixels_of(image), coefficient / width**2, offsets, *tables)
+    return with_border(Atlas(image_of(pixels, layout), layout, bordered=False))
+
+
+class AtlasMaximum(torch.autograd.Function):
+    """Maximum over taps along rows, then along columns, at the places of tables. Gradients are added in a fixed order."""
+
+    @staticmethod
+    def forward(ctx, x, penalty, offsets, rows, columns, back_rows, back_columns, row_taps, column_taps):
+        """Pixels (N, P, C), penalty (C) → (N, P', C)."""
+        penalties = (offsets.float().square()[:, None] * penalty).to(x.dtype)
+        middle, down = best_tap(x, 1, rows, penalties, offsets)
+        best, across = best_tap(middle, 1, columns, penalties, offsets)
+        ctx.save_for_backward(down, across, back_rows, back_columns, row_taps, column_taps)
+        return best
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Collect for each pixel the gradients of the maxima that are its own."""
+        down, across, back_rows, back_columns, row_taps, column_taps = ctx.saved_tensors
+        middle, grad_columns = collected(grad, across, back_columns, column_taps)
+        grad_x, grad_rows = collected(middle, down, back_rows, row_taps)
+        return grad_x, -(grad_columns + grad_rows), *[None] * 7
+
+
+def best_tap(x: Tensor, axis: int, table: Tensor, penalties: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maxima along an axis over taps minus their penalties, and the taps that gave them.
+
+    table: (outputs, taps), the places that taps read. penalties: of every tap; taps lie behind `axis`. offsets: (taps).
+    A tap beyond the map reads the nearest one within, and does not win, since its penalty is no lower.
+    """
+    best, number = (x[(slice(None),) * axis + (table,)] - penalties).max(axis + 1)
+    return best, offsets[number]
+
+
+def collected(grad: Tensor, taken: Tensor, back: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients for the pixels that a table read, and Σ grad · tap² (C)."""
+    read, places = back.shape, back.flatten()
+    mine = taken.index_select(1, places).unflatten(1, read) == taps
+    grads = grad.index_select(1, places).unflatten(1, read)
+    return (grads * mine).sum(2), (grad * taken.square()).sum((0, 1))
+
+
 @Operator
 def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
-    penalty = penalty.to(x.dtype)
-    best, rows = maximum(x, penalty, 2, stride, step, radius)
-    best, columns = maximum(best, penalty, 3, stride, step, radius)
+    offsets = tap_offsets(radius).to(x.device)
+    penalties = (penalty[:, None] * offsets.float().square()).to(x.dtype)  # (C, taps)
+    tables = (taps(side, stride, step, offsets) for side in x.shape[2:])
+    best, rows = best_tap(x, 2, next(tables), penalties[:, None, :, None], offsets)
+    best, columns = best_tap(best, 3, next(tables), penalties[:, None, None, :], offsets)
     place = torch.arange(columns.shape[3], device=x.device) * stride + columns.long() * step
     return best, rows.gather(3, place), columns
-
-
-def maximum(x: Tensor, penalty: Tensor, axis: int, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Return the maxima along one axis, and their taps; taps k and −k have one penalty, so one step compares both."""
-    length = x.shape[axis]
-    radius = min(radius, (length - 1) // step)
-    margin = [step * radius if a == axis else 0 for a in (3, 3, 2, 2)]
-    x = F.pad(x, margin, value=float("-inf"))
-
-    def at(tap: int) -> Tensor:
-        return x[along(axis, slice((radius + tap) * step, (radius + tap) * step + length, stride))]
-
-    best = at(0).clone()
-    number = torch.zeros_like(best, dtype=tap_type(radius))
-    for k in range(1, radius + 1):
-        before, behind = at(-k), at(k)
-        candidate = torch.maximum(before, behind) - penalty[:, None, None] * k**2
-        order = (behind > before).to(number.dtype) + (2 * k - 1)  # −1, 1, −2, 2, … are 1, 2, 3, 4, …
-        # later taps have larger numbers, so the largest number is that of the last tap that won; masks would be slow
-        torch.maximum(number, (candidate > best) * order, out=number)
-        torch.maximum(best, candidate, out=best)
-    return best, torch.where(number % 2 == 1, -((number + 1) // 2), number // 2)
 
 
 @Operator
@@ -132,13 +148,17 @@ def compiled_scatter(
     return grad_x.to(grad.dtype), squares.sum(0)
 
 
+def tap_offsets(radius: int) -> Tensor:
+    """Return 0, −1, 1, −2, 2, …: of equal taps the first wins."""
+    number = torch.arange(1, 2 * radius + 2)
+    return (number // 2 * torch.where(number % 2 == 0, -1, 1)).to(tap_type(radius))
+
+
+def taps(side: int, stride: int, step: int, offsets: Tensor) -> Tensor:
+    """Return which place on an axis each tap of each output reads, (outputs, taps); beyond the map the nearest tap."""
+    return nearest(torch.arange(0, side, stride, device=offsets.device)[:, None] + step * offsets.long(), side, step)
+
+
 def tap_type(radius: int) -> torch.dtype:
     """Return the integers that number the taps."""
     return torch.int8 if radius < 64 else torch.int16
-
-
-def along(axis: int, part: slice) -> tuple[slice, ...]:
-    """Return the index that takes `part` of one axis of a 4-D tensor."""
-    index = [slice(None)] * 4
-    index[axis] = part
-    return tuple(index)

@@ -5,6 +5,7 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seunet.ops.atlas import Atlas, add_upsampled_atlas
 from seunet.ops.interpolation import add_upsampled
 
 
@@ -20,7 +21,7 @@ class UpsampledFusion(nn.Conv2d):
     """1 × 1 convolution of [upsample(x), skip], concatenated: (N, C, h, w), (N, C', H, W) → (N, C_out, H, W).
 
     Neither the upsampled map nor the concatenation is ever made: a 1 × 1 convolution commutes with interpolation, so
-    w · [up(x), skip] + b = up(w₁ · x) + w₂ · skip + b, with w₁ · x at a quarter of the pixels. Takes lists of S maps as
+    w · [up(x), skip] + b = up(w₁ · x) + w₂ · skip + b, with w₁ · x at a quarter of the pixels. Takes lists of S maps and atlases as
     well. `mode`: see `interpolation.upsample`; where t x is larger than the skip (of an odd size), it is cut.
     """
 
@@ -30,6 +31,11 @@ class UpsampledFusion(nn.Conv2d):
 
     def forward(self, x: Any, skip: Any) -> Any:  # type: ignore[override]  # a convolution has one input
         """Fuse a map, or S maps, with the skip of the same scale."""
+        if isinstance(x, Atlas):
+            y = pointwise(skip.image, self.weight[:, self.split :], self.bias)
+            return add_upsampled_atlas(
+                y, pointwise(x.image, self.weight[:, : self.split], None), skip.layout, self.mode
+            )
         if isinstance(x, list):
             return [self.forward(*pair) for pair in zip(x, skip, strict=True)]
         y = pointwise(skip, self.weight[:, self.split :], self.bias)

@@ -1,0 +1,131 @@
+"""An atlas: all maps of a lifted map side by side in one image, so that one operator of torch acts on all scales.
+
+A kernel with taps d pixels apart reads one lattice p + d Z² of a map for each output. So a map lies in the atlas as its
+d² lattices, each in a cell with a border of one pixel, and every kernel is an ordinary 3 × 3 convolution of the atlas.
+What moves pixels (borders, pooling, upsampling, the way in and out) reads tables of places: tables.py.
+
+On a GPU the time of a small network is that of starting operators: in an atlas a pyramid starts as many as a U-Net.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seunet.ops import tables
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the pixels of S maps lie. sizes: (H_s, W_s) of each; steps: pixels between the taps of its kernels.
+
+    border: what lies around each lattice: `zeros`, or copies of its outer pixels (`replicate`).
+    """
+
+    sizes: tuple[Size, ...]
+    steps: tuple[int, ...]
+    border: str
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the atlas."""
+        return tables.blocks(self.sizes, self.steps)[1]
+
+    def subsampled(self) -> "Layout":
+        """Return the layout of the maps' every second pixel."""
+        return replace(self, sizes=tuple((-(-height // 2), -(-width // 2)) for height, width in self.sizes))
+
+    def table(self, name: str, like: Tensor, *options: Any) -> tuple[Tensor, ...]:
+        """Return the tables that a function of tables.py makes, on the device of a tensor."""
+        return tables.constants(name, (self.sizes, self.steps, *options), str(like.device))
+
+
+class Atlas:
+    """An image (N, C, H, W), channels-last, with its layout; as a sequence, the S maps (N, C, H_s, W_s).
+
+    bordered: whether the border is there; convolutions read it, and leave something else.
+    """
+
+    def __init__(self, image: Tensor, layout: Layout, bordered: bool = True):
+        self.image, self.layout, self.bordered = image, layout, bordered
+
+    def __len__(self) -> int:
+        return len(self.layout.sizes)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(unpack(self))
+
+    def __getitem__(self, scale: int) -> Tensor:
+        return unpack(self)[scale]
+
+
+def pack(maps: Sequence[Tensor], steps: Sequence[int], border: str) -> Atlas:
+    """Return the atlas of S maps (N, C, H_s, W_s)."""
+    layout = Layout(tuple((x.shape[2], x.shape[3]) for x in maps), tuple(steps), border)
+    (numbers,) = layout.table("numbers", maps[0])
+    pixels = torch.cat([pixels_of(x) for x in maps], 1).index_select(1, numbers)
+    return with_border(Atlas(image_of(pixels, layout), layout, border == "replicate"))
+
+
+def unpack(atlas: Atlas) -> list[Tensor]:
+    """Return the S maps (N, C, H_s, W_s), channels-last."""
+    sizes = atlas.layout.sizes
+    (places,) = atlas.layout.table("places", atlas.image)
+    parts = pixels_of(atlas.image).index_select(1, places).split([height * width for height, width in sizes], 1)
+    return [part.unflatten(1, size).permute(0, 3, 1, 2) for part, size in zip(parts, sizes, strict=True)]
+
+
+def with_border(atlas: Atlas) -> Atlas:
+    """Return the atlas with the border around each lattice."""
+    if atlas.bordered:
+        return atlas
+    image, layout = atlas.image, atlas.layout
+    if layout.border == "zeros":
+        return Atlas(image * inside(layout, image), layout)
+    (sources,) = layout.table("sources", image)
+    return Atlas(image_of(pixels_of(image).index_select(1, sources), layout), layout)
+
+
+def inside(layout: Layout, like: Tensor) -> Tensor:
+    """Return 1 at the pixels of maps and 0 around them, (H, W), of the type of a tensor."""
+    return layout.table("inside", like)[0].to(like.dtype)
+
+
+def pixels_of(image: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, H · W, C): of a channels-last image a view."""
+    return image.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def image_of(pixels: Tensor, layout: Layout) -> Tensor:
+    """(N, H · W, C) → the image (N, C, H, W) of a layout, a view."""
+    return pixels.unflatten(1, layout.size).permute(0, 3, 1, 2)
+
+
+def add_upsampled_atlas(y: Tensor, x: Tensor, layout: Layout, mode: str) -> Atlas:
+    """Return y, of a layout, plus x upsampled by 2, without border; x has the subsampled layout."""
+    pixels = pixels_of(y) + Upsampled.apply(pixels_of(x), *layout.table("upsampling", y, mode))
+    return Atlas(image_of(pixels, layout), layout, bordered=False)
+
+
+class Upsampled(torch.autograd.Function):
+    """Pixels (N, P, C) → (N, P', C): sums of weighted pixels; so is the gradient, which adds in a fixed order."""
+
+    @staticmethod
+    def forward(ctx, x, table, weights, back, back_weights):
+        """Read four pixels for each."""
+        ctx.save_for_backward(back, back_weights)
+        return weighted_sums(x, table, weights)
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Read those that each pixel was read by."""
+        return weighted_sums(grad, *ctx.saved_tensors), None, None, None, None
+
+
+def weighted_sums(x: Tensor, table: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sums (N, P', C) of the pixels of x that a table (P', entries) names."""
+    return (x.index_select(1, table.flatten()).unflatten(1, table.shape) * weights.to(x.dtype)).sum(2)

@@ -1,0 +1,193 @@
+"""Tables of places in an atlas: which pixels an operator reads for each pixel that it writes.
+
+All functions take sizes (H_s, W_s) and steps of S scales, see `atlas.Layout`. A place is row · width + column.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seunet.ops.interpolation import axis_of
+from seunet.ops.lattice import nearest
+
+Sizes = tuple[tuple[int, int], ...]
+Steps = tuple[int, ...]
+
+
+@torch.compiler.assume_constant_result
+def constants(name: str, arguments: tuple[Any, ...], device: str) -> tuple[Tensor, ...]:
+    """Return the tables of a function of this module, kept for later calls; where torch traces, they are constants."""
+    return kept(name, arguments, device)
+
+
+@lru_cache(maxsize=1024)
+def kept(name: str, arguments: tuple[Any, ...], device: str) -> tuple[Tensor, ...]:
+    """Return the tables, made once."""
+    with torch.inference_mode(False), torch.utils._python_dispatch._disable_current_modes():
+        found = globals()[name](*arguments)
+        return tuple(x.to(device) for x in (found if isinstance(found, tuple) else (found,)))
+
+
+def blocks(sizes: Sizes, steps: Steps) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Return the first row and column of the cells of each scale, and the size of the atlas.
+
+    Below each other as far as they are together no higher than the highest; then comes a new column.
+    """
+    corners, top, left, right = [], 0, 0, 0
+    extents = [tuple(step * cell(side, step) for side in size) for size, step in zip(sizes, steps, strict=True)]
+    highest = max(height for height, _ in extents)
+    for height, width in extents:
+        if top + height > highest:
+            top, left = 0, right
+        corners.append((top, left))
+        top, right = top + height, max(right, left + width)
+    return corners, (highest, right)
+
+
+def cell(side: int, step: int) -> int:
+    """Return the side of a cell: that of the largest lattice, and two pixels of border."""
+    return -(-side // step) + 2
+
+
+def pixel_places(sizes: Sizes, steps: Steps) -> list[Tensor]:
+    """Return the places of the pixels of each scale, (H_s, W_s)."""
+    corners, (_, across) = blocks(sizes, steps)
+    out = []
+    for corner, size, step in zip(corners, sizes, steps, strict=True):
+        rows, columns = (
+            first + torch.arange(side) % step * cell(side, step) + 1 + torch.arange(side) // step
+            for first, side in zip(corner, size, strict=True)
+        )
+        out.append(rows[:, None] * across + columns)
+    return out
+
+
+def places(sizes: Sizes, steps: Steps) -> Tensor:
+    """Return the places of all pixels, scale by scale."""
+    return torch.cat([own.flatten() for own in pixel_places(sizes, steps)])
+
+
+def sources(sizes: Sizes, steps: Steps) -> Tensor:
+    """Return, for every place, that of the pixel which is there, or whose copy is there."""
+    corners, extent = blocks(sizes, steps)
+    every = pixel_places(sizes, steps)
+    out = torch.full(extent, int(every[0][0, 0]))
+    for own, (top, left), size, step in zip(every, corners, sizes, steps, strict=True):
+        rows, columns = (
+            nearest(torch.arange(step)[:, None] + step * (torch.arange(cell(side, step)) - 1), side, step).flatten()
+            for side in size
+        )
+        out[top : top + len(rows), left : left + len(columns)] = own[rows[:, None], columns]
+    return out.flatten()
+
+
+def numbers(sizes: Sizes, steps: Steps) -> Tensor:
+    """Return, for every place, which of all pixels, scale by scale, is there, or whose copy is there."""
+    own, shown = places(sizes, steps), sources(sizes, steps)
+    out = torch.zeros_like(shown)
+    out[own] = torch.arange(len(own))
+    return out[shown]
+
+
+def inside(sizes: Sizes, steps: Steps) -> Tensor:
+    """Return 1 at the pixels of maps and 0 around them, (H, W)."""
+    _, extent = blocks(sizes, steps)
+    out = torch.zeros(extent)
+    out.view(-1)[places(sizes, steps)] = 1
+    return out
+
+
+def shares(sizes: Sizes, steps: Steps, images: int, dtype: torch.dtype) -> Tensor:
+    """Return the weight of every place of N images in a mean, (N · H · W): scales count alike, borders nothing."""
+    out = torch.zeros_like(sources(sizes, steps), dtype=torch.float64)
+    for own, (height, width) in zip(pixel_places(sizes, steps), sizes, strict=True):
+        out[own.flatten()] = 1 / (len(sizes) * height * width * images)
+    return out.repeat(images).to(dtype)
+
+
+def pooling(sizes: Sizes, steps: Steps, radius: int) -> tuple[Tensor, ...]:
+    """Return what a maximum over taps along rows, then along columns, at every second pixel, reads: six tables.
+
+    Two tables of places (outputs, taps), for rows and for columns; outputs of the first are the subsampled rows of
+    each scale, one behind the other. A tap beyond the map reads the nearest one within, which never wins, as it has a
+    lower penalty where it is itself. Then the two inverses, with the taps: see `inverse`.
+    """
+    halved = tuple((-(-height // 2), -(-width // 2)) for height, width in sizes)
+    offsets = tap_offsets(radius)
+    rows, columns, down, across = [], [], [], []
+    first = 0
+    for own, (height, width), step in zip(pixel_places(sizes, steps), sizes, steps, strict=True):
+        tap, valid = taps(height, step, offsets)
+        rows.append(own[tap].permute(0, 2, 1).flatten(0, 1))
+        down.append(valid[:, None].expand(-1, width, -1).flatten(0, 1))
+        tap, valid = taps(width, step, offsets)
+        line = first + torch.arange(len(rows[-1]) // width)[:, None, None] * width
+        columns.append((line + tap).flatten(0, 1))
+        across.append(valid.expand(len(line), -1, -1).flatten(0, 1))
+        first += len(rows[-1])
+    by_rows, by_columns = torch.cat(rows), torch.cat(columns)[numbers(halved, steps)]
+    valid = torch.zeros(by_columns.shape, dtype=torch.bool)
+    valid[places(halved, steps)] = torch.cat(across)
+    before = blocks(sizes, steps)[1]
+    back_rows, numbers_rows = inverse(by_rows, torch.cat(down), before[0] * before[1])
+    back_columns, numbers_columns = inverse(by_columns, valid, len(by_rows))
+    none = torch.cat([offsets, offsets.new_tensor([127])])  # the last, number −1: no tap
+    found = (none[n][..., None] for n in (numbers_rows, numbers_columns))
+    return by_rows, by_columns, back_rows, back_columns, *found
+
+
+def tap_offsets(radius: int) -> Tensor:
+    """Return 0, −1, 1, −2, 2, … as int8: of equal taps the first wins."""
+    return torch.tensor([0, *(sign * k for k in range(1, radius + 1) for sign in (-1, 1))], dtype=torch.int8)
+
+
+def taps(side: int, step: int, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which pixel each tap of every second pixel reads, (outputs, taps), and whether it is within the map."""
+    place = torch.arange(0, side, 2)[:, None] + step * offsets.long()
+    return nearest(place, side, step), (place >= 0) & (place < side)
+
+
+def band(taps: int, window: int, block: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Return which tap of a kernel output o of a block reads at place i of its window, and whether there is one."""
+    tap = torch.arange(window)[:, None] - stride * torch.arange(block)
+    return tap.clamp(0, taps - 1), (tap >= 0) & (tap < taps)
+
+
+def upsampling(sizes: Sizes, steps: Steps, mode: str) -> tuple[Tensor, ...]:
+    """Return the four places that each place of the larger maps reads, from maps of half the size, and their weights.
+
+    Then the inverse: places of the larger maps that read each place of the smaller ones, and their weights.
+    """
+    halved = tuple((-(-height // 2), -(-width // 2)) for height, width in sizes)
+    read, weights = [], []
+    for own, small, large in zip(pixel_places(halved, steps), halved, sizes, strict=True):
+        (top, bottom, down), (left, right, across) = (
+            axis_of(*sides, 2, mode)[:3] for sides in zip(small, large, strict=True)
+        )
+        rows, columns = (torch.stack(pair).long() for pair in ((top, bottom), (left, right)))  # (2, side)
+        read.append(own[rows[:, None, :, None], columns[None, :, None, :]].flatten(0, 1).flatten(1).T)
+        shares_y, shares_x = torch.stack([1 - down, down]), torch.stack([1 - across, across])
+        weights.append((shares_y[:, None, :, None] * shares_x[None, :, None, :]).flatten(0, 1).flatten(1).T)
+    own = places(sizes, steps)
+    (height, width), (rows_before, columns_before) = blocks(sizes, steps)[1], blocks(halved, steps)[1]
+    table, weight = torch.zeros(height * width, 4, dtype=torch.long), torch.zeros(height * width, 4)
+    table[own], weight[own] = torch.cat(read), torch.cat(weights)
+    back, number = inverse(table, weight > 0, rows_before * columns_before)
+    padded = torch.cat([weight, torch.zeros(len(weight), 1)], 1)  # the last, number −1: weight 0
+    return table, weight[..., None], back, padded[back, number][..., None]
+
+
+def inverse(table: Tensor, valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return, for each of `size` places, the rows of a table (rows, entries) that name it, and in which entry.
+
+    Only valid entries count. Both are (size, most rows that name one place); where there are fewer, row 0 and entry −1.
+    """
+    row, number = valid.nonzero(as_tuple=True)
+    place, order = table[row, number].sort(stable=True)
+    counts = place.bincount(minlength=size)
+    slot = torch.arange(len(place)) - (counts.cumsum(0) - counts)[place]
+    rows, numbers_ = (torch.full((size, int(counts.max())), fill) for fill in (0, -1))
+    rows[place, slot], numbers_[place, slot] = row[order], number[order]
+    return rows, numbers_
