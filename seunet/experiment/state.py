@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from seunet.data.augmentation import Augmentation
+from seunet.experiment.compiled_step import CompiledNetwork
 from seunet.experiment.loss import Loss
 from seunet.models.checkpoint import canonical, settings_hash
 from seunet.settings.training import Training
@@ -18,6 +19,7 @@ class TrainingState:
 
     def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):
         self.model, self.training, self.loss = model, training, loss or Loss()
+        self.called = CompiledNetwork(model) if training.compile else model  # by the steps of the training
         self.augmentation = Augmentation(training)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seunet.data.arrays import Prepared
+from seunet.experiment.compiled_step import with_choice
 from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
@@ -49,6 +50,7 @@ def train(
     `keep_others` waits beside until these settings come back.
     """
     device = torch.device(device)
+    training = with_choice(training, device)
     torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
     data = Prepared(dataset)
@@ -162,7 +164,7 @@ def training_step(run: TrainingState, x: Tensor, y: Tensor, classes: int) -> Ten
     A network may answer several times for each image, see `call_network`: then all answers count alike.
     """
     with autocast(run.training, x.device):
-        logits = call_network(run.model, x, classes)
+        logits = call_network(run.called, x, classes)
     check_gradient(logits, run.model)
     loss = run.loss(logits.float(), y.repeat(len(logits) // len(y), 1, 1))
     run.optimizer.zero_grad(set_to_none=True)

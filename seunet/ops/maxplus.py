@@ -6,8 +6,7 @@ from torch import Tensor
 from seunet.ops import native
 from seunet.ops.acceleration import Operator, needs_plain_operators
 from seunet.ops.atlas import Atlas, image_of, pixels_of, with_border
-from seunet.ops.lattice import nearest
-from seunet.ops.tables import constants
+from seunet.ops.tables import constants, tap_type, taps
 
 
 def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
@@ -56,7 +55,7 @@ def quadratic_maximum_atlas(atlas: Atlas, coefficient: Tensor, radius: int, widt
 
 
 class AtlasMaximum(torch.autograd.Function):
-    """Maximum over taps along rows, then along columns, at the places of tables. Gradients are added in a fixed order."""
+    """Maximum over taps along rows, then along columns, at the places of tables; gradients add in a fixed order."""
 
     @staticmethod
     def forward(ctx, x, penalty, offsets, rows, columns, back_rows, back_columns, row_taps, column_taps):
@@ -97,11 +96,11 @@ def collected(grad: Tensor, taken: Tensor, back: Tensor, taps: Tensor) -> tuple[
 @Operator
 def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
-    offsets = tap_offsets(radius).to(x.device)
+    (offsets,) = constants("tap_offsets", (radius,), str(x.device))
     penalties = (penalty[:, None] * offsets.float().square()).to(x.dtype)  # (C, taps)
-    tables = (taps(side, stride, step, offsets) for side in x.shape[2:])
-    best, rows = best_tap(x, 2, next(tables), penalties[:, None, :, None], offsets)
-    best, columns = best_tap(best, 3, next(tables), penalties[:, None, None, :], offsets)
+    down, along = (taps(side, stride, step, offsets) for side in x.shape[2:])
+    best, rows = best_tap(x, 2, down, penalties[:, None, :, None], offsets)
+    best, columns = best_tap(best, 3, along, penalties[:, None, None, :], offsets)
     place = torch.arange(columns.shape[3], device=x.device) * stride + columns.long() * step
     return best, rows.gather(3, place), columns
 
@@ -146,19 +145,3 @@ def compiled_scatter(
     sizes = (images, height, width, channels, *grad.shape[2:], stride, step)
     native.call(native.name_of("dilate_backward", grad, rows), grad, rows, columns, grad_x, squares, *sizes)
     return grad_x.to(grad.dtype), squares.sum(0)
-
-
-def tap_offsets(radius: int) -> Tensor:
-    """Return 0, −1, 1, −2, 2, …: of equal taps the first wins."""
-    number = torch.arange(1, 2 * radius + 2)
-    return (number // 2 * torch.where(number % 2 == 0, -1, 1)).to(tap_type(radius))
-
-
-def taps(side: int, stride: int, step: int, offsets: Tensor) -> Tensor:
-    """Return which place on an axis each tap of each output reads, (outputs, taps); beyond the map the nearest tap."""
-    return nearest(torch.arange(0, side, stride, device=offsets.device)[:, None] + step * offsets.long(), side, step)
-
-
-def tap_type(radius: int) -> torch.dtype:
-    """Return the integers that number the taps."""
-    return torch.int8 if radius < 64 else torch.int16

@@ -21,8 +21,9 @@ class UpsampledFusion(nn.Conv2d):
     """1 × 1 convolution of [upsample(x), skip], concatenated: (N, C, h, w), (N, C', H, W) → (N, C_out, H, W).
 
     Neither the upsampled map nor the concatenation is ever made: a 1 × 1 convolution commutes with interpolation, so
-    w · [up(x), skip] + b = up(w₁ · x) + w₂ · skip + b, with w₁ · x at a quarter of the pixels. Takes lists of S maps and atlases as
-    well. `mode`: see `interpolation.upsample`; where t x is larger than the skip (of an odd size), it is cut.
+    w · [up(x), skip] + b = up(w₁ · x) + w₂ · skip + b, with w₁ · x at a quarter of the pixels. Takes lists of S maps
+    and atlases as well. `mode`: see `interpolation.upsample`; where t x is larger than the skip (of an odd size), it is
+    cut.
     """
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int, mode: str, factor: int = 2):

@@ -119,13 +119,11 @@ def pooling(sizes: Sizes, steps: Steps, radius: int) -> tuple[Tensor, ...]:
     rows, columns, down, across = [], [], [], []
     first = 0
     for own, (height, width), step in zip(pixel_places(sizes, steps), sizes, steps, strict=True):
-        tap, valid = taps(height, step, offsets)
-        rows.append(own[tap].permute(0, 2, 1).flatten(0, 1))
-        down.append(valid[:, None].expand(-1, width, -1).flatten(0, 1))
-        tap, valid = taps(width, step, offsets)
+        rows.append(own[taps(height, 2, step, offsets)].permute(0, 2, 1).flatten(0, 1))
+        down.append(within(height, 2, step, offsets)[:, None].expand(-1, width, -1).flatten(0, 1))
         line = first + torch.arange(len(rows[-1]) // width)[:, None, None] * width
-        columns.append((line + tap).flatten(0, 1))
-        across.append(valid.expand(len(line), -1, -1).flatten(0, 1))
+        columns.append((line + taps(width, 2, step, offsets)).flatten(0, 1))
+        across.append(within(width, 2, step, offsets).expand(len(line), -1, -1).flatten(0, 1))
         first += len(rows[-1])
     by_rows, by_columns = torch.cat(rows), torch.cat(columns)[numbers(halved, steps)]
     valid = torch.zeros(by_columns.shape, dtype=torch.bool)
@@ -139,14 +137,25 @@ def pooling(sizes: Sizes, steps: Steps, radius: int) -> tuple[Tensor, ...]:
 
 
 def tap_offsets(radius: int) -> Tensor:
-    """Return 0, −1, 1, −2, 2, … as int8: of equal taps the first wins."""
-    return torch.tensor([0, *(sign * k for k in range(1, radius + 1) for sign in (-1, 1))], dtype=torch.int8)
+    """Return 0, −1, 1, −2, 2, …: of equal taps the first wins."""
+    return torch.tensor([0, *(sign * k for k in range(1, radius + 1) for sign in (-1, 1))], dtype=tap_type(radius))
 
 
-def taps(side: int, step: int, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which pixel each tap of every second pixel reads, (outputs, taps), and whether it is within the map."""
-    place = torch.arange(0, side, 2)[:, None] + step * offsets.long()
-    return nearest(place, side, step), (place >= 0) & (place < side)
+def tap_type(radius: int) -> torch.dtype:
+    """Return the integers that number taps."""
+    return torch.int8 if radius < 64 else torch.int16
+
+
+def taps(side: int, stride: int, step: int, offsets: Tensor) -> Tensor:
+    """Return which place of an axis each tap of each output reads, (outputs, taps): beyond the map its nearest one."""
+    outputs = torch.arange(0, side, stride, device=offsets.device)
+    return nearest(outputs[:, None] + step * offsets.long(), side, step)
+
+
+def within(side: int, stride: int, step: int, offsets: Tensor) -> Tensor:
+    """Return whether each tap of each output lies on the map, (outputs, taps)."""
+    place = torch.arange(0, side, stride)[:, None] + step * offsets.long()
+    return (place >= 0) & (place < side)
 
 
 def band(taps: int, window: int, block: int, stride: int) -> tuple[Tensor, Tensor]:

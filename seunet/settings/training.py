@@ -51,6 +51,9 @@ class DatasetTraining(Settings):
     masks, with mean 1 over these pixels."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16` runs the network under autocast."""
+    compile: bool | None = None
+    """Training steps through torch.compile, which rounds otherwise and takes a minute or more before the first step.
+    `null`: on a GPU where triton is installed, not on a CPU."""
     threads: Positive = 1
     """CPU threads of one training or evaluation. It decides the order of sums and so the last bits of the weights;
     two trainings at once with one thread each are faster than one after the other with two."""

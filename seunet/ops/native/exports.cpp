@@ -1,0 +1,3 @@
+#include "exports.h"
+
+extern "C" const char* exported_functions() { return exported().c_str(); }
