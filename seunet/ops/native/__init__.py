@@ -9,7 +9,6 @@ import functools
 import hashlib
 import logging
 import os
-import re
 import shlex
 import subprocess
 import tempfile
@@ -55,7 +54,7 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
 
     Tensors go as pointers to their memory, None as a null pointer, sequences as arrays of these or of int64. The name
     ends with the types of the numbers, such as float32: see `name_of`. Raises TypeError, before anything is called, if
-    the arguments are not those of the function in the C++ source.
+    the arguments are not those that the library lists.
     """
     kinds = signatures()[name]
     if len(arguments) != len(kinds):
@@ -104,29 +103,18 @@ def describe(value: object) -> str:
 
 @functools.cache
 def signatures() -> dict[str, list[str]]:
-    """Return the types of the arguments, without `const` and the number of threads, of every function of the sources.
+    """Return the types of the arguments, without the number of threads, of every function that the library lists.
 
-    A source exports by macros: EXPORT(float32, float) defines what ends with _##NAME, for T = float.
+    Raises OSError if a function does not end with that number: then `call` cannot call it.
     """
+    listing = library().exported_functions
+    listing.restype = ctypes.c_char_p
     found = {}
-    for source in SOURCES:
-        text = source.read_text(encoding="utf-8").replace("\\\n", " ")
-        macro = re.search(r"#define EXPORT\(([^)]*)\)", text)
-        parameters = macro[1].replace(" ", "").split(",") if macro else []
-        uses = re.findall(r"^EXPORT\(([^)]*)\)", text, re.M) if macro else [""]
-        for use in uses:
-            meaning = dict(zip(parameters, use.replace(" ", "").split(","), strict=bool(macro)))
-            for name, arguments in re.findall(r'extern "C" void (\w+(?:##\w+)?)\(([^)]*)\)', text):
-                own = "_".join(meaning.get(part, part) for part in name.replace("##", "").split("_"))
-                kinds = [kind_of(argument, meaning) for argument in arguments.split(",")]
-                found[own] = kinds[:-1]
+    for name, *types in map(str.split, listing().decode().splitlines()):
+        if types[-1:] != ["int64_t"]:
+            raise OSError(f"{name}: the last argument has to be the number of threads, int64_t; it takes {types}")
+        found[name] = types[:-1]
     return found
-
-
-def kind_of(argument: str, meaning: dict[str, str]) -> str:
-    """Return the type of an argument such as `const T* const* maps`: `float**`."""
-    name, *rest = re.sub(r"\bconst\b", " ", argument).replace("*", " * ").split()
-    return meaning.get(name, name) + "*" * rest.count("*")
 
 
 def name_of(function: str, *tensors: Tensor) -> str:

@@ -1,7 +1,7 @@
 // The gradients of kernel and bias of a correlation that several channels-last maps share, each with its own stride and
 // dilation: shared_kernel.py says what is computed. Only pixels that a tap reaches are read.
 #pragma GCC optimize("fp-contract=fast")  // here nothing has to have the bits of torch
-#include "common.h"
+#include "exports.h"
 
 namespace {
 
@@ -99,3 +99,4 @@ extern "C" void correlation_backward_float32(const float* const* grads, const fl
     }
     if (bias != nullptr) add_bias(grads, maps.data(), bias, count, out, threads);
 }
+REGISTER(correlation_backward_float32)

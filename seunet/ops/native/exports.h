@@ -35,4 +35,6 @@ struct Export {
     }
 };
 
-#define REGISTER(FUNCTION) static const Export registered_##FUNCTION(#FUNCTION, FUNCTION);
+// By a macro, so that `FUNCTION` is put together before it becomes a text.
+#define REGISTER(FUNCTION) REGISTER_AS(FUNCTION)
+#define REGISTER_AS(FUNCTION) static const Export registered_##FUNCTION(#FUNCTION, FUNCTION);

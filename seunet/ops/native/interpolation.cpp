@@ -1,7 +1,7 @@
 // Linear interpolation of channels-last maps along both axes, added to a map or in a maximum over maps, and backward.
 // interpolation.py says what is computed. Output i of an axis reads inputs first[i] and second[i], with the weights
 // 1 − weight[i] and weight[i].
-#include "common.h"
+#include "exports.h"
 
 namespace {
 
@@ -169,7 +169,10 @@ void transpose(const T* grad, const int8_t* place, const float* keep, T* grad_x,
         transpose(grad, place, keep, grad_x, {row_first, row_second, row_weight},                                      \
                   {column_first, column_second, column_weight}, first_row, last_row, number, images, h, w, height,     \
                   width, channels, threads);                                                                           \
-    }
+    }                                                                                                                  \
+    REGISTER(interpolate_add_##NAME)                                                                                   \
+    REGISTER(interpolate_maximum_##NAME)                                                                               \
+    REGISTER(interpolate_transpose_##NAME)
 
 EXPORT(float32, float)
 EXPORT(bfloat16, bfloat16)

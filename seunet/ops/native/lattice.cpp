@@ -1,7 +1,7 @@
 // Copies between a channels-last map and its lattices: lattice.py says which. Tables give, for every row and column of
 // the blocks, the row and column of the map, or −1 for none. A map has images × height × width pixels; of each image there
 // are row_blocks × column_blocks blocks of block_height × block_width pixels.
-#include "common.h"
+#include "exports.h"
 
 namespace {
 
@@ -92,7 +92,9 @@ void fold(const T* blocks, T* map, const int32_t* rows, const int32_t* columns, 
     extern "C" void lattice_fold_##NAME(const T* blocks, T* map, const int32_t* rows, const int32_t* columns,          \
                                         const int64_t* shape, int64_t once, int64_t threads) {                         \
         fold(blocks, map, rows, columns, *reinterpret_cast<const Shape*>(shape), once, threads);                       \
-    }
+    }                                                                                                                  \
+    REGISTER(lattice_gather_##NAME)                                                                                    \
+    REGISTER(lattice_fold_##NAME)
 
 EXPORT(float32, float)
 EXPORT(bfloat16, bfloat16)

@@ -1,7 +1,7 @@
 // Two-dimensional max-plus convolution with a parabola, row by row then column by column, and its backward pass, on
 // channels-last maps. The arithmetic is that of maxplus.py, operation by operation, so both give the same bits in
 // float32.
-#include "common.h"
+#include "exports.h"
 
 namespace {
 
@@ -171,7 +171,9 @@ void scatter(const T* grad, const P* rows, const P* columns, float* grad_x, floa
                                            int64_t step, int64_t threads) {                                            \
         scatter(grad, rows, columns, grad_x, squares, images, height, width, channels, out_height, out_width, stride,  \
                 step, threads);                                                                                        \
-    }
+    }                                                                                                                  \
+    REGISTER(dilate_##NAME)                                                                                            \
+    REGISTER(dilate_backward_##NAME)
 
 EXPORT(float32_int8, float, int8_t)
 EXPORT(float32_int16, float, int16_t)

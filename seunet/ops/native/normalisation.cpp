@@ -1,6 +1,6 @@
 // Batch norm with ReLU on channels-last maps, one or several: normalisation.py says what is computed. A map is seen as
 // pixels × channels. Sums are taken per block of pixels, so they do not depend on the number of threads.
-#include "common.h"
+#include "exports.h"
 
 namespace {
 
@@ -221,7 +221,10 @@ void backward(const T* const* grads, const T* const* x, T* const* grad_x, const 
         const float *mean = facts, *variance = mean + channels, *a = variance + channels, *b = a + channels;           \
         backward(grads, x, grad_x, pixels, mean, variance, a, b, grad_weight, grad_bias, maps, channels, positive,     \
                  eps, threads);                                                                                        \
-    }
+    }                                                                                                                  \
+    REGISTER(normalise_##NAME)                                                                                         \
+    REGISTER(normalise_apply_##NAME)                                                                                   \
+    REGISTER(normalise_backward_##NAME)
 
 EXPORT(float32, float)
 EXPORT(bfloat16, bfloat16)
