@@ -6,7 +6,19 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import evaluation, kernels, loading, memory, overhead, planning, pooling, prediction, steps, windows
+from benchmarks import (
+    evaluation,
+    kernels,
+    loading,
+    memory,
+    operators,
+    overhead,
+    planning,
+    pooling,
+    prediction,
+    steps,
+    windows,
+)
 from seunet.runtime.provenance import commit, hardware, versions
 
 RECORD = Path(__file__).with_name("latest.json")
@@ -21,7 +33,20 @@ def main() -> None:
     )
     print("| what | measured | target | |\n|---|---|---|---|")
     rows = []
-    for subject in (steps, kernels, pooling, memory, loading, evaluation, planning, overhead, prediction, windows):
+    subjects = (
+        steps,
+        kernels,
+        operators,
+        pooling,
+        memory,
+        loading,
+        evaluation,
+        planning,
+        overhead,
+        prediction,
+        windows,
+    )
+    for subject in subjects:
         for row in subject.rows():
             rows.append(row.as_json())
             print(row.as_text(), flush=True)

@@ -27,7 +27,7 @@ class CompiledNetwork:
     """
 
     def __init__(self, network: nn.Module, backend: str = "inductor"):
-        options: dict[str, str | int | bool] | None = {"fallback_random": True} if backend == "inductor" else None
+        options: dict[str, Any] | None = {"fallback_random": True} if backend == "inductor" else None
         self.network, self.sizes = network, set[torch.Size]()
         self.compiled = torch.compile(network, fullgraph=True, dynamic=False, backend=backend, options=options)
 

@@ -19,7 +19,7 @@ class TrainingState:
 
     def __init__(self, model: nn.Module, training: Training, seed: int, loss: Loss | None = None):
         self.model, self.training, self.loss = model, training, loss or Loss()
-        self.called = CompiledNetwork(model) if training.compile else model  # by the steps of the training
+        self.called: Any = CompiledNetwork(model) if training.compile else model  # by the steps of the training
         self.augmentation = Augmentation(training)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),

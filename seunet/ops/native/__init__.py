@@ -107,7 +107,10 @@ def signatures() -> dict[str, list[str]]:
 
     Raises OSError if a function does not end with that number: then `call` cannot call it.
     """
-    listing = library().exported_functions
+    code = library()
+    if code is None:
+        raise OSError("there is no compiled code")
+    listing = code.exported_functions
     listing.restype = ctypes.c_char_p
     found = {}
     for name, *types in map(str.split, listing().decode().splitlines()):
