@@ -1,7 +1,7 @@
 """What a training step costs where starting an operator costs more than its work: on a GPU, and in torch.compile.
 
-Counted are the operators of torch that a step starts without compiled C++ code, and the kernels that inductor writes for
-it; timed is how long torch.compile takes.
+Counted are the operators of torch that a step starts without compiled C++ code, and the kernels that inductor writes
+for it; timed is how long torch.compile takes.
 """
 
 import tempfile
