@@ -62,7 +62,7 @@ def train(
         "seed": seed,
         "training": training.model_dump(mode="json"),
         "dataset": dataset_fingerprint(dataset),
-        "compiled_step": decided.compile,
+        "compile": decided.compile,
         "compiled_layers": device.type == "cpu" and native.is_available(),  # which round otherwise than torch does
     }
     model = build_model(architecture, data.channels, len(data.classes), **options)

@@ -201,7 +201,7 @@ def stop(*_):
         ({"settings": changed(learning_rate=0.01)}, "training.learning_rate was 0.001, is 0.01"),
         ({"settings": changed(epochs=5)}, "training.epochs was 3, is 5"),
         ({"settings": changed(crop=8)}, "training.crop was 16, is 8"),
-        ({"settings": changed(compile=True)}, "training.compile was None, is True"),
+        ({"settings": changed(compile=True)}, "compile was False, is True"),
         ({"seed": 1}, "seed was 0, is 1"),
         ({"options": {"width": 3, "depth": 1}}, "options.width was 2, is 3"),
         ({"architecture": "test_training:ToyNetwork", "options": {}}, "architecture was unet"),
