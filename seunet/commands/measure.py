@@ -169,8 +169,11 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", testin
     draw_iou(scores, data.dataset, models, data.metric, [output / f"iou.{kind}" for kind in ("png", "svg")])
     draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
     counts = read_counts([folder / "counts.csv"])
-    faults = faults_of(counts[counts["scale"] == 1], data.dataset, metrics)
+    at_one = counts[counts["scale"] == 1]
+    faults = faults_of(at_one, data.dataset, metrics)
     said = verdict(read_table(scores, SCORES_COLUMNS), data.metric.name, faults)
+    if absent := list(at_one.loc[at_one["tp"] + at_one["fn"] == 0, "class"]):
+        said += f"\nNo mask holds {', '.join(absent)}."
     names, per_image = data.names["test"], folder / "per_image.npz"
     write_per_image(per_image, names, output / "per_image.csv")
     worst = worst_images(per_image, names, data.metric)

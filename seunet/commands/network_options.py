@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seunet.experiment.application import TrainedNetwork
     from seunet.models.weights import GivenNetwork
 
+MOST_CLASSES = 2**15 - 1  # class maps are int16
 PANEL = "Networks of other people"
 
 Weights = Annotated[
@@ -141,6 +142,8 @@ class NetworkOptions:
         if self.classes is None:
             return None
         if self.classes.strip().isdecimal():
+            if not 0 < int(self.classes) <= MOST_CLASSES:
+                raise UserError(f"--classes: {self.classes} is out of bounds; expected 1 to {MOST_CLASSES}")
             return int(self.classes)
         names = [name.strip() for name in self.classes.split(",")]
         if not all(names) or len(names) != len(set(names)):

@@ -268,6 +268,7 @@ def test_mistakes_are_one_line(model: Path, tmp_path: Path, image: str) -> None:
         (["{model}", "{image}", "--probabilities", "jpg"], 2, "--probabilities"),
         (["{model}", "{image}", "--tile", "few"], 2, "see seunet predict --help"),
         (["{model}"], 2, "see seunet predict --help"),
+        (["{model}", "{image}", "--classes", "99999999"], 1, "--classes: 99999999 is out of bounds"),
         (["{model}", "{image}", "--colour"], 2, "No such option: --colour"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_missed_class_is_a_but_and_a_test_at_one_scale_says_nothing_of_others(
 
 def test_a_class_that_the_masks_lack_is_no_fault(folder, tmp_path):
     torch.jit.trace(Green(3, 2), torch.rand(1, 3, 8, 8)).save(tmp_path / "green.pt")
-    for name, (masks, pixels) in {"full": (1, [60, 230, 60]), "empty": (0, 60)}.items():
+    for name, absent, masks, pixels in [("full", "rest", 1, [60, 230, 60]), ("empty", "leaf", 0, [60] * 3)]:
         for part, content in {"images": np.full((32, 32, 3), pixels), "masks": np.full((32, 32), masks)}.items():
             (tmp_path / name / part).mkdir(parents=True)
             Image.fromarray(content.astype(np.uint8)).save(tmp_path / name / part / "a.png")
@@ -224,6 +224,7 @@ def test_a_class_that_the_masks_lack_is_no_fault(folder, tmp_path):
         assert result.exit_code == 0, result.output
         said = (tmp_path / f"{name}-out" / "verdict.txt").read_text()
         assert said.startswith("Mean IoU is 1.000 at ×1") and "but" not in said
+        assert said.endswith(f"\nNo mask holds {absent}.\n")
         assert "warning" not in result.output
 
 
