@@ -27,8 +27,7 @@ class Origin:
     @classmethod
     def of(cls, weights: Path, options: "NetworkOptions", asked: Iterable[object]) -> "Origin":
         """Return the origin of a call; asked: what else decides the answers, such as the scale."""
-        names = ("model.json", "model.safetensors") if weights.is_dir() else ("",)
-        parts = [sha256(weights / name if name else weights) for name in names]
+        parts = [sha256(path) for path in files_of(weights)]
         chosen = {entry.name: getattr(options, entry.name) for entry in fields(options)}
         chosen = {entry.name: chosen[entry.name] for entry in fields(options) if chosen[entry.name] != entry.default}
         return cls(digest(" ".join(parts)), digest(repr((chosen, *map(str, asked)))))
@@ -36,6 +35,15 @@ class Origin:
     def mark(self, image: Path) -> str:
         """Return the mark of the answers for an image."""
         return f"{ANSWER}; network {self.network}, call {self.call}, image {sha256(image)[:SHORT]}"
+
+
+def files_of(weights: Path) -> list[Path]:
+    """Return the files of a network: of a folder two; else the file, with those named after it (net.onnx.data)."""
+    from seunet.models.weights import folder_of
+
+    if folder := folder_of(weights):
+        return [folder / "model.json", folder / "model.safetensors"]
+    return sorted(path for path in weights.parent.iterdir() if path.name.startswith(weights.name) and path.is_file())
 
 
 def digest(text: str) -> str:

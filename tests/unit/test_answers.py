@@ -8,6 +8,8 @@ import tifffile
 from PIL import Image
 from test_cli import call, network, picture, pixels
 
+from seunet.commands.network_options import NetworkOptions
+from seunet.commands.origin import Origin
 from seunet.data.formats import open_image
 from seunet.data.labels import values
 from seunet.data.marks import is_answer, mark_of
@@ -126,3 +128,15 @@ def test_what_an_answer_cannot_keep_is_said(model: Path, tmp_path: Path) -> None
         assert page.tags[282].value == (5, 1) and page.tags[283].value == (3, 1)
     picture(tmp_path / "p.png")
     assert call(model, tmp_path / "p.png", "--output", tmp_path / "out", "--format", "tif").exit_code == 0
+
+
+def test_the_weights_beside_a_file_are_part_of_the_network(model: Path, tmp_path: Path) -> None:
+    """A large ONNX file keeps its weights in net.onnx.data; a folder is the same network as its model.safetensors."""
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    (tmp_path / "net.onnx.data").write_bytes(b"weights")
+    before = Origin.of(tmp_path / "net.onnx", NetworkOptions(), [])
+    assert Origin.of(tmp_path / "net.onnx", NetworkOptions(), []) == before
+    (tmp_path / "net.onnx.data").write_bytes(b"others")
+    assert Origin.of(tmp_path / "net.onnx", NetworkOptions(), []).network != before.network
+    assert Origin.of(model, NetworkOptions(), []) == Origin.of(model / "model.safetensors", NetworkOptions(), [])
+    assert Origin.of(model, NetworkOptions(size_multiple=8), []).call != Origin.of(model, NetworkOptions(), []).call
