@@ -18,7 +18,7 @@ from seunet.experiment.magnification import PROBES, spaced
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.results import Results, Size
-from seunet.experiment.steadiness import check_steady
+from seunet.experiment.steadiness import check_on_noise, check_steady
 from seunet.experiment.windows import WindowCounter
 from seunet.settings.dataset import Testing
 
@@ -51,6 +51,7 @@ def evaluate(
     data = Prepared(dataset)
     model, _ = open_network(weights, data, variant, device, testing.precision)
     evaluator = Evaluator(model, data, testing, torch.device(device))
+    check_on_noise(model, data.channels)
     check_steady(model, evaluator.first_image(), testing.tile)
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, examples = {}, {}

@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.experiment.inference import KnownScale, MultiScale, predict
+from seunet.experiment.inference import KnownScale, MultiScale, OwnFactor, predict
 from seunet.models.asking import SIDES_TO_TRY
 from seunet.models.calling import size_multiple, title
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Tile
 
 SHARE = 0.05  # of the range of a network's values, by which two answers may differ; rounding is far below
+COPIES = 16  # of an image, that are asked about at once
 
 
 def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) -> None:
@@ -26,12 +27,7 @@ def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) ->
     """
     model, other = bare(model), 1 - image / 2
     first, second = (values(model, torch.cat([image, other]), tiling)[:1] for _ in range(2))
-    if (share := difference(first, second)) > SHARE:
-        raise UserError(
-            f"the network {title(model)} gives another answer each time that it is asked about an image (by "
-            f"{share:.0%} of the range of its values): it was exported in training mode, or has dropout in its "
-            "forward; call network.eval() before the export, and give F.dropout training=self.training"
-        )
+    refuse_chance(model, first, second)
     last, alone = values(model, torch.cat([other, image]), tiling)[1:], values(model, image, tiling)
     if (share := max(difference(first, last), difference(first, alone))) > SHARE:
         raise UserError(
@@ -42,14 +38,32 @@ def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) ->
 
 
 def check_on_noise(model: nn.Module, channels: int) -> None:
-    """Do `check_steady` with noise, at the first size that the network takes; where it takes none, nothing is said."""
+    """Do `check_steady` with noise, and ask about many copies of it, since chance may seldom strike.
+
+    The noise is of the first size that the network takes; where it takes none, nothing is said.
+    """
+    model = bare(model)
     for image in noise(model, channels):
         try:
             predict(model, image)
         except UserError:  # that of the first real image names its size
             continue
+        copies = COPIES if image.numel() <= channels * SIDES_TO_TRY[0] ** 2 else 2
+        answers = [values(model, image.expand(copies, -1, -1, -1).contiguous(), None) for _ in range(2)]
+        for answer in torch.cat(answers).split(1):
+            refuse_chance(model, answers[0][:1], answer)
         check_steady(model, image)
         return
+
+
+def refuse_chance(model: nn.Module, first: Tensor, second: Tensor) -> None:
+    """Raise UserError where two answers about one image differ by more than rounding does."""
+    if (share := difference(first, second)) > SHARE:
+        raise UserError(
+            f"the network {title(model)} gives another answer each time that it is asked about an image (by "
+            f"{share:.0%} of the range of its values): it was exported in training mode, or has dropout in its "
+            "forward; call network.eval() before the export, and give F.dropout training=self.training"
+        )
 
 
 def noise(model: nn.Module, channels: int) -> Iterator[Tensor]:
@@ -64,8 +78,8 @@ def noise(model: nn.Module, channels: int) -> Iterator[Tensor]:
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """Return the network that an ensemble asks, or one that is told the scale: rounding may change their choice."""
-    while isinstance(model, MultiScale | KnownScale):
+    """Return the network that is asked at another scale or at several: rounding may change what those choose."""
+    while isinstance(model, MultiScale | KnownScale | OwnFactor):
         model = model.model
     return model
 
@@ -81,4 +95,4 @@ def difference(first: Tensor, second: Tensor) -> float:
     """Return the largest difference between two answers as a share of the range of the first."""
     span = float(first.max() - first.min())
     largest = float((first - second).abs().max())
-    return largest / span if span else float(largest > 0)
+    return largest / max(span, 1e-3 * float(first.abs().max()), 1e-6)  # rounding of a constant answer is no difference

@@ -59,6 +59,25 @@ def test_chance_and_neighbours_are_found(network, said):
         check_on_noise(network, 3)
 
 
+class Seldom(Red):
+    """Leaves its layer out for one image of five, as stochastic depth does."""
+
+    def forward(self, x):
+        return super().forward(x) * (torch.rand(len(x), 1, 1, 1) > 0.2)
+
+
+def test_chance_that_strikes_seldom_is_found_too():
+    for seed in range(5):
+        torch.manual_seed(seed)
+        with pytest.raises(UserError, match="gives another answer each time"):
+            check_on_noise(Seldom(3, 2), 3)
+
+
+def test_a_constant_answer_is_steady():
+    network = nn.Sequential(Red(3, 2), nn.AdaptiveAvgPool2d(1), nn.Upsample((64, 64)), nn.Softmax(1))
+    check_on_noise(network, 3)
+
+
 @pytest.mark.parametrize(
     "network",
     [
