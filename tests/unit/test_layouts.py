@@ -389,3 +389,37 @@ def test_what_is_not_read_is_named_in_one_line(build: Callable, said: str, tmp_p
     build(tmp_path / "data")
     result = call(tmp_path / "data", command="init")
     assert result.exit_code == 1 and said in result.output and result.output.count("\n") == 1, result.output
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "classes"),
+    [
+        ("class_names.txt", "_background_\nleaf\nstem", {"background": 0, "leaf": 1, "stem": 2}),
+        ("labels.txt", "__ignore__\n_background_\nleaf\nstem", {"background": 0, "leaf": 1, "stem": 2}),
+        ("classes.txt", "1 leaf\n2 stem\n", {"background": 0, "leaf": 1, "stem": 2}),
+        ("dataset.json", '{"labels": {"soil": 0, "leaf": 1, "stem": 2}}', {"soil": 0, "leaf": 1, "stem": 2}),
+        ("classes.json", '[{"id": 1, "name": "leaf"}, {"id": 2, "name": "on"}]', {"background": 0, "leaf": 1, "on": 2}),
+        ("classes.txt", "leaf\nstem\nroot\n", {"background": 0, "class1": 1, "class2": 2}),  # of a detector?
+        ("class_dict.csv", "name,value\nleaf,1\n", {"background": 0, "class1": 1, "class2": 2}),  # not all of them
+    ],
+)
+def test_names_of_classes(file: str, words: str, classes: dict, tmp_path: Path) -> None:
+    each(tmp_path / "data", "images/{i}.jpg", "masks/{i}.png")
+    note(tmp_path / "data" / file, words)
+    assert guessed(tmp_path / "data")[1]["classes"] == classes
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("labelmap.txt", "# label:color_rgb:parts:actions\nsky:128,128,128::\ncar:0,0,192::\nroad:64,0,128::\n"),
+        ("label_colors.txt", "128 128 128\tsky\n0 0 192\tcar\n64 0 128\troad\n"),
+        ("class_dict.csv", "name, r, g, b\nsky, 128, 128, 128\ncar, 0, 0, 192\nroad, 64, 0, 128\n"),
+        ("classes.csv", "0,sky,128,128,128\n1,car,0,0,192\n2,road,64,0,128\n"),
+    ],
+)
+def test_names_of_colours(file: str, words: str, tmp_path: Path) -> None:
+    each(tmp_path / "data", "images/{i}.jpg", "masks/{i}.png", COLOURS.__getitem__)
+    note(tmp_path / "data" / file, words)
+    expected = {"sky": [128, 128, 128], "car": [0, 0, 192], "road": [64, 0, 128]}
+    assert guessed(tmp_path / "data")[1]["classes"] == expected

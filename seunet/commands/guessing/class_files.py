@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from seunet.commands.guessing.contents import Contents
 
 NAMED = re.compile(r"class|label|colou?r|categor|legend|palette|dataset\.json|meta\.json|info", re.IGNORECASE)
+BACKGROUND = re.compile(r"back|^bg$|void|unlabel|none|nothing|other|ignore|unknown", re.IGNORECASE)
 LARGEST = 2_000_000  # bytes
 Key = int | tuple[int, int, int]  # a value or a colour
 Table = dict[Key, str]  # {value or colour: name}
+BEFORE: Table = {0: "background"}  # of a table that numbers the other classes alone
 
 
 def class_tables(found: Contents) -> list[tuple[str, Table]]:
@@ -52,7 +54,7 @@ def from_json(text: str) -> Table:
         if all(is_colour(value) for _, value in pairs):
             return {tuple(value): str(key) for key, value in pairs}
     if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
-        return dict(enumerate(labels))
+        return numbered(labels)
     if isinstance(labels, list):
         return {number(label): str(label.get("name") or label["label"]) for label in labels}
     return {}
@@ -85,7 +87,15 @@ def from_lines(text: str) -> Table:
         return table
     names = [line.strip() for line in lines if line.strip() != "__ignore__"]
     one_each = all(len(name) < 40 and re.fullmatch(r"\D*[A-Za-z]\D*", name) for name in names)
-    return from_rows(rows) or (dict(enumerate(names)) if one_each else {})
+    return from_rows(rows) or (numbered(names) if one_each else {})
+
+
+def numbered(names: Sequence[str]) -> Table:
+    """Return names without numbers, counted from 0, if the first is that of the background; else {}.
+
+    Lists of other classes may begin with 0 or, of detectors, leave the background out.
+    """
+    return dict(enumerate(names)) if names and BACKGROUND.search(names[0]) else {}
 
 
 def parted(line: str) -> list[str]:
@@ -113,8 +123,14 @@ def from_rows(rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
+def has_values(table: Table) -> bool:
+    """Tell whether a table is of values, not of colours."""
+    return all(isinstance(key, int) for key in table)
+
+
 def best_names(tables: Sequence[tuple[str, Table]], keys: Iterable[Key]) -> tuple[str, Table] | None:
     """Return the first table that names all of some values or colours, with as few others as there may be; or None."""
     keys = set(keys)
-    fitting = [(file, table) for file, table in tables if keys <= table.keys()]
+    whole = [(file, table if 0 in table or not has_values(table) else BEFORE | table) for file, table in tables]
+    fitting = [(file, table) for file, table in whole if keys <= table.keys()]
     return min(fitting, key=lambda entry: len(entry[1]), default=None)
