@@ -1,5 +1,6 @@
 """Windows of scales: one of them answers as the plain network, the law from window to window, and each rule."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -7,7 +8,7 @@ from torch import Tensor
 from seunet.layers.lifting import blur
 from seunet.models import SEUNet
 from seunet.models.calling import call_network
-from seunet.models.windows import Windows
+from seunet.models.windows import RULES, Windows
 from seunet.runtime.errors import UserError
 
 PYRAMID = {"width": 8, "depth": 2, "num_scales": 2, "geometry": "exact", "layout": "pyramid", "scale_dropout": 0}
@@ -101,3 +102,42 @@ def test_each_image_of_a_batch_has_its_own_window(image):
 def test_mistakes_are_said(options, words):
     with pytest.raises(UserError, match=words):
         network(**options)
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """(classes, …) → (…), in nats."""
+    return -(p * np.log(p)).sum(0)
+
+
+def chosen_window(rule: str, logits: list[np.ndarray], pixel: tuple[int, int]) -> int:
+    """Return the window that a rule chooses for one image, by hand; logits (classes, H, W) of each window."""
+    scores = []
+    for window in logits:
+        p = np.exp(window) / np.exp(window).sum(0)
+        mean = entropy(p).mean()
+        information = entropy(p.mean((1, 2))) - mean
+        at_pixel = -entropy(p)[pixel] if rule == "pixel" else 0
+        scores.append({"entropy": -mean, "information": information, "pixel": at_pixel}[rule])
+    return int(np.argmax(scores))
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+@pytest.mark.parametrize("rule", [*RULES, 1])
+def test_the_winning_scale_has_the_maximum_of_most_channels_within_the_chosen_window(rule, pyramid):
+    count, length, size = 4, 2, (8, 12)
+    windows = Windows(rule, length, pyramid=pyramid)
+    generator = torch.Generator().manual_seed(3)
+    shapes = [tuple(-(-side // 2**s) for side in size) if pyramid else size for s in range(count)]
+    maps = [torch.randn(2, 5, *shape, generator=generator) for shape in shapes]
+    logits = [3 * torch.randn(2, 3, *shape, generator=generator) for shape in shapes[: count - length + 1]]
+    found = windows.winning_scales(maps, logits)
+    assert found.shape == (2, *size)
+    values = torch.stack([windows.to_image_size(x, s, size) for s, x in enumerate(maps)]).numpy()
+    own = [x.numpy() for x in (windows.all_to_image_size(logits, size) if rule == "pixel" else logits)]
+    for n, y, x in np.ndindex(2, *size):
+        inside = range(count) if rule in ("max", "mean") else range(rule, rule + length) if rule == 1 else None
+        if inside is None:
+            first = chosen_window(rule, [window[n] for window in own], (y, x))
+            inside = range(first, first + length)
+        winners = values[inside.start : inside.stop, n, :, y, x].argmax(0) + inside.start
+        assert found[n, y, x] == np.bincount(winners, minlength=count).argmax()

@@ -267,7 +267,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(UserError, match="no scores of toy/a/seed3"):
         judge(tmp_path, [a, b], [CLAIM | {"seeds": [3]}])
     other = counts_file(tmp_path, "b", np.ones((3, 5, 2), int), np.ones((3, 5, 2), int), classes=("x", "y"))
-    with pytest.raises(UserError, match="other scales, images or classes"):
+    with pytest.raises(UserError, match="seed0.npz: other scales, images or classes"):
         judge(tmp_path, [a, other])
     b.write_bytes(a.read_bytes()[:-100])
     with pytest.raises(UserError, match="not a whole file of counts"):
