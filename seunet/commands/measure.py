@@ -1,5 +1,7 @@
 """`seunet measure`: how a trained network, of ours or of other people, keeps working when the scale changes."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seunet.commands.measured import RESULTS, VERDICT, data_name, own_folder, refuse_other_results, title_of
-from seunet.commands.network_options import PredictingOptions, takes_network
+from seunet.commands.network_options import PredictingOptions, open_network, takes_network
 from seunet.commands.own_data import data_settings, description_of
 from seunet.commands.texts import by_options, mask_patterns, numbers, parsed_classes
 from seunet.runtime.errors import UserError
@@ -16,9 +18,11 @@ from seunet.runtime.files import together
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared
+    from seunet.experiment.inference import Variant
     from seunet.models.weights import GivenNetwork
     from seunet.settings.dataset import Testing
 
+AUTO = "one factor for all"
 SCALES = "0.25,0.35,0.5,0.71,1,1.41,2,2.83,4"
 
 
@@ -72,6 +76,13 @@ def measure(
     ignore: Annotated[
         str | None, typer.Option(metavar="VALUE,…", help="Values of the masks that do not count.")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto",
+            help="Also show all images of a scale at the one factor that suits them best, and say what that gains.",
+        ),
+    ] = None,
     metric: Annotated[str | None, typer.Option(metavar="mean_iou|CLASS", help="What is measured.")] = None,
     scales: Annotated[str, typer.Option(metavar="SCALE,…", help="Of the test images; 1 is added.")] = SCALES,
     image_size: Annotated[
@@ -96,6 +107,8 @@ def measure(
 
         seunet measure results/models/pet/unet/seed0 mine --output measured
 
+        seunet measure results/models/hela/unet/seed0 mine --at auto
+
         seunet measure net.onnx mine --output-kind sigmoid --normalise 0.5/0.5
 
         seunet measure mine --architecture monai.networks.nets:UNet --weights unet.pt --option spatial_dims=2
@@ -104,6 +117,8 @@ def measure(
     from seunet.data.prepared import Prepared, prepare
     from seunet.settings.dataset import Testing
 
+    if at not in (None, "auto"):
+        raise UserError(f"--at: {at!r} is not auto; the scales of the test images are those of --scales")
     weights, folder = weights_and_folder(paths, weights)
     given = options.given()
     description = description_of(weights, given)
@@ -131,50 +146,54 @@ def measure(
         testing = testing.model_copy(
             update={"size_multiple": multiple_of(weights, given, prepared, min(testing.test_scales))}
         )
-        said = write_results(weights, given, prepared, testing, results)
+        said = write_results(weights, variants_of(weights, options, at == "auto"), prepared, testing, results)
     typer.echo(said)
     typer.echo(f"written: {', '.join(RESULTS)} and {VERDICT} in {output}/")
 
 
-def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", testing: "Testing", output: Path) -> str:
-    """Test the network on prepared data, write all results, and return what is said of them."""
-    import torch
-
-    from seunet.experiment.evaluation import evaluate
+def variants_of(weights: Path, options: "PredictingOptions", auto: bool) -> "dict[str, Variant]":
+    """Return the ways in which the network is asked, by name: as it is, and with --at auto at one factor for all."""
+    from seunet.commands.own_factor import reference_of
     from seunet.experiment.inference import Variant
+    from seunet.settings.configuration import FactorSearch
+
+    variant, name = Variant(given=options.given()), title_of(weights)
+    if not auto:
+        return {name: variant}
+    reference = reference_of(open_network(weights, options), options.reference)
+    return {
+        name: variant,
+        f"{name}, {AUTO}": replace(variant, magnification=FactorSearch(per="dataset"), reference=reference),
+    }
+
+
+def write_results(
+    weights: Path, variants: "Mapping[str, Variant]", data: "Prepared", testing: "Testing", output: Path
+) -> str:
+    """Test the network on prepared data, write all results, and return what is said of them."""
     from seunet.report.figures import draw_consistency, draw_iou
     from seunet.report.per_image import worst_images, write_per_image
     from seunet.report.tables import SCORES_COLUMNS, collect_scores, faults_of, read_counts
-    from seunet.report.verdict import verdict
+    from seunet.report.verdict import gain, verdict
     from seunet.runtime.files import atomic
     from seunet.runtime.tables import read_table
 
-    name = title_of(weights)
-    run: dict[str, str | int] = {"dataset": data.dataset, "model": name, "seed": 0}
-    scores, folder = output / "scores.csv", Path(data.folder)
-    evaluate(
-        weights,
-        folder,
-        testing,
-        run,
-        folder / "counts.csv",
-        folder / "per_image.npz",
-        folder / "samples.npz",
-        device="cuda" if torch.cuda.is_available() else "cpu",
-        variant=Variant(given=given),
-        threads=torch.get_num_threads(),
-    )
-    metrics, models = {data.dataset: data.metric}, {name: {"label": name}}
-    collect_scores([folder / "counts.csv"], {name: name}, metrics, scores, output / "class_iou.csv")
+    folders = [test(weights, variant, data, testing, name) for name, variant in variants.items()]
+    counts, labels = [folder / "counts.csv" for folder in folders], {name: name for name in variants}
+    metrics, models = {data.dataset: data.metric}, {name: {"label": name} for name in variants}
+    scores = output / "scores.csv"
+    collect_scores(counts, labels, metrics, scores, output / "class_iou.csv")
     draw_iou(scores, data.dataset, models, data.metric, [output / f"iou.{kind}" for kind in ("png", "svg")])
     draw_consistency(scores, data.dataset, models, [output / f"consistency.{kind}" for kind in ("png", "svg")])
-    counts = read_counts([folder / "counts.csv"])
-    at_one = counts[counts["scale"] == 1]
-    faults = faults_of(at_one, data.dataset, metrics)
-    said = verdict(read_table(scores, SCORES_COLUMNS), data.metric.name, faults)
+    own, table = read_counts(counts[:1]), read_table(scores, SCORES_COLUMNS)
+    at_one = own[own["scale"] == 1]
+    as_it_is, *others = (table[table["model"] == name] for name in variants)
+    said = verdict(as_it_is, data.metric.name, faults_of(at_one, data.dataset, metrics))
     if absent := list(at_one.loc[at_one["tp"] + at_one["fn"] == 0, "class"]):
         said += f"\nNo mask holds {', '.join(absent)}."
-    names, per_image = data.names["test"], folder / "per_image.npz"
+    for other in others:
+        said += f"\nWith --at auto, {gain(as_it_is, other, data.metric.name)}"
+    names, per_image = data.names["test"], folders[0] / "per_image.npz"
     write_per_image(per_image, names, output / "per_image.csv")
     worst = worst_images(per_image, names, data.metric)
     if len(worst) > 1 and worst[0][1] < 1:
@@ -182,6 +201,29 @@ def write_results(weights: Path, given: "GivenNetwork", data: "Prepared", testin
     with atomic(output / VERDICT) as path:
         path.write_text(said + "\n", encoding="utf-8")
     return said
+
+
+def test(weights: Path, variant: "Variant", data: "Prepared", testing: "Testing", name: str) -> Path:
+    """Test the network on prepared data in one way; return the folder of counts, counts per image and samples."""
+    import torch
+
+    from seunet.experiment.evaluation import evaluate
+
+    run: dict[str, str | int] = {"dataset": data.dataset, "model": name, "seed": 0}
+    folder = Path(data.folder) / f"asked{len(list(Path(data.folder).glob('asked*')))}"
+    evaluate(
+        weights,
+        Path(data.folder),
+        testing,
+        run,
+        folder / "counts.csv",
+        folder / "per_image.npz",
+        folder / "samples.npz",
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        variant=variant,
+        threads=torch.get_num_threads(),
+    )
+    return folder
 
 
 def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, Path]:

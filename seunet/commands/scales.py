@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from seunet.commands.inputs import Input
+    from seunet.experiment.application import TrainedNetwork
     from seunet.experiment.survival import Answer
 
 
@@ -84,8 +85,24 @@ def scales(
         count = len(all_answers)
         typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {shown.description}")
         typer.echo(survival.verdict(all_answers))
+        draw_factors(network, found, output, options.reference)
     report_intensities(network)
     report_mistakes(mistakes, len(found))
+
+
+def draw_factors(network: "TrainedNetwork", images: "list[Input]", output: Path, reference: Path | None) -> None:
+    """Draw score against factor for all images together, and say which factor they would be shown at.
+
+    Nothing where the network does not remember the scale of its training and no images of it are given.
+    """
+    from seunet.commands.own_factor import find, reference_of
+    from seunet.report.figures.magnification import draw_magnification
+
+    if reference is None and not network.description.get("fingerprint"):
+        return
+    found = find(network, images, reference_of(network, reference))
+    draw_magnification([asdict(trial) for trial in found.trials], found.factor, [output / "magnification.png"])
+    typer.echo(f"With --at auto they would be {found}: {output / 'magnification.png'}.")
 
 
 def write(file: Path, image: "Input", colours: "np.ndarray", answers: "list[Answer]", classes: list[str]) -> None:

@@ -26,15 +26,17 @@ from seunet.settings.dataset import Tile
 class Variant:
     """How a network predicts in a test, if not as in its training.
 
-    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. magnification: see `OwnFactor`. options:
-    of the network, those that do not change its weights, such as `windows` of a SEU-Net. given: a network that was not
-    trained here.
+    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. magnification: see `OwnFactor`.
+    reference: what the network sees at the scale of its training, where model.json does not say it. options: of the
+    network, those that do not change its weights, such as `windows` of a SEU-Net. given: a network that was not trained
+    here.
     """
 
     ensemble: Sequence[float] = ()
     fusion: str = "mean"
     rescale: str | None = None
     magnification: FactorSearch | None = None
+    reference: Fingerprint | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     given: GivenNetwork | None = None
 

@@ -37,7 +37,9 @@ def open_network(
         model, description = load_model(folder, device, variant.options)
         channels = data.channels
     check_fit(description, channels, len(data.classes), weights, variant.given is not None)
-    reference = reference_of(model, description, data, device) if variant.magnification else None
+    reference = variant.reference
+    if variant.magnification and reference is None:
+        reference = reference_of(model, description, data, device)
     return variant.wrap(model, (data.height, data.width), reference, precision), description
 
 

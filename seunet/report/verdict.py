@@ -8,6 +8,7 @@ import pandas as pd
 from seunet.experiment.degenerate import Fault
 from seunet.report.tables import with_true_scale
 
+NOTICED = 0.005  # of a metric: smaller changes are none
 KEPT = 0.9  # a network works at a scale if it keeps this share of its metric at scale 1
 
 
@@ -30,6 +31,26 @@ def verdict(scores: pd.DataFrame, metric: str, faults: Sequence[Fault] = ()) -> 
     if len(table) > 1:
         said += f", {reach(table, one)}; at least {table['consistency'].min():.0%} of the pixels keep their class"
     return "; but it ".join([said, *map(str, faults)]) + "."
+
+
+def gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str:
+    """Return a sentence about the scores of a network at factors that it finds itself, beside those as it is.
+
+    scores, found: rows of results/tables/scores.csv, of one run each, at the same scales.
+    """
+    tables = [with_true_scale(table).sort_values("true_scale").reset_index() for table in (scores, found)]
+    scales, before, after = tables[0]["true_scale"], tables[0]["iou"], tables[1]["iou"]
+    change = (after - before).fillna(0)
+    if change.abs().max() < NOTICED:
+        return f"{metric} is the same at every scale."
+    said = []
+    for words, i, is_noticed in (
+        ("", change.argmax(), change.max() >= NOTICED),
+        ("at worst, ", change.argmin(), change.min() <= -NOTICED),
+    ):
+        if is_noticed:
+            said.append(f"{words}{metric} at ×{scales[i]:.2g} is {after[i]:.3f} instead of {before[i]:.3f}")
+    return f"{'; '.join(said)}; over all scales the mean gain is {change.mean():+.3f}."
 
 
 def reach(table: pd.DataFrame, one: int) -> str:

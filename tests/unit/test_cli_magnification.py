@@ -37,7 +37,7 @@ def large(tmp_path_factory) -> Path:
 
 
 def written(folder: Path, magnification: float, count: int = 4) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(scenes(magnification, count)):
         Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(folder / f"scene{i}.png")
     return folder
@@ -116,6 +116,27 @@ def test_a_network_of_other_people_is_compared_with_images_that_it_knows(large: 
     known = written(tmp_path / "known", 1)
     result = call(*arguments, "--reference", known)
     assert result.exit_code == 0, result.output
+
+
+def test_scales_draws_score_against_factor(model: Path, large: Path, tmp_path: Path) -> None:
+    result = call("scales", model, large / "scene0.png", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "With --at auto they would be shown at" in result.output
+    assert (tmp_path / "out" / "magnification.png").is_file()
+
+
+def test_measure_says_what_one_factor_for_all_gains(model: Path, tmp_path: Path) -> None:
+    written(tmp_path / "mine" / "images", 1)
+    (tmp_path / "mine" / "masks").mkdir()
+    for i in range(4):
+        Image.fromarray(np.eye(64, dtype=np.uint8) * (i % 3)).save(tmp_path / "mine" / "masks" / f"scene{i}.png")
+    options = ["--classes", "a=0,b=1,c=2", "--image-size", "64", "--scales", "1,2", "--at", "auto"]
+    result = call("measure", model, tmp_path / "mine", *options, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "With --at auto, " in result.output
+    table = rows(tmp_path / "out" / "scores.csv")
+    assert len({row["model"] for row in table}) == 2 and len(table) == 4
+    assert call("measure", model, tmp_path / "mine", "--at", "0.5").exit_code == 1
 
 
 def test_a_word_that_is_no_scale(model: Path, large: Path, tmp_path: Path) -> None:

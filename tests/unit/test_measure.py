@@ -20,7 +20,7 @@ from seunet.experiment.degenerate import Fault
 from seunet.models import build_model
 from seunet.models.checkpoint import save_model
 from seunet.report.tables import SCORES_COLUMNS
-from seunet.report.verdict import verdict
+from seunet.report.verdict import gain, verdict
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_table
 
@@ -423,3 +423,17 @@ def test_a_value_that_no_mask_can_hold_is_one_line(folder, green, tmp_path, opti
     call = [green, folder, "--output-kind", "sigmoid", "--output", tmp_path / "out", "--classes", "a=0,b=255"]
     result = measure(*call, *option)
     assert result.exit_code == 1 and "must be a pixel value" in result.output
+
+
+def test_the_sentence_about_own_factors_names_the_largest_gain_and_the_largest_loss():
+    def rows(values):
+        sizes = [32, 64, 128]
+        table = pd.DataFrame({"scale": [0.5, 1, 2], "height": sizes, "width": sizes, "iou": values})
+        return table.assign(dataset="a", model="b", label="b", seed=0, consistency=1.0)
+
+    said = gain(rows([0.8, 0.9, 0.3]), rows([0.7, 0.9, 0.85]), "mean IoU")
+    assert said.startswith(
+        "mean IoU at ×2 is 0.850 instead of 0.300; at worst, mean IoU at ×0.5 is 0.700 instead of 0.800"
+    )
+    assert "mean gain is +0.150" in said
+    assert gain(rows([0.8, 0.9, 0.3]), rows([0.8, 0.9, 0.301]), "mean IoU") == "mean IoU is the same at every scale."
