@@ -142,3 +142,19 @@ def test_measure_says_what_one_factor_for_all_gains(model: Path, tmp_path: Path)
 def test_a_word_that_is_no_scale(model: Path, large: Path, tmp_path: Path) -> None:
     result = call("predict", model, large, "--at", "automatic", "--output", tmp_path / "out")
     assert result.exit_code == 1 and "auto-each" in result.output
+
+
+def test_a_network_with_windows_answers_by_the_window_of_its_training(large: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    options = {"width": 4, "depth": 2, "geometry": "exact", "layout": "pyramid", "num_scales": 2, "scale_dropout": 0}
+    options |= {"scales_at_test": 4, "windows": "information"}
+    net = calibrated(build_model("seunet", 3, 3, **options))
+    seen = fingerprint(net, scenes(1).split(4)).written()
+    description = {"architecture": "seunet", "in_channels": 3, "num_classes": 3}
+    save_model(tmp_path / "net", net, description | {"options": options, "fingerprint": seen})
+    save_model(tmp_path / "finest", net, description | {"options": options | {"windows": 0}})
+    assert call("predict", tmp_path / "net", large, "--at", "auto", "--output", tmp_path / "auto").exit_code == 0
+    factor = rows(tmp_path / "auto" / "magnification.csv")[0]["factor"]
+    assert call("predict", tmp_path / "finest", large, "--at", factor, "--output", tmp_path / "given").exit_code == 0
+    maps = [np.asarray(Image.open(tmp_path / kind / "scene1.png")) for kind in ("auto", "given")]
+    assert (maps[0] == maps[1]).mean() > 0.999
