@@ -128,4 +128,5 @@ class Upsampled(torch.autograd.Function):
 
 def weighted_sums(x: Tensor, table: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted sums (N, P', C) of the pixels of x that a table (P', entries) names."""
-    return (x.index_select(1, table.flatten()).unflatten(1, table.shape) * weights.to(x.dtype)).sum(2)
+    read = x.index_select(1, table.flatten()).unflatten(1, table.shape)
+    return read.mul_(weights.to(x.dtype)).sum(2)

@@ -81,7 +81,7 @@ def best_tap(x: Tensor, axis: int, table: Tensor, penalties: Tensor, offsets: Te
     table: (outputs, taps), the places that taps read. penalties: of every tap; taps lie behind `axis`. offsets: (taps).
     A tap beyond the map reads the nearest one within, and does not win, since its penalty is no lower.
     """
-    best, number = (x[(slice(None),) * axis + (table,)] - penalties).max(axis + 1)
+    best, number = x[(slice(None),) * axis + (table,)].sub_(penalties).max(axis + 1)
     return best, offsets[number]
 
 
@@ -90,7 +90,7 @@ def collected(grad: Tensor, taken: Tensor, back: Tensor, taps: Tensor) -> tuple[
     read, places = back.shape, back.flatten()
     mine = taken.index_select(1, places).unflatten(1, read) == taps
     grads = grad.index_select(1, places).unflatten(1, read)
-    return (grads * mine).sum(2), (grad * taken.square()).sum((0, 1))
+    return grads.mul_(mine).sum(2), (grad * taken.square()).sum((0, 1))
 
 
 @Operator
