@@ -65,6 +65,11 @@ def read_rows(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
         return list(csv.DictReader(lines, delimiter=delimiter))
 
 
+def cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line, as text."""
+    return next(csv.reader([line], delimiter=delimiter))
+
+
 def write_table(table: "pd.DataFrame", path: Path | str) -> None:
     """Write a CSV file, whole or not at all; missing values become empty cells."""
     with atomic(path) as temporary:

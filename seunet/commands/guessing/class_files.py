@@ -1,11 +1,11 @@
 """Names of classes from the files that data sets and labelling tools put beside masks."""
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Sequence
 
 from seunet.commands.guessing.contents import Contents
+from seunet.runtime.tables import cells
 
 NAMED = re.compile(r"class|label|colou?r|categor|legend|palette|dataset\.json|meta\.json|info", re.IGNORECASE)
 BACKGROUND = re.compile(r"back|^bg$|void|unlabel|none|nothing|other|ignore|unknown", re.IGNORECASE)
@@ -107,7 +107,7 @@ def parted(line: str) -> list[str]:
     if match := re.fullmatch(r"(\d+)\s*[:=\s]\s*(\D.*)", line.strip()):
         return list(match.groups())
     separator = next((s for s in (",", ";", "\t") if s in line), None)
-    return [part.strip() for part in (next(csv.reader([line], delimiter=separator)) if separator else line.split())]
+    return [part.strip() for part in (cells(line, separator) if separator else line.split())]
 
 
 def from_rows(rows: Iterable[Sequence[str]]) -> Table:
