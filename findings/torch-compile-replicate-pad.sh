@@ -7,7 +7,7 @@
 # Date: 30 November 2026
 # Who meets it: whoever compiles the training of a network whose padding is by border pixels. Conv2d(padding_mode="replicate")
 # takes the same way.
-# Here: trainings run in eager mode.
+# Here: a map that torch traces or compiles is continued by indices (seunet/ops/lattice.py).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
