@@ -1,6 +1,7 @@
 """Data sets of the configuration: their keys fit together, and to their source."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from seunet.config.known import check_known
 from seunet.config.plan import archive_suffix
@@ -20,7 +21,7 @@ from seunet.settings.words import show
 OWN_KEYS = {
     "folder": ("path", "images", "masks", "valid", "classes", "ignore", "value_range", "split")
     + ("mask_channel", "unpaired", "exclude"),
-    "shapes": ("count",),
+    "shapes": ("count", "sizes"),
     "hela": ("truth",),
 }
 NEEDED_KEYS = {"folder": ("path",), "shapes": ("count",)}
@@ -81,6 +82,8 @@ def check_source(path: str, dataset: Dataset) -> None:
             raise UserError(f"{path}.{key}: missing; source {source} needs it")
     if source in GENERATED and len(set(image_sides(dataset.image_size))) > 1:
         raise UserError(f"{path}.image_size: {dataset.image_size}; source {source} draws squares; give one number")
+    if dataset.sizes and max(dataset.sizes) > 1:
+        check_sizes(path, dataset.sizes, image_sides(dataset.image_size)[0])
     if source == "folder":
         check_folder(path, dataset)
     elif dataset.duplicates == "group":
@@ -100,6 +103,16 @@ def check_source(path: str, dataset: Dataset) -> None:
         dataset.metric.check(classes)
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
+
+
+def check_sizes(path: str, sizes: Sequence[float], side: int) -> None:
+    """Raise UserError when objects of these sizes fill generated images of so many pixels."""
+    least = reef.least_side(sizes)
+    if side < least:
+        raise UserError(
+            f"{path}.sizes: objects of size {max(sizes):g} fill images of {side} pixels; "
+            f"use an image_size of at least {math.ceil(least)}"
+        )
 
 
 def check_url(path: str, url: str) -> None:

@@ -4,12 +4,13 @@ Lengths are in *units*: one unit is one pixel of the image at scale 1, so a scen
 256 pixels is that scene at scale 4.
 
 Two animals live among pebbles and weed, told apart by their outline and their pattern: striped fish, and starfish with
-rings. Colours and sizes are drawn in the same way for all of them, so neither tells the class; sizes vary mildly, so
-that training images do not already hold other scales. Animals are bright and the ground is dark at every scale. Were
-the ground told by its smoothness instead, the enlarged inside of an animal would be taken for ground at the finest
-scale of a scale-equivariant network, and win its maximum.
+rings. Colours and sizes are drawn in the same way for all of them, so neither tells the class. Sizes vary mildly, so
+that training images do not already hold other scales, unless several `sizes` are asked for. Animals are bright and the
+ground is dark at every scale. Were the ground told by its smoothness instead, the enlarged inside of an animal would be
+taken for ground at the finest scale of a scale-equivariant network, and win its maximum.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,17 +57,27 @@ class Scene:
     things: list[Thing]
 
 
-def draw_scene(rng: np.random.Generator, side: float) -> Scene:
-    """Draw all that there is to know about a scene of `side` units."""
+def draw_scene(rng: np.random.Generator, side: float, sizes: Sequence[float] = (1,)) -> Scene:
+    """Draw all that there is to know about a scene of `side` units.
+
+    sizes: what the radius of an object is multiplied by, one of them for each. Large objects are placed first, and
+    attempts fall with the area of a size, so that none covers most of the scene.
+    """
     waves = _draw_waves(rng)
     ground = DARK[rng.choice(len(DARK), 2, replace=False)]
     weeds = [_draw_weed(rng, side) for _ in range(rng.poisson(side / 16))]
     things: list[Thing] = []
-    for _ in range(max(2, round(side * side * DENSITY))):
-        thing = _draw_thing(rng, side)
-        if all(_apart(thing, other) for other in things):
-            things.append(thing)
+    for size in sorted(sizes, reverse=True):
+        for _ in range(max(2, round(side * side * DENSITY / (len(sizes) * size * size)))):
+            thing = _draw_thing(rng, side, size)
+            if all(_apart(thing, other) for other in things):
+                things.append(thing)
     return Scene(side, waves, ground, weeds, things)
+
+
+def least_side(sizes: Sequence[float]) -> float:
+    """Return the side, in units, of the smallest scene that objects of these sizes do not fill."""
+    return 4 * max(sizes) * RADIUS[1]
 
 
 def _draw_waves(rng: np.random.Generator, count: int = 48) -> np.ndarray:
@@ -89,12 +100,12 @@ def _draw_colors(rng: np.random.Generator, animal: bool) -> np.ndarray:
     return (pair * rng.uniform(0.85, 1.1, (2, 1))).astype(np.float32)
 
 
-def _draw_thing(rng: np.random.Generator, side: float) -> Thing:
+def _draw_thing(rng: np.random.Generator, side: float, size: float) -> Thing:
     shape = rng.choice(["fish", "star", "pebble"])
     texture = {"fish": "stripes", "star": "rings", "pebble": "granite"}[shape]
     label = {"fish": 1, "star": 2, "pebble": 0}[shape]
     x, y = rng.uniform(-0.05 * side, 1.05 * side, 2)
-    radius, angle, phase = rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
+    radius, angle, phase = size * rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
     return Thing(label, str(shape), str(texture), x, y, radius, angle, phase, _draw_colors(rng, label > 0))
 
 

@@ -5,7 +5,7 @@ scenes can be *rendered* at another size, which a photograph cannot: what a netw
 measured on real detail instead of on an enlarged raster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def generate(settings: Preparation) -> Source:
 
     def rendered(split: str, height: int, width: int) -> Iterator[Sample]:
         for name in splits[split]:
-            scene = draw_scene(seed, name, side)
+            scene = draw_scene(seed, name, side, settings.sizes or (1,))
             yield (name, *rendering.render(scene, height, width))
 
     return Source(
@@ -39,8 +39,9 @@ def generate(settings: Preparation) -> Source:
     )
 
 
-def draw_scene(seed: int, name: str, side: float) -> reef.Scene:
-    """Draw the scene of a sample's name, such as "test_00012"."""
+def draw_scene(seed: int, name: str, side: float, sizes: Sequence[float] = (1,)) -> reef.Scene:
+    """Draw the scene of a sample's name, such as "test_00012"; `sizes` as in `reef.draw_scene`."""
     split, index = name.split("_")
     # PCG64 by name: the stream of default_rng may change between versions of numpy.
-    return reef.draw_scene(np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), int(index)])), side)
+    rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), int(index)]))
+    return reef.draw_scene(rng, side, sizes)

@@ -201,6 +201,9 @@ class Preparation(Settings):
     `dataset.json`; `error` stops; `group` (*folder*) keeps them in one split."""
     count: Maybe[Counts] = None
     """*shapes*: how many images to generate."""
+    sizes: Maybe[Unique[Annotated[float, Field(ge=0.1, le=16)]]] = None
+    """*shapes*: factors of the objects' size (1 unless given), one of them for each object, all of them in every image;
+    `[0.5, 1, 2, 4]` gives images that no single scale serves."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the random split, the limits and the generator."""
     image_size: Annotated[Annotated[Side, Tag("value")] | Annotated[Sides, Tag("list")], BY_KIND]

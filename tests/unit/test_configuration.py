@@ -329,6 +329,13 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.cells.archives.sequences.url", "'http://[::1/a.zip'", "sequences.url:", "no address"),
     ("datasets.reef.path", "here", "datasets.reef.path: only source folder takes it"),
     ("datasets.cells.count", "{train: 1, val: 1, test: 1}", "datasets.cells.count: only source shapes takes it"),
+    ("datasets.cells.sizes", "[1, 2]", "datasets.cells.sizes: only source shapes takes it"),
+    (
+        "datasets.reef.sizes",
+        "[1, 16]",
+        "datasets.reef.sizes: objects of size 16 fill images",
+        "image_size of at least 736",
+    ),
     ("datasets.mine.split", "{train: 0.5, val: 0.1, test: 0.1}", "datasets.mine.split:", "sum to 1"),
     ("datasets.mine.split", "{train: 1, val: 0, test: 0}", "datasets.mine.split.", "out of bounds"),
     ("datasets.mine.value_range", "[4095, 0]", "datasets.mine.value_range: expected [low, high]", "got [4095"),

@@ -122,3 +122,21 @@ def test_neither_mean_colour_nor_size_tells_the_class(things):
     assert neighbour_accuracy(colors, labels) < 0.65
     assert neighbour_accuracy(areas, labels) < 0.65
     assert neighbour_accuracy(np.hstack([colors, areas]), labels) < 0.65
+
+
+def test_objects_of_several_sizes_share_an_image():
+    sizes = (0.5, 1, 2, 4)
+    radii = [t.radius for i in range(8) for t in draw_scene(0, f"test_{i:05d}", 256, sizes).things]
+    found = [[r / s for r in radii if reef.RADIUS[0] <= r / s <= reef.RADIUS[1]] for s in sizes]
+    assert sum(map(len, found)) == len(radii)
+    areas = [sum((r * s) ** 2 for r in part) for s, part in zip(sizes, found, strict=True)]
+    assert max(areas) < 3 * min(areas), "no size should cover most of the scene"
+    mixed = SETTINGS.model_copy(update={"image_size": 256, "sizes": list(sizes)})
+    for _, _, mask in generate(mixed).read("test"):
+        assert 0.5 < (mask == 0).mean() < 0.9
+
+
+def test_one_size_draws_what_it_always_drew():
+    plain = draw_scene(3, "val_00001", SIDE)
+    assert [round(t.radius, 6) for t in plain.things[:3]] == [11.053993, 10.551506, 9.280545]
+    assert repr(draw_scene(3, "val_00001", SIDE, (1,))) == repr(plain)
