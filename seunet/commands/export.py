@@ -26,12 +26,14 @@ def export(
             help="Of the images, where the network cannot leave it free; by default that of the training images.",
         ),
     ] = None,
+    opset: Annotated[int, typer.Option(min=18, max=25, help="Of ONNX.")] = 18,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write a network as ONNX or as a program of torch.export; it is read again and compared with torch (1e-4).
 
     The file maps images (N, C, H, W), float32 in [0, 1], to logits (N, classes, H, W). Batch, height and width are free
-    where the network allows, and the last line says which. Images are to be resampled before as in training: `seunet
+    where the network allows; the file continues images to its multiple. Classes, scale of training and multiple are in
+    its metadata. Images are to be resampled before as in training: `seunet
     info` says how.
 
     Examples:
@@ -46,7 +48,9 @@ def export(
 
     network = open_network(weights, options, "cpu")
     shape = (1, network.channels, *example_size(network, size))
-    free = writing.export(network.model, file, shape)
+    free = writing.export(
+        network.model, file, shape, network.description, opset, lambda step: typer.echo(step, err=True)
+    )
     typer.echo(
         f"{file}: image (N, {network.channels}, H, W) in [0, 1] → logits (N, {len(network.classes)}, H, W); {free}"
     )

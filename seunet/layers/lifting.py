@@ -56,6 +56,8 @@ class ScaleSpace(nn.Module):
         # (traced code has no autocast of its own, and ONNX none at all)
         with nullcontext() if is_traced() else torch.autocast(image.device.type, enabled=False):
             blurred = (blur(image, self.kernel(s, image), strides[s]) for s in range(1, self.num_scales))
+            if torch.compiler.is_exporting():
+                return [image, *blurred]
             return [x.contiguous(memory_format=torch.channels_last) for x in (image, *blurred)]
 
     def kernel(self, scale: int, image: Tensor) -> Tensor:

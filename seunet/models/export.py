@@ -1,25 +1,38 @@
 """Networks as files for other programs: ONNX, and the programs of torch.export (.pt2)."""
 
+import copy
+import json
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from seunet.models.calling import run_padded, size_multiple
+from seunet.models.declared import METADATA
+from seunet.models.folding import can_be_folded, folded
+from seunet.models.programs import EXTRA_FILE
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
 TOLERANCE = 1e-4  # of the file's answers against torch's, relative to the largest logit from 1 on
 SUFFIXES = (".onnx", ".pt2")
+OPSET = 18  # of ONNX; what runtimes of the last three years read
+AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 @dataclass(frozen=True)
 class Free:
-    """What may change from image to image: the batch, and height and width by steps of `multiple` (0: fixed)."""
+    """What may change from image to image: the batch, and height and width.
+
+    multiple: to which the file continues images by their border pixels before the network; 0: sides are fixed.
+    """
 
     batch: bool
     multiple: int
@@ -30,28 +43,61 @@ class Free:
         batch = "any batch" if self.batch else "the batch of the example alone"
         if not self.multiple:
             return f"{batch}; images of {self.size[0]} × {self.size[1]} pixels alone"
-        sides = f"multiples of {self.multiple}" if self.multiple > 1 else "any"
-        return f"{batch}; height and width: {sides}"
+        inside = f", continued to multiples of {self.multiple} in the file" if self.multiple > 1 else ""
+        return f"{batch}; any height and width{inside}"
 
     def shapes(self) -> tuple[dict[int, object]]:
         """Return the free dimensions of the image as torch.export takes them."""
         dimensions: dict[int, object] = {0: Dim("batch", min=1)} if self.batch else {}
         if self.multiple:
-            for axis, name in ((2, "height"), (3, "width")):
-                steps = Dim(f"{name}_steps" if self.multiple > 1 else name, min=2)
-                dimensions[axis] = self.multiple * steps if self.multiple > 1 else steps
+            dimensions |= {axis: Dim(AXES[axis], min=self.multiple + 1) for axis in (2, 3)}  # two steps at least
         return (dimensions,)
 
 
-def export(model: nn.Module, path: Path | str, example_shape: tuple[int, int, int, int]) -> Free:
+class AnySize(nn.Module):
+    """A network with what surrounds it in a prediction: images are continued by their border pixels, logits are cut.
+
+    Both are done by index: of slices and pads, torch.export asks whether they change anything.
+    """
+
+    def __init__(self, model: nn.Module, multiple: int):
+        super().__init__()
+        self.model, self.multiple = model, multiple
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, classes, H, W)."""
+        if self.multiple <= 1:
+            return self.model(image)
+        height, width = image.shape[-2:]
+        logits = self.model(self.part(self.part(image, 2, self.whole(height)), 3, self.whole(width)))
+        return self.part(self.part(logits, 2, height), 3, width)
+
+    def whole(self, side: int) -> int:
+        """Return the next multiple."""
+        return (side + self.multiple - 1) // self.multiple * self.multiple
+
+    def part(self, x: Tensor, axis: int, length: int) -> Tensor:
+        """Return the first `length` rows or columns; behind the last one its repetitions."""
+        return x.index_select(axis, torch.arange(length, device=x.device).clamp(max=x.shape[axis] - 1))
+
+
+def export(
+    model: nn.Module,
+    path: Path | str,
+    example_shape: tuple[int, int, int, int],
+    description: Mapping[str, Any] | None = None,
+    opset: int = OPSET,
+    say: Callable[[str], None] = lambda step: None,
+) -> Free:
     """Write a network in evaluation mode to a .onnx or .pt2 file and return what its images are free to be.
 
     Free are the batch, height and width as far as the network can be exported so. The file is read again and compared
-    with torch, at the size of the example and, where sizes are free, at another one.
+    with torch, at the size of the example and, where sizes are free, at others.
 
-    example_shape: (N, C, H, W) of an image that the network takes. Raises UserError when the name has another suffix,
-    the network cannot be exported, or the file's answers differ from torch's by more than 1e-4. Needs the packages of
-    the extra `export` for .onnx.
+    example_shape: (N, C, H, W) of an image that the network takes. description: for the metadata of the file, as
+    model.json has it. opset: of ONNX. say: is told each step. Raises UserError when the name has another suffix, the
+    network cannot be exported, or the file's answers differ from torch's by more than 1e-4. Needs the packages of the
+    extra `export` for .onnx.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -62,7 +108,12 @@ def export(model: nn.Module, path: Path | str, example_shape: tuple[int, int, in
     for free in attempts(model, example_shape):
         try:
             with quiet(), torch.no_grad(), atomic(path) as temporary:
-                write(model, temporary, example_shape, free)
+                say(f"tracing the network: {free}")
+                program = traced(model, example_shape, free)
+                metadata = json.dumps({**(description or {}), "size_multiple": free.multiple})
+                say("writing the file")
+                write(program, temporary, metadata, opset)
+                say("comparing the file with torch")
                 check(model, temporary, example_shape, free)
             return free
         except ImportError as error:
@@ -74,51 +125,80 @@ def export(model: nn.Module, path: Path | str, example_shape: tuple[int, int, in
 
 def attempts(model: nn.Module, shape: tuple[int, int, int, int]) -> Iterator[Free]:
     """Yield what may be free, the most first."""
-    multiple = getattr(model, "size_multiple", 1)
-    coarsest = getattr(model, "base", 1) ** (getattr(model, "scales_at_test", 1) - 1) * 2 ** getattr(model, "depth", 0)
-    for sides in sorted({multiple, multiple * round(coarsest)} if multiple == 1 else {multiple}):
-        if all(side % sides == 0 and side > sides for side in shape[2:]):
-            yield Free(True, sides, shape[2:])
+    yield Free(True, period(model), shape[2:])
     yield Free(True, 0, shape[2:])
     yield Free(False, 0, shape[2:])
 
 
-def write(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: Free) -> None:
-    """Write a network to a file."""
-    batch = max(2, shape[0]) if free.batch else shape[0]  # torch takes a batch of one for a constant
-    image = torch.rand(batch, *shape[1:])
-    program = torch.export.export(model, (image,), dynamic_shapes=free.shapes())
+def period(model: nn.Module) -> int:
+    """Return the multiple of sides at which all maps of a network have whole sizes, which traces need."""
+    coarsest = getattr(model, "base", 1) ** (getattr(model, "scales_at_test", 1) - 1) * 2 ** getattr(model, "depth", 0)
+    is_pyramid = getattr(model, "layout", "dense") == "pyramid"
+    return math.lcm(size_multiple(model), round(coarsest)) if is_pyramid else size_multiple(model)
+
+
+def traced(model: nn.Module, shape: tuple[int, int, int, int], free: Free) -> ExportedProgram:
+    """Return the program of a network, with weights that are contiguous and no batch norm where it is ours."""
+    lean = folded(model) if can_be_folded(model) else copy.deepcopy(model)
+    for value in lean.parameters():
+        value.data = value.data.contiguous()
+    batch, channels, height, width = shape
+    if free.multiple:  # sides that are no multiples, and not equal, so that the trace takes none for a constant
+        height, width = (-(-side // free.multiple) * free.multiple + 1 for side in (height, width + free.multiple))
+    image = torch.rand(max(2, batch) if free.batch else batch, channels, height, width)  # a batch of 1 is a constant
+    program = torch.export.export(
+        AnySize(lean, free.multiple),
+        (image,),
+        dynamic_shapes=free.shapes(),
+        prefer_deferred_runtime_asserts_over_guards=True,
+    )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it has paths of this machine
+    return program
+
+
+def write(program: ExportedProgram, path: Path, metadata: str, opset: int) -> None:
+    """Write a program to a file."""
     if path.suffix == ".pt2":
-        torch.export.save(program, path)
+        torch.export.save(program, path, extra_files={EXTRA_FILE: metadata})
     else:
         import onnxruntime  # noqa: F401  # before the work: the check needs it
         import onnxscript  # noqa: F401
 
-        to_onnx(program, path)
+        to_onnx(program, path, metadata, opset)
 
 
-def to_onnx(program: ExportedProgram, path: Path) -> None:
+def to_onnx(program: ExportedProgram, path: Path, metadata: str, opset: int) -> None:
     """Write a program as ONNX, the weights in the same file."""
-    onnx = torch.onnx.export(program, dynamo=True, verbose=False, input_names=["image"], output_names=["logits"])
+    onnx = torch.onnx.export(
+        program, dynamo=True, verbose=False, opset_version=opset, input_names=["image"], output_names=["logits"]
+    )
     assert onnx is not None  # with dynamo=True
-    for node in onnx.model.graph.all_nodes():
+    graph = onnx.model.graph
+    for node in graph.all_nodes():
         node.metadata_props.clear()  # from which lines of which files it came, most of the file beside the weights
+    for value in (*graph.inputs, *graph.outputs):
+        assert value.shape is not None
+        for axis, name in AXES.items():
+            if not isinstance(value.shape[axis], int):
+                value.shape[axis] = name
+    onnx.model.metadata_props[METADATA] = metadata
     onnx.save(path, external_data=False)
 
 
 def check(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: Free) -> None:
     """Raise UserError unless the file answers as the network does."""
+    batch, channels, height, width = shape
     sizes = [shape]
-    if free.batch or free.multiple:
-        batch, channels, height, width = shape
-        sizes.append((batch + free.batch, channels, height + free.multiple, width + free.multiple))
+    if free.batch:
+        sizes.append((batch + 1, channels, height, width))
+    if free.multiple:
+        sizes.append((batch, channels, height + free.multiple // 2 + 1, width + free.multiple))
     generator = torch.Generator().manual_seed(0)
     answer = reader(path)
     for size in sizes:
         image = torch.rand(size, generator=generator)
-        expected = model(image)
+        expected = run_padded(model, image, max(1, free.multiple))
         difference = float((answer(image) - expected).abs().max() / expected.abs().max().clamp(min=1))
         if not difference <= TOLERANCE:
             raise UserError(f"for an image of {size} the file's answer is {difference:.1e} from torch's")

@@ -101,7 +101,9 @@ class UShape(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        x = self.arranged(self.lift(image.contiguous(memory_format=torch.channels_last)))
+        if not torch.compiler.is_exporting():  # other runtimes have layouts of their own
+            image = image.contiguous(memory_format=torch.channels_last)
+        x = self.arranged(self.lift(image))
         skips = []
         for layers, pool in self.down():
             for layer in layers:

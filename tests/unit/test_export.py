@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from seunet.experiment.inference import predict
 from seunet.models import build_model
-from seunet.models.export import export
+from seunet.models.calling import run_padded
+from seunet.models.export import export, reader
+from seunet.models.weights import GivenNetwork, load_given
 from seunet.ops.acceleration import is_traced
 from seunet.runtime.errors import UserError
 
@@ -74,6 +77,31 @@ def test_files(name: str, suffix: str, tmp_path: Path) -> None:
     free = export(model, path, (1, 1, 32, 48))
     assert free.batch and free.multiple >= model.size_multiple, str(free)
     assert list(tmp_path.iterdir()) == [path]
+    answer, images = reader(path), torch.rand(2, 1, 45, 30)
+    with torch.no_grad():
+        expected = run_padded(model, images, free.multiple)
+        if free.multiple == model.size_multiple:
+            assert torch.equal(expected, predict(model, images))
+    torch.testing.assert_close(answer(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_onnx_file_takes_any_size_and_says_what_it_is(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "network.onnx"
+    model = network("unet")
+    said: list[str] = []
+    export(model, path, (1, 1, 16, 16), {"classes": ["a", "b"]}, say=said.append)
+    assert len(said) == 3  # the first attempt succeeds
+    file = onnx.load(path)
+    for value in (file.graph.input[0], file.graph.output[0]):
+        names = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
+        assert names == ["batch", "", "height", "width"]
+    assert not {node.op_type for node in file.graph.node} & {"MatMul", "Transpose", "BatchNormalization"}
+    loaded, description = load_given(path, GivenNetwork())
+    assert description["classes"] == ["a", "b"]
+    for size in [(1, 1), (7, 50), (33, 20)]:
+        images = torch.rand(3, 1, *size)
+        torch.testing.assert_close(predict(loaded, images), predict(model, images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
