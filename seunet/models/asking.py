@@ -44,9 +44,11 @@ def filled(images: Tensor, batch: int | None) -> Tensor:
 
 
 def as_declared(images: Tensor, form: Declared) -> Tensor:
-    """Return images in [0, 1] (N, C, H, W) in the layout and type of a form; whole numbers are 0 … 255."""
+    """Return images in [0, 1] (N, C, H, W) in the layout, range and type of a form."""
+    if form.white != 1:
+        images = images * form.white
     if not form.dtype.is_floating_point:
-        images = (images * 255).round().clamp(0, 255)
+        images = images.round().clamp(0, form.white)
     x = images.to(form.dtype)
     return x.permute(0, 2, 3, 1).contiguous() if form.channels_last else x
 
@@ -112,15 +114,11 @@ def say_form(form: Declared, title: str) -> None:
 
 
 def check_form(form: Declared, title: str, is_normalised: bool) -> None:
-    """Raise UserError for a type of values that images cannot have, and for whole numbers that are normalised."""
-    if form.dtype.is_floating_point:
-        return
-    if form.dtype not in WHOLE:
+    """Raise UserError for a type of values that images cannot have, and for 0 … 255 that would be normalised."""
+    if not form.dtype.is_floating_point and form.dtype not in WHOLE:
         raise UserError(f"{title}: takes images of {name_of(form.dtype)}; export it for float32 or uint8")
-    if is_normalised:
-        raise UserError(
-            f"normalise: {title} takes whole numbers from 0 to 255 ({name_of(form.dtype)}); leave normalise out"
-        )
+    if form.white != 1 and is_normalised:
+        raise UserError(f"normalise: {title} takes values from 0 to 255 and prepares them itself; leave normalise out")
 
 
 def check_sides(images: Tensor, form: Declared, title: str) -> None:

@@ -17,7 +17,7 @@ class Declared:
     """Shape and type of the images that a network takes. None: free, or not said.
 
     batch, channels, height, width: of the input. classes: channels of the output. channels_last: the input is
-    (N, H, W, C). dtype: of its values; whole numbers are 0 … 255.
+    (N, H, W, C). dtype: of its values. white: the value of white, 1 or 255; of whole numbers 255.
     """
 
     batch: int | None = None
@@ -27,6 +27,7 @@ class Declared:
     classes: int | None = None
     channels_last: bool = False
     dtype: torch.dtype = torch.float32
+    white: int = 1
 
     @classmethod
     def of_shapes(cls, taken: Sequence[Any], returned: Sequence[Any] | None, dtype: torch.dtype) -> "Declared":
@@ -38,13 +39,14 @@ class Declared:
         if returned is not None and len(returned) == 4:
             answer = [side if isinstance(side, int) and side > 0 else None for side in returned]
             classes = answer[3 if last and is_channels_last(answer) else 1]
-        return cls(batch, channels, height, width, classes, last, dtype)
+        return cls(batch, channels, height, width, classes, last, dtype, 1 if dtype.is_floating_point else 255)
 
     def __str__(self) -> str:
         """Return a description for users."""
         sides = [f"{name} {side}" for name, side in (("height", self.height), ("width", self.width)) if side]
         parts = [f"{', '.join(sides)} alone" if sides else "", f"batches of {self.batch}" if self.batch else ""]
         parts += ["channels last" * self.channels_last, name_of(self.dtype) * (self.dtype != torch.float32)]
+        parts += ["values from 0 to 255" * (self.white == 255)]
         return ", ".join(part for part in parts if part)
 
 

@@ -1,7 +1,9 @@
 """Networks that their files hold whole: TorchScript, torch.export (.pt2), ONNX."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models.declared import METADATA, Declared, channels_of_weights, parsed_metadata
+from seunet.models.whole_values import Step, exported_uses, onnx_uses, torchscript_uses, wants_255
 from seunet.runtime.errors import UserError
 
 EXTRA_FILE = f"{METADATA}.json"  # in the archives of torch
@@ -44,7 +47,7 @@ class TorchScript(Program):
             warnings.simplefilter("ignore", DeprecationWarning)  # newer files are of torch.export; older ones are read
             self.program = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
         self.metadata = parsed_metadata(extra[EXTRA_FILE])
-        self.declared = Declared()
+        self.declared = of_white(Declared(), torchscript_uses(self.program))
         self.likely_channels = channels_of_weights(self.program.parameters())
 
     def forward(self, images: Tensor) -> Any:
@@ -68,7 +71,7 @@ class Exported(Program):
         if len(taken) != 1 or not isinstance(taken[0], Tensor) or taken[0].dim() != 4:
             raise UserError(f"{path}: takes {len(taken)} inputs; one input of images (N, C, H, W) is expected")
         shape = returned.shape if isinstance(returned, Tensor) else None
-        self.declared = Declared.of_shapes(taken[0].shape, shape, taken[0].dtype)
+        self.declared = of_white(Declared.of_shapes(taken[0].shape, shape, taken[0].dtype), exported_uses(exported))
 
     def forward(self, images: Tensor) -> Any:
         """Images in the form that is declared → the network's output."""
@@ -97,12 +100,20 @@ class OnnxNetwork(Program):
         if inputs[0].type not in DTYPES:
             raise UserError(f"{path}: takes {inputs[0].type}; export it for float32 or uint8")
         dtype = DTYPES[inputs[0].type]
-        self.declared = Declared.of_shapes(inputs[0].shape, self.session.get_outputs()[0].shape, dtype)
+        form = Declared.of_shapes(inputs[0].shape, self.session.get_outputs()[0].shape, dtype)
+        self.declared = of_white(form, onnx_uses(path))
 
     def forward(self, images: Tensor) -> Any:
         """Images in the form that is declared → the network's output."""
         answers = [torch.from_numpy(part) for part in self.session.run(None, {self.input: images.cpu().numpy()})]
         return answers[0] if len(answers) == 1 else tuple(answers)
+
+
+def of_white(form: Declared, uses: Iterable[Step]) -> Declared:
+    """Return a form with the value of white that a program's first steps say; of programs that say nothing, 1."""
+    with suppress(Exception):  # a graph of a kind that nobody thought of is no reason not to run it
+        return replace(form, white=255) if wants_255(uses) else form
+    return form
 
 
 PROGRAMS: dict[str, Callable[[Path], Program]] = {

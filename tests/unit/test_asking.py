@@ -88,7 +88,7 @@ def test_torch_export_declares_its_form(tmp_path):
         assert (about["in_channels"], about["num_classes"]) == (3, 2)
         whole = (IMAGES * 255).round() / 255
         torch.testing.assert_close(call_network(network, whole, 2), expected(whole))
-    with pytest.raises(UserError, match=r"normalise: bytes.pt2 takes whole numbers from 0 to 255 \(uint8\); leave"):
+    with pytest.raises(UserError, match=r"normalise: bytes.pt2 takes values from 0 to 255 .*; leave"):
         load_given(tmp_path / "bytes.pt2", GivenNetwork(conventions=Conventions(mean=0.5)))
     with pytest.raises(UserError, match="height 12 alone, not 14; export it with free height and width$"):
         call_network(network, torch.rand(1, 3, 14, 20), 2)
@@ -107,6 +107,8 @@ def onnx_model(path: Path, shape: list, kind: str = "float", layout: str = "firs
             helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
             helper.make_node("Div", ["f", "most"], ["i"]),
         ]
+    if kind == "divided":
+        nodes = [helper.make_node("Div", ["x", "most"], ["i"])]
     if layout == "last":
         nodes = [helper.make_node("Transpose", ["x"], ["i"], perm=[0, 3, 1, 2])]
     nodes.append(helper.make_node("Conv", ["i" if nodes else "x", "w", "b"], ["y"]))
@@ -129,6 +131,7 @@ def onnx_model(path: Path, shape: list, kind: str = "float", layout: str = "firs
         ([1, 12, 20, 3], "float", "last"),
         ([4, 3, "h", "w"], "float", "first"),
         (["n", 3, "h", "w"], "uint8", "first"),
+        (["n", 3, "h", "w"], "divided", "first"),
         ([None, None, None, None], "float", "last"),
     ],
 )
@@ -137,6 +140,36 @@ def test_onnx_declares_its_form_or_is_tried(tmp_path, shape, kind, layout):
     whole = (IMAGES * 255).round() / 255
     torch.testing.assert_close(call_network(network, whole, 2), expected(whole), rtol=1e-4, atol=1e-4)
     assert (about["in_channels"], about["num_classes"]) == (3, 2)
+
+
+class From255(Red):
+    """Prepares its images itself, whatever their type: divides, multiplies, or takes a mean away."""
+
+    def __init__(self, how: str):
+        super().__init__(3, 2)
+        self.how = how
+
+    def forward(self, x):
+        x = {
+            "divides": lambda: x.float() / 255,
+            "multiplies": lambda: x.permute(0, 1, 2, 3).to(torch.float32) * (1 / 255),
+            "mean": lambda: (x.float() - 127.5) / 255 + 0.5,
+            "not": lambda: (x - 0.5) / 0.5 * 0.5 + 0.5,
+        }[self.how]()
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("how", ["divides", "multiplies", "mean", "not"])
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+def test_programs_that_divide_by_255_are_given_255(tmp_path, how, kind):
+    module, path = From255(how).eval(), tmp_path / f"net.{kind}"
+    if kind == "pt":
+        traced(path, module, 1, 3, 12, 20)
+    else:
+        torch.export.save(torch.export.export(module, (torch.rand(1, 3, 12, 20),)), path)
+    found, _ = load_given(path, GivenNetwork())
+    torch.testing.assert_close(call_network(found, IMAGES, 2), expected(), rtol=1e-3, atol=1e-3)
+    assert found.declared.white == (1 if how == "not" else 255)
 
 
 @pytest.mark.parametrize(
