@@ -13,6 +13,7 @@ from benchmarks import (
     memory,
     operators,
     overhead,
+    passes,
     planning,
     pooling,
     prediction,
@@ -45,6 +46,7 @@ def main() -> None:
         overhead,
         prediction,
         windows,
+        passes,
     )
     for subject in subjects:
         for row in subject.rows():

@@ -32,7 +32,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["border", "jitter", "lifting", "operators", "windows"])
+@pytest.mark.parametrize("script", ["border", "jitter", "lifting", "magnification", "operators", "windows"])
 def test_the_pictures_can_be_drawn(tmp_path: Path, script: str) -> None:
     (tmp_path / "figures").mkdir()
     shutil.copytree(ROOT / "docs" / "scores", tmp_path / "scores")

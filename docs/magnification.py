@@ -1,0 +1,39 @@
+"""Draw docs/figures/magnification.png from docs/scores/magnification-factors.csv: python docs/magnification.py."""
+
+from pathlib import Path
+
+import matplotlib
+from matplotlib.ticker import NullLocator
+
+from seunet.report.figures import style
+from seunet.runtime.tables import read_table
+
+HERE = Path(__file__).parent
+DATASETS = {"reef": "generated scenes", "hela": "HeLa", "pet": "Pet"}
+SCALES = {0.5: style.GREEN, 1: style.BLUE, 2: style.ORANGE, 4: style.RED}
+
+table = read_table(HERE / "scores" / "magnification-factors.csv")
+table = table[(table["model"] == "unet") & (table["seed"] == 0)]
+with matplotlib.rc_context(style.RC):
+    figure = style.new_figure(style.PAGE, 3.4)
+    grid = figure.subplots(2, len(DATASETS), sharex=True, sharey="row")
+    for column, (dataset, title) in enumerate(DATASETS.items()):
+        for scale, colour in SCALES.items():
+            rows = table[(table["dataset"] == dataset) & (table["scale"] == scale)].sort_values("factor")
+            score = 0.5 * rows["information"] - rows["distance"]
+            best = score.idxmax() if len(score) else None
+            for axes, values in ((grid[0, column], score), (grid[1, column], rows["iou"])):
+                axes.plot(rows["factor"], values, color=colour, marker="o", markersize=2, label=f"×{scale:g}")
+                if best is not None:
+                    axes.plot(rows["factor"][best], values[best], color=colour, marker="*", markersize=9)
+                axes.set_xscale("log", base=2)
+                axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4], ["⅛", "¼", "½", "1", "2", "4"])
+                axes.xaxis.set_minor_locator(NullLocator())
+        grid[0, column].set_title(title, loc="left", fontsize=8)
+        grid[0, column].set_ylim(-0.6, 0.4)
+        grid[1, column].set_ylim(0, 1)
+    grid[0, 0].set_ylabel("Score, nats")
+    grid[1, 0].set_ylabel("IoU")
+    figure.supxlabel("Factor of their own pixels at which images are shown", fontsize=8)
+    style.legend_below(figure, grid[0, 0].get_lines()[::2], title="Scale of the images, relative to training")
+    style.save(figure, [HERE / "figures" / "magnification.png"], "Score against factor")
