@@ -34,6 +34,6 @@ with matplotlib.rc_context(style.RC):
         grid[1, column].set_ylim(0, 1)
     grid[0, 0].set_ylabel("Score, nats")
     grid[1, 0].set_ylabel("IoU")
-    figure.supxlabel("Factor of their own pixels at which images are shown", fontsize=8)
+    grid[1, 1].set_xlabel("Factor of their own pixels at which images are shown")
     style.legend_below(figure, grid[0, 0].get_lines()[::2], title="Scale of the images, relative to training")
     style.save(figure, [HERE / "figures" / "magnification.png"], "Score against factor")
