@@ -25,6 +25,7 @@ OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 PROBES = 12  # images that decide together; of more, so many, evenly spaced
 INFORMATION = 0.5  # weight of the information against the distance, chosen on validation images
 MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to show images otherwise than they are
+DOUBT = 0.05  # the same for one that enlarges, where reduced reference images were answered no better enlarged
 MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
 LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
 LEAST_SIDE = 16  # pixels; smaller images are not shown
@@ -123,16 +124,19 @@ def find_magnification(
 
     largest = max(factors) if known.layers or known.enlarges else 1.0
     with own_scale(model):
-        found = search(try_factor, sorted(factor for factor in {*factors, 1.0} if factor <= largest))
+        possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
+        found = search(try_factor, possible, MARGIN if known.enlarges else DOUBT)
     return replace(found, as_it_is=answers.get(1.0))
 
 
-def search(try_factor: Callable[[float], Trial | None], factors: Sequence[float]) -> Magnification:
+def search(
+    try_factor: Callable[[float], Trial | None], factors: Sequence[float], to_enlarge: float = MARGIN
+) -> Magnification:
     """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, then those beside
     the best.
 
-    try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. Finer steps gain nothing:
-    the score is that of few images, and flat at its top.
+    try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
+    factor above 1 must gain. Finer steps gain nothing: the score is that of few images, and flat at its top.
     """
     trials: dict[float, Trial] = {}
 
@@ -156,8 +160,9 @@ def search(try_factor: Callable[[float], Trial | None], factors: Sequence[float]
     for factor in (centre * HALF_OCTAVE, centre / HALF_OCTAVE):
         if factors[0] <= factor <= factors[-1] + 1e-6:
             attempt(factor)
-    best = max(trials.values(), key=lambda trial: trial.score)
-    chosen = best.factor if best.score > trials[1.0].score + MARGIN else 1.0
+    gains = {factor: trial.score - trials[1.0].score for factor, trial in trials.items()}
+    allowed = [factor for factor, gain in gains.items() if gain > (to_enlarge if factor > 1 else MARGIN)]
+    chosen = max(allowed, key=lambda factor: gains[factor], default=1.0)
     return Magnification(chosen, tuple(trials[factor] for factor in sorted(trials)))
 
 

@@ -138,6 +138,14 @@ def test_enlargements_are_tried_only_while_the_score_rises():
     assert max(tried) < 1.5 and found.factor == pytest.approx(0.3536, rel=1e-3)
 
 
+def test_an_enlargement_must_gain_more_where_it_did_not_help_reduced_images():
+    def attempt(factor):
+        return Trial(factor, -0.03 * abs(np.log2(factor / 2)), 0, 0)
+
+    assert search(attempt, (0.5, 1, 2)).factor == 2
+    assert search(attempt, (0.5, 1, 2), to_enlarge=0.05).factor == 1
+
+
 @pytest.mark.parametrize("size, factor", [((512, 512), 1), ((512, 512), 4), ((300, 900), 2), ((2000, 3000), 0.7)])
 def test_of_an_image_alone_no_more_pixels_are_shown_than_it_has(size, factor):
     shown = resized(torch.rand(1, *size), factor, alone=True)
