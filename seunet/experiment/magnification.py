@@ -141,7 +141,7 @@ def search(
     trials: dict[float, Trial] = {}
 
     def attempt(factor: float) -> Trial | None:
-        factor = round(factor, 6)  # the same by whichever way it was reached
+        factor = on_grid(factor)
         trial = trials.get(factor) or try_factor(factor)
         if trial:
             trials[factor] = trial
@@ -164,6 +164,12 @@ def search(
     allowed = [factor for factor, gain in gains.items() if gain > (to_enlarge if factor > 1 else MARGIN)]
     chosen = max(allowed, key=lambda factor: gains[factor], default=1.0)
     return Magnification(chosen, tuple(trials[factor] for factor in sorted(trials)))
+
+
+def on_grid(factor: float) -> float:
+    """Return the half octave that a factor is but for rounding, so that it is the same by whichever way it is reached."""
+    nearest = 2 ** (round(2 * math.log2(factor)) / 2)
+    return nearest if math.isclose(factor, nearest, rel_tol=1e-6) else factor
 
 
 def show(model: nn.Module, shown: Sequence[Tensor]) -> tuple[Observation, Tensor]:
