@@ -167,7 +167,7 @@ def search(
 
 
 def on_grid(factor: float) -> float:
-    """Return the half octave that a factor is but for rounding, so that it is the same by whichever way it is reached."""
+    """Return the half octave that a factor is but for rounding: the same by whichever way it is reached."""
     nearest = 2 ** (round(2 * math.log2(factor)) / 2)
     return nearest if math.isclose(factor, nearest, rel_tol=1e-6) else factor
 

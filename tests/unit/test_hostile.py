@@ -198,7 +198,7 @@ def test_masks(data: bytes, classes: dict[str, int]) -> None:
     return None
 
 
-@pytest.mark.parametrize("form", ["EPS", "PDF", "JPEG2000", "WEBP", "PPM", "ICO", "TGA"])
+@pytest.mark.parametrize("form", ["EPS", "PDF", "JPEG2000", "WEBP", "PCX", "ICO", "TGA"])
 def test_other_formats_are_refused_whatever_the_file_is_called(form: str) -> None:
     """An EPS that is named .png would start Ghostscript."""
     file = BytesIO()
