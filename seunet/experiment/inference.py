@@ -99,8 +99,9 @@ class MultiScale(nn.Module):
 class OwnFactor(nn.Module):
     """A network that is shown images at the factor that `magnification` finds: one for all images, or one for each.
 
-    One factor for all is found by `settle`, from images of the set. A SEU-Net with windows answers by the window of the
-    scale of its training. The factor is found with `model`, whose norms it needs; `predictor` answers as that does.
+    One factor for all is found by `settle`, from images of the set; without it, by the images of each call. A SEU-Net
+    with windows answers by the window of the scale of its training. The factor is found with `model`, whose norms it
+    needs; `predictor` answers as that does.
     """
 
     def __init__(
@@ -130,9 +131,8 @@ class OwnFactor(nn.Module):
         with own_scale(self.model), own_scale(self.predictor):
             if self.search.per == "image":
                 return torch.cat([self.alone(image, tiling, classes) for image in images.split(1)])
-            if self.factor is None:
-                self.settle(images)
-            return predict_at(self.predictor, images, self.factor or 1.0, tiling, classes)
+            factor = self.find(images).factor if self.factor is None else self.factor
+            return predict_at(self.predictor, images, factor, tiling, classes)
 
     def alone(self, image: Tensor, tiling: "Tile | None", classes: int | None) -> Tensor:
         """Return the logits of one image (1, C, H, W) at its own factor."""
