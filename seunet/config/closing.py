@@ -26,8 +26,8 @@ def errors_left(folder: Path) -> str:
 
 
 def say_last(folder: Path, note: str | None) -> None:
-    """Print the errors that jobs left in a folder, and a line on the runs that are missing, to standard error."""
-    text = errors_left(folder) + (f"\n{note}\n" if note else "")
+    """Print a line on the runs that are missing, and last the errors that jobs left in a folder, to standard error."""
+    text = (f"\n{note}\n" if note else "") + errors_left(folder)
     print(text, end="", file=sys.stderr, flush=True)
 
 

@@ -76,6 +76,11 @@ def of_runs(kind: str, suffix: str, runs: Iterable[RunName]) -> list[str]:
     return [f"results/{kind}/{dataset}/{model}/seed{seed}{suffix}" for dataset, model, seed in runs]
 
 
+def histories(trainings: Iterable[RunName]) -> list[str]:
+    """Return the history of each training."""
+    return of_runs("models", "/history.csv", trainings)
+
+
 def of_run(config: Configuration, dataset: str, model: str, seed: int) -> list[Made]:
     """Return all that tables and figures need of a run, in the order in which it is made."""
     trained_on, network = trained_dataset(config, dataset), trained_model(config, model)

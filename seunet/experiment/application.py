@@ -124,7 +124,7 @@ class TrainedNetwork:
         self.classes = names_of(classes, self.description, weights)
         self.channels: int = given.conventions.image_channels(self.description["in_channels"])
         if self.description.get("architecture") not in ARCHITECTURES or given.architecture is not None:
-            check_on_noise(self.model, self.channels)
+            check_on_noise(self.model, self.channels, predict)
         self.training_scale = training_scale(self.description)
         self.value_range = value_range or (self.description.get("preparation") or {}).get("value_range")
         self.window = Window(list(self.value_range)) if self.value_range else None

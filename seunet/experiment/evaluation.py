@@ -13,7 +13,7 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.data.source import IGNORED
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
-from seunet.experiment.inference import OwnFactor, Variant, predict
+from seunet.experiment.inference import OwnFactor, Variant, bare, predict, with_tiling
 from seunet.experiment.magnification import PROBES, spaced
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
@@ -51,8 +51,8 @@ def evaluate(
     data = Prepared(dataset)
     model, _ = open_network(weights, data, variant, device, testing.precision)
     evaluator = Evaluator(model, data, testing, torch.device(device))
-    check_on_noise(model, data.channels)
-    check_steady(model, evaluator.first_image(), testing.tile)
+    check_on_noise(bare(model), data.channels, with_tiling(None))
+    check_steady(bare(model), evaluator.first_image(), with_tiling(testing.tile))
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, examples = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size

@@ -18,6 +18,7 @@ from seunet.models.calling import call_network
 from seunet.models.seunet import SEUNet
 from seunet.models.windows import information, logarithms, negative_entropy
 from seunet.ops.interpolation import size_of
+from seunet.runtime.errors import UserError
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
@@ -79,6 +80,11 @@ class Fingerprint:
         images stands for the variance.
         """
         if self.layers:
+            if any(
+                name not in seen.layers or seen.layers[name][0].shape[1] != len(own[0])
+                for name, own in self.layers.items()
+            ):
+                raise UserError("the fingerprint is that of another network: its layers differ; make it anew")
             terms = [divergence(pooled(seen.layers[name]), own).mean() for name, own in self.layers.items()]
             return float(torch.stack(terms).mean())
         if self.answers is None:
@@ -96,10 +102,16 @@ class Fingerprint:
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> "Fingerprint":
         """Return the fingerprint that `written` returned."""
-        layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
-        answers = written["answers"]
-        moments = None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1]))
-        return cls(layers, moments, written["enlarges"])
+        try:
+            layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
+            answers = written["answers"]
+            moments = None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1]))
+            return cls(layers, moments, bool(written["enlarges"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                "the fingerprint of the network is damaged, or is none (model.json has it under the key fingerprint); "
+                "give images of the right scale in its place (--reference)"
+            ) from error
 
 
 def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:

@@ -1,6 +1,6 @@
 """Prediction of images of any size: whole, in bands or tiles where memory is short, or as a multi-scale ensemble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -158,6 +158,13 @@ class KnownScale(nn.Module):
         return rescale_logits(logits, size_of(images))
 
 
+def bare(model: nn.Module) -> nn.Module:
+    """Return the network that is asked at another scale or at several: rounding may change what those choose."""
+    while isinstance(model, MultiScale | KnownScale | OwnFactor):
+        model = model.model
+    return model
+
+
 def predict_at(
     model: nn.Module, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None
 ) -> Tensor:
@@ -199,6 +206,11 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
         logits = predict_tiles(model, images, tiling, classes)
     check_finite(logits, model)
     return logits
+
+
+def with_tiling(tiling: Tile | None) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Return `predict` with a tiling, a function of the network and the images alone."""
+    return lambda model, images: predict(model, images, tiling)
 
 
 def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int | None) -> Tensor:

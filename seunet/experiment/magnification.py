@@ -28,6 +28,7 @@ MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to sho
 DOUBT = 0.05  # the same for one that enlarges, where reduced reference images were answered no better enlarged
 MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
 LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
+LEAST_CONTRAST = 1e-3  # standard deviation of an image's values; below there is nothing to see
 LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
 HALF_OCTAVE = math.sqrt(2)
@@ -99,17 +100,23 @@ def find_magnification(
         >>> find_magnification(model, [torch.zeros(1, 64, 64)]).factor
         1.0
     """
-    if not images:
-        raise UserError("find_magnification: no images; give at least one")
+    images = checked(model, images)
+    if not factors or not all(0 < factor < math.inf for factor in factors):
+        raise UserError(f"factors: {factors!r}; give positive numbers, such as {OCTAVES}")
     if isinstance(reference, Mapping):
         reference = Fingerprint.read(reference)
     known = reference or Fingerprint.of_running_statistics(model)
     if known is None:
         raise UserError(
             "the network has no batch norm that remembers the scale of its training; give images of the right scale "
-            "to compare with (--reference)"
+            "to compare with (reference, --reference)"
         )
     probes, alone = [images[i] for i in spaced(len(images), PROBES)], len(images) == 1
+    probes = [image for image in probes if min(image.shape[-2:]) >= LEAST_SIDE]
+    if not probes:
+        raise UserError(f"the images are smaller than {LEAST_SIDE} pixels; there is no scale to find")
+    if all(float(image.std()) < LEAST_CONTRAST for image in probes):
+        factors = ()  # nothing is to be seen at any scale
     answers: dict[float, Tensor] = {}
 
     def try_factor(factor: float) -> Trial | None:
@@ -122,11 +129,28 @@ def find_magnification(
         gained, distance = float(seen.information.mean()), known.distance(seen)
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
-    largest = max(factors) if known.layers or known.enlarges else 1.0
+    largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
     with own_scale(model):
         possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
         found = search(try_factor, possible, MARGIN if known.enlarges else DOUBT)
     return replace(found, as_it_is=answers.get(1.0))
+
+
+def checked(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
+    """Return images as a list; UserError unless each is (C, H, W) in [0, 1], and the network in evaluation mode."""
+    images = list(images)
+    if not images:
+        raise UserError("find_magnification: no images; give at least one")
+    if model.training:
+        raise UserError("find_magnification: the network is in training mode; call its eval() first")
+    for i, image in enumerate(images):
+        if not isinstance(image, Tensor) or image.dim() != 3 or not image.is_floating_point():
+            got = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+            raise UserError(f"images[{i}]: {got}; expected a tensor of floats (channels, height, width)")
+        low, high = float(image.min()), float(image.max())
+        if not (low >= 0 and high <= 1):
+            raise UserError(f"images[{i}]: values from {low:g} to {high:g}; expected [0, 1]: divide bytes by 255")
+    return images
 
 
 def search(
@@ -149,7 +173,7 @@ def search(
 
     last = attempt(1.0)
     if last is None:
-        raise UserError(f"the images are smaller than {LEAST_SIDE} pixels; there is no scale to find")
+        raise UserError("factors: images cannot be shown at their own pixels")
     for factor in (f for f in factors if f < 1):
         attempt(factor)
     enlarged: Trial | None = last

@@ -4,31 +4,31 @@ They were exported or traced in training mode, or have dropout, or batch norm on
 forward.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.experiment.inference import KnownScale, MultiScale, OwnFactor, predict
 from seunet.models.asking import SIDES_TO_TRY
-from seunet.models.calling import size_multiple, title
+from seunet.models.calling import call_network, size_multiple, title
 from seunet.runtime.errors import UserError
-from seunet.settings.dataset import Tile
 
 SHARE = 0.05  # of the range of a network's values, by which two answers may differ; rounding is far below
 COPIES = 16  # of an image, that are asked about at once
+Ask = Callable[[nn.Module, Tensor], Tensor]  # a network and images (N, C, H, W) → logits (N, classes, H, W)
 
 
-def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) -> None:
+def check_steady(model: nn.Module, image: Tensor, ask: Ask = call_network) -> None:
     """Ask a network twice about an image (1, C, H, W) before another one, once after it, and once about it alone.
 
-    Raises UserError where the answers for the image differ by more than rounding does, and where the network fails.
+    ask: gives the logits of images. Raises UserError where the answers for the image differ by more than rounding does,
+    and where the network fails.
     """
-    model, other = bare(model), 1 - image / 2
-    first, second = (values(model, torch.cat([image, other]), tiling)[:1] for _ in range(2))
+    other = 1 - image / 2
+    first, second = (values(model, torch.cat([image, other]), ask)[:1] for _ in range(2))
     refuse_chance(model, first, second)
-    last, alone = values(model, torch.cat([other, image]), tiling)[1:], values(model, image, tiling)
+    last, alone = values(model, torch.cat([other, image]), ask)[1:], values(model, image, ask)
     if (share := max(difference(first, last), difference(first, alone))) > SHARE:
         raise UserError(
             f"the network {title(model)} answers otherwise about an image alone than about the same image beside "
@@ -37,22 +37,21 @@ def check_steady(model: nn.Module, image: Tensor, tiling: Tile | None = None) ->
         )
 
 
-def check_on_noise(model: nn.Module, channels: int) -> None:
+def check_on_noise(model: nn.Module, channels: int, ask: Ask = call_network) -> None:
     """Do `check_steady` with noise, and ask about many copies of it, since chance may seldom strike.
 
     The noise is of the first size that the network takes; where it takes none, nothing is said.
     """
-    model = bare(model)
     for image in noise(model, channels):
         try:
-            predict(model, image)
+            values(model, image, ask)
         except UserError:  # that of the first real image names its size
             continue
         copies = COPIES if image.numel() <= channels * SIDES_TO_TRY[0] ** 2 else 2
-        answers = [values(model, image.expand(copies, -1, -1, -1).contiguous(), None) for _ in range(2)]
+        answers = [values(model, image.expand(copies, -1, -1, -1).contiguous(), ask) for _ in range(2)]
         for answer in torch.cat(answers).split(1):
             refuse_chance(model, answers[0][:1], answer)
-        check_steady(model, image)
+        check_steady(model, image, ask)
         return
 
 
@@ -77,16 +76,10 @@ def noise(model: nn.Module, channels: int) -> Iterator[Tensor]:
         yield F.interpolate(coarse, size=(height, width), mode="bilinear").to(device)
 
 
-def bare(model: nn.Module) -> nn.Module:
-    """Return the network that is asked at another scale or at several: rounding may change what those choose."""
-    while isinstance(model, MultiScale | KnownScale | OwnFactor):
-        model = model.model
-    return model
-
-
-def values(model: nn.Module, images: Tensor, tiling: Tile | None) -> Tensor:
+@torch.no_grad()
+def values(model: nn.Module, images: Tensor, ask: Ask) -> Tensor:
     """Return what a network says of images: its logits, or its probabilities where it returns those."""
-    logits = predict(model, images, tiling).float()
+    logits = ask(model, images).float()
     conventions = getattr(model, "conventions", None)
     return logits if conventions is None or conventions.output == "logits" else logits.softmax(1)
 

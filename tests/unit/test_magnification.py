@@ -105,7 +105,7 @@ def test_a_windowed_network_is_compared_at_its_finest_window():
 def test_a_constant_network_keeps_images_as_they_are():
     model = UNet(3, 2, width=2, depth=2).eval()
     nn.init.zeros_(model.classifier.weight)
-    flat = [torch.full((3, 64, 64), 0.5)] * 2
+    flat = list(scenes(1, 2))
     found = find_magnification(model, flat, fingerprint(model, [torch.stack(flat)]))
     assert found.factor == 1 and "no factor stands out" in str(found)
 
@@ -116,6 +116,41 @@ def test_images_too_small_for_any_scale_are_refused():
         find_magnification(model, [torch.rand(3, 12, 40)], fingerprint(model, [torch.rand(1, 3, 64, 64)]))
     with pytest.raises(UserError, match="no images"):
         find_magnification(model, [])
+
+
+@pytest.mark.parametrize(
+    "images, words",
+    [
+        ([torch.zeros(1, 3, 64, 64)], "expected a tensor of floats (channels, height, width)"),
+        ([np.zeros((3, 64, 64))], "ndarray"),
+        ([torch.full((3, 64, 64), 200.0)], "divide bytes by 255"),
+        ([torch.full((3, 64, 64), float("nan"))], "values from nan"),
+    ],
+)
+def test_what_is_no_image_is_refused(images, words):
+    with pytest.raises(UserError) as error:
+        find_magnification(network(), images)
+    assert words in str(error.value)
+
+
+def test_other_mistakes_are_said_in_one_line():
+    model, x = network(), list(scenes(1, 2))
+    with pytest.raises(UserError, match="training mode"):
+        find_magnification(network().train(), x)
+    with pytest.raises(UserError, match="factors"):
+        find_magnification(model, x, factors=(1, -2))
+    with pytest.raises(UserError, match="damaged, or is none"):
+        find_magnification(model, x, {})
+    with pytest.raises(UserError, match="another network"):
+        find_magnification(model, x, fingerprint(calibrated(UNet(3, 3, width=2, depth=2)), [torch.stack(x)]))
+
+
+def test_images_with_nothing_in_them_and_tiny_ones_decide_nothing():
+    model = network()
+    reference = fingerprint(model, scenes(1).split(4))
+    assert find_magnification(model, [torch.full((3, 64, 64), 0.5)] * 2, reference).factor == 1
+    large = list(scenes(2))
+    assert find_magnification(model, [*large, torch.rand(3, 10, 10)], reference).factor == pytest.approx(0.5, rel=0.2)
 
 
 def test_a_fingerprint_comes_back_from_json():

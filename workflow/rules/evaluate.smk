@@ -105,7 +105,7 @@ rule equivariance_table:
 rule tables:
     input:
         scores=paths.of_runs("scores", ".csv", RUNS),
-        history=paths.of_runs("models", "/history.csv", TRAININGS),
+        history=paths.histories(TRAININGS),
         crops=paths.of_runs("crops", ".csv", RUNS),
         windows=paths.of_runs("windows", ".csv", RUNS),
         missing=MISSING,
