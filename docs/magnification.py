@@ -50,7 +50,7 @@ RUNS = {  # model: label, colour, line
     "unet-own-factor": ("U-Net, a factor for each image", style.BLUE, "--"),
     "seunet-windows-jitter1.4": ("SEU-Net, windows, as it is", style.ORANGE, "-"),
     "windows-own-factor": ("SEU-Net, windows, a factor for each", style.ORANGE, "--"),
-    "unet-known": ("U-Net, scale known (bound)", style.GREEN, ":"),
+    "unet-known": ("U-Net, scale known", style.GREEN, ":"),
 }
 UNITS = {"reef": "Generated scenes, mean IoU", "hela": "HeLa, IoU of the cells", "pet": "Pet, mean IoU"}
 
