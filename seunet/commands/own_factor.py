@@ -122,8 +122,10 @@ def find(network: "TrainedNetwork", images: Sequence["Input"], reference: "Finge
     """Return the factor of these images; those that cannot be read are passed over, but not all of them."""
     from seunet.experiment.magnification import PROBES, find_magnification, spaced
 
-    chosen = [images[i] for i in spaced(len(images), PROBES)]
-    return find_magnification(network.model, opened(network, chosen), reference)
+    pictures = opened(network, [images[i] for i in spaced(len(images), PROBES)])
+    if len({picture.shape[-2:] for picture in pictures}) > 1:
+        typer.echo("the images have several sizes; if they have several magnifications, take --at auto-each", err=True)
+    return find_magnification(network.model, pictures, reference)
 
 
 def opened(network: "TrainedNetwork", images: Sequence["Input"], scale: "InputScale | None" = None) -> list[Any]:
