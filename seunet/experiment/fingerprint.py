@@ -139,11 +139,14 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
 def half_agreement(model: nn.Module, images: Tensor, logits: Tensor) -> tuple[float, float]:
     """Return how well answers to images at half their size agree with `logits`: as they are, and enlarged again.
 
-    The mean IoU of the classes, summed over the images.
+    The mean IoU of the classes, summed over the images. A network that does not take the half size gains nothing.
     """
     size = size_of(images)
     small = rescale_image(images, (max(1, size[0] // 2), max(1, size[1] // 2)))
-    as_it_is = rescale_logits(call_network(model, small), size)
+    try:
+        as_it_is = rescale_logits(call_network(model, small), size)
+    except UserError:
+        return 0.0, 0.0
     enlarged = call_network(model, rescale_image(small, size))
     own, classes = logits.argmax(1), logits.shape[1]
     return overlap(as_it_is.argmax(1), own, classes), overlap(enlarged.argmax(1), own, classes)
@@ -183,12 +186,14 @@ def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
     others = {} if norms else {name: module for name, module in modules.items() if isinstance(module, CONVOLUTIONS)}
 
     def keep(name: str, channels_last: bool, maps: Any) -> None:
-        if isinstance(maps, list) or maps.dim() > 2:  # others have no pixels
+        if isinstance(maps, list) or (isinstance(maps, Tensor) and maps.dim() > 2):  # others have no pixels
             seen.setdefault(name, []).append(moments(maps, channels_last))
 
     handles = [
         module.register_forward_pre_hook(
-            lambda module, inputs, name=name: keep(name, isinstance(module, nn.LayerNorm), inputs[0])
+            lambda module, inputs, name=name: keep(
+                name, isinstance(module, nn.LayerNorm), inputs[0] if inputs else None
+            )
         )
         for name, module in norms.items()
     ]

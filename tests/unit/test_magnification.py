@@ -153,6 +153,19 @@ def test_images_with_nothing_in_them_and_tiny_ones_decide_nothing():
     assert find_magnification(model, [*large, torch.rand(3, 10, 10)], reference).factor == pytest.approx(0.5, rel=0.2)
 
 
+def test_a_network_of_one_size_has_a_fingerprint_too():
+    class OneSize(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1)
+
+        def forward(self, x):
+            return self.head(self.norm(input=x)).reshape(-1, 2, 64, 64)
+
+    made = fingerprint(OneSize().eval(), [scenes(1, 2)])
+    assert not made.enlarges and made.answers is not None
+
+
 def test_a_fingerprint_comes_back_from_json():
     model = UNet(3, 2, width=2, depth=2).eval()
     images = scenes(1, 4)
