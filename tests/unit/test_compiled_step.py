@@ -63,6 +63,14 @@ def test_a_compiled_step_is_the_eager_one(name: str, tmp_path, monkeypatch: pyte
     compare(name, "inductor")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_process_compiles_more_networks_of_one_class_than_torch_allows_a_function() -> None:
+    images = torch.rand(2, 1, 8, 8, dtype=torch.float64)
+    for width in range(1, torch._dynamo.config.recompile_limit + 2):
+        network = build_model("unet", 1, 2, width=width, depth=1).double().train()
+        torch.testing.assert_close(CompiledNetwork(network, "eager")(images), network(images))
+
+
 def test_the_choice_is_part_of_the_settings() -> None:
     settings = Training(epochs=1, batch_size=1)
     assert with_choice(settings, torch.device("cpu")).compile is False

@@ -209,7 +209,9 @@ def test_tables_of_what_is_there_name_the_run_that_failed_and_are_whole_again(mi
     config["runs"][0]["models"] = ["net", "bad"]
     missing = mine.folder / "results" / "tables" / "missing.csv"
     text = run(mine, "--keep-going", config=config, good=False)
-    assert "Not finished, 1 of 2 runs: mine/bad/seed0 (logs/train/mine/bad/seed0.log)" in text.splitlines()[-1]
+    *_, note, reason = filter(None, text.splitlines())
+    assert "Not finished, 1 of 2 runs: mine/bad/seed0 (logs/train/mine/bad/seed0.log)" in note
+    assert reason.startswith("error in rule train: the loss is nan")
     text = run(mine, config=config | {"unfinished": "left_out"})
     assert text.count("Left out of all tables and figures, since not finished: mine/bad/seed0 ") == 2
     assert "mine,bad,0," in missing.read_text() and ",bad," not in (mine.folder / TABLE).read_text()
