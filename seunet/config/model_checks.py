@@ -9,7 +9,14 @@ from torch import nn
 
 from seunet.config.known import check_known
 from seunet.config.plan import given_weights, network_options, trained_model, weight_files
-from seunet.models import ARCHITECTURES, IN_CHANNELS, NUM_CLASSES, channel_arguments, find_architecture
+from seunet.models import (
+    ARCHITECTURES,
+    IN_CHANNELS,
+    NUM_CLASSES,
+    SIZE_MULTIPLE,
+    channel_arguments,
+    find_architecture,
+)
 from seunet.models.weights import GivenNetwork, folder_of, kind_of
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Configuration, Model
@@ -122,6 +129,8 @@ def check_option_names(path: str, options: dict[str, Any], factories: Iterable[C
             return
         channels = [next((name for name in names if name in parameters), None) for names in (IN_CHANNELS, NUM_CLASSES)]
         known |= dict.fromkeys(name for name in parameters if name not in channels)
+        if factory not in ARCHITECTURES.values():
+            known[SIZE_MULTIPLE] = None
     for name in options:
         if name not in known:
             raise UserError(f"{path}.{name}: unknown option{suggestion(name, known)}")

@@ -29,10 +29,10 @@ class CompiledNetwork:
     def __init__(self, network: nn.Module, backend: str = "inductor"):
         options: dict[str, Any] | None = {"fallback_random": True} if backend == "inductor" else None
         self.network, self.sizes = network, set[torch.Size]()
-        self.compiled = torch.compile(
-            network, fullgraph=True, dynamic=False, backend=backend, options=options,
-            isolate_recompiles=True,  # else torch allows eight of a class in a process
-        )  # fmt: skip
+        # isolated, since torch compiles eight networks of a class in a process else; its overloads lack the argument
+        self.compiled = torch.compile(  # type: ignore[call-overload]
+            network, fullgraph=True, dynamic=False, backend=backend, options=options, isolate_recompiles=True
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the network, such as size_multiple."""

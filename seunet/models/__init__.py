@@ -23,6 +23,7 @@ NUM_CLASSES = (
     *("num_classes", "classes", "n_classes", "out_channels"),
     *("output_channels", "num_output_channels", "out_chans", "out_ch", "output_ch"),
 )
+SIZE_MULTIPLE = "size_multiple"  # an option of every network of other people: what its class does not declare
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *args, **kwargs
 # An option of this form is what it names, such as torch.nn:Conv2d: architectures take classes as arguments
 IMPORTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
@@ -92,6 +93,8 @@ def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any],
         return dict(options)
     channels = channel_arguments(factory, 1, 1, options)
     own = [name for name in parameters if name not in channels]
+    if factory not in ARCHITECTURES.values():
+        own.append(SIZE_MULTIPLE)
     unknown = [name for name in options if name not in own]
     if unknown and strict:
         raise UserError(
@@ -121,14 +124,20 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
     Example:
         >>> build_model("seunet", in_channels=1, num_classes=2, width=4, depth=2).size_multiple
         4
+
+    The option size_multiple of a network of other people is what its images' sides must be multiples of. It becomes an
+    attribute of the network, unless the factory has an argument of that name.
     """
     factory = find_architecture(architecture)
     options = {name: imported(name, value) for name, value in options.items()}
     arguments = channel_arguments(factory, in_channels, num_classes, options) | accepted_options(factory, options)
     if factory in ARCHITECTURES.values():
         return factory(**arguments)
+    declared = SIZE_MULTIPLE not in inspect.signature(factory).parameters and arguments.pop(SIZE_MULTIPLE, None)
     try:
         network = factory(**arguments)
+        if declared:
+            network.size_multiple = declared
     except (Exception, SystemExit) as error:  # as above
         reason = " ".join(str(error).split())
         raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {reason}") from error

@@ -176,8 +176,8 @@ def size_error(model: nn.Module, images: Tensor, multiple: int) -> SizeError:
         way = "these are too small for it; leave out such small scales, or give larger images"
     else:
         way = (
-            f"set its size_multiple to {multiple} (--size-multiple, the key of given weights, or its attribute)"
-            ", and images are padded to such sides; or choose sizes that are multiples of it"
+            f"set its size_multiple to {multiple} (--size-multiple, the key of given weights, its option, or its "
+            "attribute), and images are padded to such sides; or choose sizes that are multiples of it"
         )
     return SizeError(f"{said}: {way}", multiple)
 

@@ -38,7 +38,9 @@ class Model(GivenWeights, TrainingChanges):
     """Required without `weights_of` and `weights`: `unet`, `seunet`, `sresnet`, or `package.module:factory` of your
     own, called with `in_channels`, `num_classes` (`classes`, `out_channels`, if it calls them so) and `options`."""
     options: Options = {}
-    """Arguments of the network, over those of the data set's `network`. `torch.nn:Conv2d` is the class of that name."""
+    """Arguments of the network, over those of the data set's `network`. `torch.nn:Conv2d` is the class of that name.
+    `size_multiple` of a network of other people is what its images' sides must be multiples of, where its class does
+    not say so: other images are continued by their border pixels, and the answer is cut."""
     weights_of: Maybe[str] = None
     """Instead of `architecture`: the trained weights of another model (same data set, same seed; trained if no run
     names it) are asked in another way, by `ensemble`, `rescale`, `magnification` or `options`. Nothing is trained, and

@@ -15,7 +15,7 @@ from seunet.experiment.equivariance import stage_errors
 from seunet.experiment.inference import MultiScale, predict
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.training import split_batches, train
-from seunet.models import find_architecture
+from seunet.models import build_model, find_architecture
 from seunet.models.calling import call_network, check_trainable
 from seunet.models.checkpoint import load_model
 from seunet.runtime.errors import UserError
@@ -316,3 +316,16 @@ def test_the_log_of_a_training_says_it(tiny, tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.count("warning: on the validation images this network predicts ") == 1
     assert len(pd.read_csv(tmp_path / "history.csv")) == 2
+
+
+def test_the_size_multiple_of_a_network_of_other_people_is_an_option(tmp_path, monkeypatch):
+    (tmp_path / "even_network.py").write_text(
+        "import torch\n\nclass Net(torch.nn.Conv2d):\n    def __init__(self, in_channels, num_classes, **others):\n"
+        "        super().__init__(in_channels, num_classes, 1, **others)\n"
+        "    def forward(self, x):\n        assert x.shape[-1] % 8 == 0\n        return super().forward(x)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    images = torch.rand(1, 3, 5, 12)
+    with pytest.raises(UserError, match="set its size_multiple to 8"):
+        call_network(build_model("even_network:Net", 3, 2), images)
+    assert call_network(build_model("even_network:Net", 3, 2, size_multiple=8), images).shape == (1, 2, 5, 12)

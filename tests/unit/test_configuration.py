@@ -406,6 +406,8 @@ def test_a_network_of_the_users_own_takes_its_options(tmp_path, monkeypatch):
     assert plan.network_options(config, "reef", "unet") == {"filters": 5}  # not the shared width and depth
     bad = change("models.unet", {"label": "own", "architecture": "own_network:build", "options": {"filter": 5}})
     assert "did you mean filters?" in message(bad)
+    bad["models"]["unet"]["options"] = {"size_multiple": 32}  # of every network of other people
+    assert plan.network_options(configuration.check(bad), "reef", "unet") == {"size_multiple": 32}
 
 
 def places(config, path=()):
