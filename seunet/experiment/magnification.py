@@ -31,6 +31,7 @@ LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown wit
 LEAST_CONTRAST = 1e-3  # standard deviation of an image's values; below there is nothing to see
 LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
+ROUNDING = 1e-4  # by which resampling may leave [0, 1]
 HALF_OCTAVE = math.sqrt(2)
 
 
@@ -148,7 +149,7 @@ def checked(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
             got = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
             raise UserError(f"images[{i}]: {got}; expected a tensor of floats (channels, height, width)")
         low, high = float(image.min()), float(image.max())
-        if not (low >= 0 and high <= 1):
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):
             raise UserError(f"images[{i}]: values from {low:g} to {high:g}; expected [0, 1]: divide bytes by 255")
     return images
 

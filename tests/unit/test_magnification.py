@@ -118,6 +118,12 @@ def test_images_too_small_for_any_scale_are_refused():
         find_magnification(model, [])
 
 
+def test_images_that_resampling_rounded_beyond_one_are_images() -> None:
+    model, images = network(), [torch.rand(3, 64, 64) * (1 + 2e-7) - 1e-7]
+    images[0][0, 0, :2] = torch.tensor([1 + 1e-6, -1e-6])
+    assert find_magnification(model, images, fingerprint(model, [torch.rand(1, 3, 64, 64)])).factor
+
+
 @pytest.mark.parametrize(
     "images, words",
     [
