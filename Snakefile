@@ -6,13 +6,13 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from seunet.runtime import kept, provenance, surroundings
+from seunet.runtime import environment, provenance, result_cache
 from seunet.runtime.device import visible_cards
 from seunet.runtime.slurm import check_accounting
 
 min_version("9.0")
 RECORD = {}  # of this run, for results/run.json
-surroundings.settle()
+environment.set_environment()
 # that of the working folder; from any other folder (-s, --directory), the one beside this file
 BASE = Path("config", "config.yaml")
 if not BASE.is_file():
@@ -52,12 +52,12 @@ onstart:
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
-        os.environ[kept.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
+        os.environ[result_cache.RECOMPUTE] = "yes"  # jobs inherit it, and take nothing from results/kept
     try:
         if workflow.executor_plugin.name == "slurm":
             slurm = workflow.executor_settings
             check_accounting(slurm.status_command, slurm.init_seconds_before_status_checks)
-        record = provenance.begin(WHOLE.model_dump(mode="json"), Path("results"), closing.rules_of(workflow.dag))
+        record = provenance.begin(WHOLE.model_dump(mode="json"), Path("results"), run_hooks.rules_of(workflow.dag))
         RECORD.update(record)
     except UserError as error:
         raise WorkflowError(str(error))
@@ -65,7 +65,7 @@ onstart:
 
 onsuccess:
     finish_record(RECORD, "complete")
-    if note := closing.left_over_note(TABLES + FIGURES):
+    if note := run_hooks.left_over_note(TABLES + FIGURES):
         logger.info(note)
     if UNFINISHED:
         logger.warning(finished.left_out_note(UNFINISHED))
@@ -74,7 +74,7 @@ onsuccess:
 onerror:
     finish_record(RECORD, "failed")
     # at exit, --directory no longer counts
-    atexit.register(closing.say_last, LEFT.resolve(), finished.unfinished_note(CONFIG))
+    atexit.register(run_hooks.say_last, LEFT.resolve(), finished.unfinished_note(CONFIG))
 
 
 rule all:

@@ -20,7 +20,7 @@ from seunet import load_model
 from seunet.data import rendering, shapes
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
-from seunet.experiment.fingerprint import Fingerprint, Observation, fingerprint, observe, own_scale
+from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, fingerprint, observe
 from seunet.experiment.magnification import INFORMATION, LEAST_SIDE
 from seunet.experiment.metrics import confusion_counts
 from seunet.runtime.tables import write_table
@@ -111,7 +111,7 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
     known, running = fingerprint(model, whole.split(4)), Fingerprint.of_running_statistics(model)
     factors, picks = [], []
     generator = np.random.default_rng(0)
-    with own_scale(model):
+    with finest_window_only(model):
         for scale in SCALES:
             x, y = images_at(data, scale, multiple)
             found = {f: (seen, counts) for f, seen, counts in shown(model, x, y, multiple, LARGEST * data.height)}

@@ -9,7 +9,7 @@ from torch import nn
 from benchmarks.measure import Row
 from seunet import UNet
 from seunet.experiment.fingerprint import fingerprint
-from seunet.experiment.inference import OwnFactor, predict
+from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.settings.configuration import FactorSearch
 
 SIDE = 256
@@ -22,7 +22,7 @@ def passes(images: torch.Tensor, per: str) -> float:
     for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.momentum = 1.0
         model.train()(images[:4])  # a layer is right once those before it are
-    asked = OwnFactor(model.eval(), FactorSearch(per=per), fingerprint(model, images[:12].split(4)))
+    asked = AutoFactorNetwork(model.eval(), FactorSearch(per=per), fingerprint(model, images[:12].split(4)))
     read = [0]
 
     def count(module: nn.Module, inputs: tuple) -> None:

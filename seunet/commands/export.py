@@ -69,7 +69,7 @@ def check_file(file: Path, overwrite: bool) -> None:
 
 def check_source(weights: Path) -> None:
     """Raise UserError for a file whose program torch cannot write in another format."""
-    from seunet.models.weights import kind_of
+    from seunet.models.external_loading import kind_of
 
     kind = kind_of(weights) if weights.is_file() else ""
     if kind in ("onnx", "torchscript"):

@@ -29,7 +29,7 @@ def info(weights: Weights, options: NetworkOptions) -> None:
     seunet info net.onnx
     """
     from seunet.models.checkpoint import read_description
-    from seunet.models.weights import folder_of
+    from seunet.models.external_loading import folder_of
 
     check_weights(weights)
     folder = folder_of(weights)
@@ -59,7 +59,7 @@ def facts(folder: Path, description: dict[str, Any]) -> dict[str, str]:
 
 def facts_of_file(file: Path, options: NetworkOptions) -> dict[str, str]:
     """Return {heading: text} of what a file says of its network, and an exported network of ours of its training."""
-    from seunet.models.weights import kind_of
+    from seunet.models.external_loading import kind_of
     from seunet.runtime.files import sha256
 
     network = open_network(file, options, "cpu")
@@ -81,9 +81,9 @@ def facts_of_file(file: Path, options: NetworkOptions) -> dict[str, str]:
 
 def shapes(network: "nn.Module") -> str:
     """Return which sides a network takes, and in which form."""
-    from seunet.models.foreign import ForeignNetwork
+    from seunet.models.external_network import ExternalNetwork
 
-    if not isinstance(network, ForeignNetwork):
+    if not isinstance(network, ExternalNetwork):
         return ""
     multiple = network.size_multiple
     sides = f"sides that are multiples of {multiple}" if multiple > 1 else ""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seunet.commands.guessing.content import Content
     from seunet.commands.guessing.layout import Layout
+    from seunet.commands.guessing.pixel_content import PixelContent
 
 LARGEST = 256  # sides of training images, at most: larger ones take hours on a CPU
 MULTIPLE = 16
@@ -30,15 +30,15 @@ def init(
     snakemake --cores 2 --configfile mine.yaml
     """
     from seunet.commands.guessing.class_files import class_tables
-    from seunet.commands.guessing.content import look
     from seunet.commands.guessing.layout import find_layout
+    from seunet.commands.guessing.pixel_content import inspect_pixels
 
     layout, found = find_layout(folder)
-    content = look(layout.image_files, layout.mask_files, layout.kind, class_tables(found))
+    content = inspect_pixels(layout.image_files, layout.mask_files, layout.kind, class_tables(found))
     typer.echo(text(folder, layout, content), nl=False)
 
 
-def text(folder: Path, layout: "Layout", content: "Content") -> str:
+def text(folder: Path, layout: "Layout", content: "PixelContent") -> str:
     """Return the configuration, as YAML with comments."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:40] or "mine"
     size, fit, reason = size_and_fit(content)
@@ -73,7 +73,7 @@ def text(folder: Path, layout: "Layout", content: "Content") -> str:
     return "\n".join(lines) + "\n"
 
 
-def classes_and_notes(layout: "Layout", content: "Content", notes: dict[str, str]) -> list[str]:
+def classes_and_notes(layout: "Layout", content: "PixelContent", notes: dict[str, str]) -> list[str]:
     """Return the lines about what the values of images and masks mean."""
     lines = []
     if not isinstance(layout.patterns.masks, dict):
@@ -103,7 +103,7 @@ def written(value: Any) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def metric(layout: "Layout", content: "Content") -> Any:
+def metric(layout: "Layout", content: "PixelContent") -> Any:
     """Return the metric: of the one class beside the background where there are two."""
     names = ["object" if key == "nonzero" else key for key in content.classes]
     if isinstance(layout.patterns.masks, dict):
@@ -111,7 +111,7 @@ def metric(layout: "Layout", content: "Content") -> Any:
     return {"iou": next((name for name in names if name != "background"), names[1])} if len(names) == 2 else "mean_iou"
 
 
-def size_and_fit(content: "Content") -> tuple[tuple[int, int], str, str]:
+def size_and_fit(content: "PixelContent") -> tuple[tuple[int, int], str, str]:
     """Return image_size and fit for images of these sizes, and why."""
     import numpy as np
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
+from seunet.data.file_matching import SUFFIXES
 from seunet.data.marks import mark_of
-from seunet.data.partners import SUFFIXES
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
 

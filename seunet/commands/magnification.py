@@ -31,8 +31,8 @@ def magnification(
 
     seunet magnification net.onnx frames --reference some-training-images
     """
+    from seunet.commands.auto_factor import find, reference_of, write_rows
     from seunet.commands.inputs import find_images
-    from seunet.commands.own_factor import find, reference_of, write_rows
     from seunet.report.figures.magnification import draw_magnification
 
     files = [output / f"magnification.{kind}" for kind in ("png", "svg")]

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seunet.commands.measured import RESULTS, VERDICT, data_name, own_folder, refuse_other_results, title_of
+from seunet.commands.measure_folder import RESULTS, VERDICT, data_name, own_folder, refuse_other_results, title_of
 from seunet.commands.network_options import PredictingOptions, open_network, takes_network
+from seunet.commands.option_parsing import by_options, mask_patterns, numbers, parsed_classes
 from seunet.commands.own_data import data_settings, description_of
-from seunet.commands.texts import by_options, mask_patterns, numbers, parsed_classes
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import together
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared
     from seunet.experiment.inference import Variant
-    from seunet.models.weights import GivenNetwork
+    from seunet.models.external_loading import ExternalSpec
     from seunet.settings.dataset import Testing
 
 AUTO = "one factor for all"
@@ -153,7 +153,7 @@ def measure(
 
 def variants_of(weights: Path, options: "PredictingOptions", auto: bool) -> "dict[str, Variant]":
     """Return the ways in which the network is asked, by name: as it is, and with --at auto at one factor for all."""
-    from seunet.commands.own_factor import reference_of
+    from seunet.commands.auto_factor import reference_of
     from seunet.experiment.inference import Variant
     from seunet.settings.configuration import FactorSearch
 
@@ -243,15 +243,15 @@ def weights_and_folder(paths: list[Path], weights: Path | None) -> tuple[Path, P
     return weights, folder
 
 
-def multiple_of(weights: Path, given: "GivenNetwork", data: "Prepared", least: float) -> int:
+def multiple_of(weights: Path, given: "ExternalSpec", data: "Prepared", least: float) -> int:
     """Return the multiple to which the sides of test images are rounded.
 
     It is the network's size_multiple, or 1 if the images at scale 1 have other sides, or are smaller than that at the
     least scale: they are padded then.
     """
     from seunet.models.calling import size_multiple
-    from seunet.models.weights import load_given
+    from seunet.models.external_loading import load_external
 
-    network, _ = load_given(weights, given, data.channels, len(data.classes))
+    network, _ = load_external(weights, given, data.channels, len(data.classes))
     multiple, sides = size_multiple(network), (data.height, data.width)
     return 1 if any(side % multiple or side * least < multiple for side in sides) else multiple

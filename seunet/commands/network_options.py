@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from seunet.commands.texts import normalisation, numbers, options_of
+from seunet.commands.option_parsing import normalisation, numbers, options_of
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
     from seunet.experiment.application import TrainedNetwork
-    from seunet.models.weights import GivenNetwork
+    from seunet.models.external_loading import ExternalSpec
 
 MOST_CLASSES = 2**15 - 1  # class maps are int16
 PANEL = "Networks of other people"
@@ -120,11 +120,11 @@ class NetworkOptions:
         ),
     ] = None
 
-    def given(self) -> "GivenNetwork":
+    def given(self) -> "ExternalSpec":
         """Return what a network that was not trained here expects and returns; UserError for a wrong option."""
-        from seunet.models.weights import GivenNetwork
+        from seunet.models.external_loading import ExternalSpec
 
-        return GivenNetwork.read(
+        return ExternalSpec.read(
             {
                 "architecture": self.architecture,
                 "options": options_of(self.option),

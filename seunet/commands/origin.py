@@ -11,8 +11,8 @@ from seunet.data.marks import ANSWER, mark_of
 from seunet.runtime.files import sha256
 
 if TYPE_CHECKING:
-    from seunet.commands.answers import Written
     from seunet.commands.network_options import NetworkOptions
+    from seunet.commands.prediction_files import OutputFiles
 
 SHORT = 16  # digits of a checksum
 
@@ -39,7 +39,7 @@ class Origin:
 
 def files_of(weights: Path) -> list[Path]:
     """Return the files of a network: of a folder two; else the file, with those named after it (net.onnx.data)."""
-    from seunet.models.weights import folder_of
+    from seunet.models.external_loading import folder_of
 
     if folder := folder_of(weights):
         return [folder / "model.json", folder / "model.safetensors"]
@@ -51,7 +51,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
 
 
-def already_answered(images: Iterable[Input], answers: "Written", origin: Origin) -> tuple[set[Path], set[Path]]:
+def already_answered(images: Iterable[Input], answers: "OutputFiles", origin: Origin) -> tuple[set[Path], set[Path]]:
     """Return the images whose answers are all there, of the same origin; and the files of such, of any image.
 
     Files of an image of which only some are there are of an earlier call that was stopped.

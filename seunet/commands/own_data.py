@@ -9,7 +9,7 @@ import typer
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
-    from seunet.models.weights import GivenNetwork
+    from seunet.models.external_loading import ExternalSpec
     from seunet.settings.dataset import Preparation
 
 
@@ -20,8 +20,8 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     guessed from the files.
     """
     from seunet.config.reading import validated
-    from seunet.data.looking import one_size
-    from seunet.data.partners import partners
+    from seunet.data.file_matching import match_files
+    from seunet.data.inspection import common_size
     from seunet.data.patterns import patterns
     from seunet.settings.dataset import MeasuredImages
 
@@ -31,9 +31,9 @@ def data_settings(folder: Path, chosen: dict[str, Any], description: dict[str, A
     data = {"source": "folder", "path": str(folder)} | as_trained
     data |= {key: value for key, value in chosen.items() if value is not None}
     wanted = patterns(data.get("images"), data.get("masks"), data.get("valid"))
-    files = partners(folder.expanduser(), wanted)
+    files = match_files(folder.expanduser(), wanted)
     if "image_size" not in data:
-        data["image_size"] = list(one_size(files.images.values()))
+        data["image_size"] = list(common_size(files.images.values()))
     if len(data["image_size"]) == 1:
         data["image_size"] = data["image_size"][0]
     for key in ("classes", "masks"):
@@ -62,11 +62,11 @@ def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any
     They are those of the network's training where these know every value, else guessed. One class and what did not
     count in the training may also be two classes: raises UserError.
     """
-    from seunet.data.looking import classes_by, guess_classes
+    from seunet.data.inspection import classes_in, guess_classes
     from seunet.data.source import IGNORED
 
     trained = (description.get("preparation") or {}).get("mask_values")
-    found = classes_by(masks, **trained) if trained and not ignore else None
+    found = classes_in(masks, **trained) if trained and not ignore else None
     if trained and found is not None:
         if IGNORED in found and len(found) <= 2:
             raise UserError(
@@ -81,18 +81,18 @@ def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any
     return {"classes": classes, "ignore": ignored}
 
 
-def description_of(weights: Path, given: "GivenNetwork") -> dict[str, Any]:
+def description_of(weights: Path, given: "ExternalSpec") -> dict[str, Any]:
     """Return what a network says of itself: model.json, or of a file its classes and what was exported with it.
 
     Nothing of a file that does not say it; what is wrong with one is said when it is asked about the images.
     """
     from seunet.models.checkpoint import read_description
-    from seunet.models.weights import folder_of, load_given
+    from seunet.models.external_loading import folder_of, load_external
 
     folder = folder_of(weights)
     if folder and given.architecture is None:
         return read_description(folder / "model.json")
     try:
-        return load_given(weights, given)[1]
+        return load_external(weights, given)[1]
     except UserError:
         return {}

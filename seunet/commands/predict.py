@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from seunet.commands.answers import Answers
+    from seunet.commands.auto_factor import AutoFactors, FixedFactor
     from seunet.commands.inputs import Input
-    from seunet.commands.own_factor import AsGiven, OwnFactors
+    from seunet.commands.prediction_files import PredictionFiles
     from seunet.data.formats.georeference import Georeference
     from seunet.experiment.application import InputScale, TrainedNetwork
 
@@ -94,18 +94,18 @@ def predict(
     """
     from tqdm import tqdm
 
-    from seunet.commands.answers import Answers, refuse_losses
     from seunet.commands.inputs import find_images
     from seunet.commands.origin import Origin, already_answered
+    from seunet.commands.prediction_files import PredictionFiles, refuse_overwriting
 
     network = open_network(weights, options)
     images = find_images(inputs, output)
     shown = shown_at(at, network, images, options.reference)
-    answers = Answers(output, network.classes, overlay, probabilities, kind)
+    answers = PredictionFiles(output, network.classes, overlay, probabilities, kind)
     origin = Origin.of(weights, options, [shown.key, network.value_range])
     done, known = already_answered(images, answers, origin) if skip_existing else (set(), set())
     of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
-    refuse_losses(images, answers, overwrite, known, **of_others)
+    refuse_overwriting(images, answers, overwrite, known, **of_others)
     mistakes: list[str] = []
     images = [image for image in images if image.path not in done]
     for image in tqdm(images, unit="image", disable=None):
@@ -124,13 +124,13 @@ def predict(
 
 def shown_at(
     at: str, network: "TrainedNetwork", images: "list[Input]", reference: Path | None
-) -> "AsGiven | OwnFactors":
+) -> "FixedFactor | AutoFactors":
     """Return how large images are when the network reads them, from --at."""
-    from seunet.commands.own_factor import AsGiven, OwnFactors, hint, reference_of
+    from seunet.commands.auto_factor import AutoFactors, FixedFactor, hint, reference_of
 
     if at in ("auto", "auto-each"):
-        return OwnFactors(network, images, reference_of(network, reference), each=at == "auto-each")
-    shown = AsGiven(network, *input_scale(at, network))
+        return AutoFactors(network, images, reference_of(network, reference), each=at == "auto-each")
+    shown = FixedFactor(network, *input_scale(at, network))
     if at == "training" and (line := hint(network, images, shown.scale)):
         typer.echo(line, err=True)
     return shown
@@ -162,7 +162,7 @@ def factor_of(at: str) -> float:
 
 
 def segment(
-    network: "TrainedNetwork", image: "Input", shown: "AsGiven | OwnFactors", answers: "Answers"
+    network: "TrainedNetwork", image: "Input", shown: "FixedFactor | AutoFactors", answers: "PredictionFiles"
 ) -> dict[str, Any]:
     """Return the `logits` (1, C, h, w) for an image, its `size`, its `place`, and for an overlay its `colours`."""
     from seunet.data.formats.georeference import Georeference, georeference
@@ -176,7 +176,7 @@ def segment(
 
 
 def write(
-    answers: "Answers",
+    answers: "PredictionFiles",
     image: "Input",
     mark: str,
     logits: "Tensor",
@@ -185,7 +185,7 @@ def write(
     colours: "np.ndarray | None" = None,
 ) -> None:
     """Write all files that an image gets, the class map last."""
-    from seunet.commands.answers import overlaid, write_class_map, write_png, write_probabilities
+    from seunet.commands.prediction_files import overlaid, write_class_map, write_png, write_probabilities
     from seunet.experiment.application import classes_at, probabilities_at
 
     classes = classes_at(logits, size).cpu().numpy()
@@ -198,9 +198,9 @@ def write(
         typer.echo(f"{image.path}: the answer does not keep {place.lost}", err=True)
 
 
-def report(answers: "Answers", images: int, mistakes: list[str], scale: str) -> None:
+def report(answers: "PredictionFiles", images: int, mistakes: list[str], scale: str) -> None:
     """Print how many of the images were segmented, at which scale, and then the mistakes."""
-    from seunet.commands.answers import palette
+    from seunet.commands.prediction_files import palette
 
     written = images - len(mistakes)
     if written:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seunet.commands.inputs import Input
     from seunet.experiment.application import TrainedNetwork
-    from seunet.experiment.survival import Answer
+    from seunet.experiment.scale_agreement import ScaledPrediction
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,24 @@ def scales(
     """
     from tqdm import tqdm
 
-    from seunet.commands.answers import refuse_losses
     from seunet.commands.inputs import find_images
     from seunet.commands.predict import report_intensities, report_mistakes, shown_at
-    from seunet.experiment import survival
+    from seunet.commands.prediction_files import refuse_overwriting
+    from seunet.experiment import scale_agreement
     from seunet.experiment.application import open_picture
     from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
 
     network = open_network(weights, options)
     found = find_images(images, output)
     pictures = Pictures(output)
-    refuse_losses(found, pictures, overwrite)
+    refuse_overwriting(found, pictures, overwrite)
     shown = shown_at(at, network, found, options.reference)
     mistakes, all_answers = [], []
     for image in tqdm(found, unit="image", disable=None):
         try:
             picture = open_picture(image.path)
             with shown.context():
-                answers = survival.answers(network, picture, shown.of(image))
+                answers = scale_agreement.predict_at_scales(network, picture, shown.of(image))
             colours = network.colours(picture)
         except UserError as error:
             mistakes.append(str(error))
@@ -84,7 +84,7 @@ def scales(
     if all_answers:
         count = len(all_answers)
         typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {shown.description}")
-        typer.echo(survival.verdict(all_answers))
+        typer.echo(scale_agreement.verdict(all_answers))
         draw_factors(network, found, output, options.reference)
     report_intensities(network)
     report_mistakes(mistakes, len(found))
@@ -95,7 +95,7 @@ def draw_factors(network: "TrainedNetwork", images: "list[Input]", output: Path,
 
     Nothing where the network does not remember the scale of its training and no images of it are given.
     """
-    from seunet.commands.own_factor import find, reference_of
+    from seunet.commands.auto_factor import find, reference_of
     from seunet.report.figures.magnification import draw_magnification
 
     if reference is None and not network.description.get("fingerprint"):
@@ -105,15 +105,17 @@ def draw_factors(network: "TrainedNetwork", images: "list[Input]", output: Path,
     typer.echo(f"With --at auto they would be {found}: {output / 'magnification.png'}.")
 
 
-def write(file: Path, image: "Input", colours: "np.ndarray", answers: "list[Answer]", classes: list[str]) -> None:
+def write(
+    file: Path, image: "Input", colours: "np.ndarray", answers: "list[ScaledPrediction]", classes: list[str]
+) -> None:
     """Write the picture of an image."""
-    from seunet.commands.answers import palette, write_png
+    from seunet.commands.prediction_files import palette, write_png
     from seunet.report.figures.scales import draw_scales
 
     write_png(file, draw_scales(image.path.name, colours, [asdict(answer) for answer in answers], classes, palette()))
 
 
-def line(answers: "list[Answer]") -> str:
+def line(answers: "list[ScaledPrediction]") -> str:
     """Return the agreement at every scale, and the scales that decided most at ×1."""
     agreement = ", ".join(f"×{a.scale:g} {a.agreement:.0%}" for a in answers if a.scale != 1)
     winners = next(a.winners for a in answers if a.scale == 1)

@@ -3,13 +3,13 @@
 from typing import Any
 
 from seunet.config.dataset_checks import check_dataset, check_trained_on
-from seunet.config.known import check_known
 from seunet.config.model_checks import check_model, check_pair, check_shared_options, check_weights
+from seunet.config.name_checks import check_known
 from seunet.config.plan import all_runs
 from seunet.config.reading import read
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Claim, Configuration
-from seunet.settings.words import one_line, show
+from seunet.settings.messages import format_value, one_line
 
 
 def check(mapping: Any, build: bool = True) -> Configuration:
@@ -50,5 +50,5 @@ def check_claim(path: str, claim: Claim, config: Configuration) -> None:
     check_known(f"{path}.better", [claim.better], config.models)
     check_known(f"{path}.worse", [claim.worse], config.models)
     if claim.better == claim.worse:
-        raise UserError(f"{path}.worse: {show(claim.worse)} is better already; compare two models")
+        raise UserError(f"{path}.worse: {format_value(claim.worse)} is better already; compare two models")
     check_known(f"{path}.datasets", claim.datasets or (), config.datasets)

@@ -3,19 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from seunet.config.known import check_known
+from seunet.config.name_checks import check_known
 from seunet.config.plan import archive_suffix
 from seunet.data import hela, pet, reef
+from seunet.data.file_matching import folder_files
 from seunet.data.fit import image_sides
 from seunet.data.mask_files import MaskReader
 from seunet.data.masks import classes_of
-from seunet.data.partners import folder_files
 from seunet.data.patterns import patterns_of
 from seunet.data.prepared import GENERATED, SOURCES
 from seunet.data.splits import check_split
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Dataset
-from seunet.settings.words import show
+from seunet.settings.messages import format_value
 
 # Keys that only one source reads, those of them that it needs, and the classes where the source fixes them.
 OWN_KEYS = {
@@ -120,7 +120,9 @@ def check_url(path: str, url: str) -> None:
     try:
         archive_suffix(url)
     except ValueError as error:
-        raise UserError(f"{path}: {show(url)} is no address ({error}); give https, http, file:// or a path") from error
+        raise UserError(
+            f"{path}: {format_value(url)} is no address ({error}); give https, http, file:// or a path"
+        ) from error
 
 
 def check_folder(path: str, dataset: Dataset) -> None:
@@ -131,7 +133,7 @@ def check_folder(path: str, dataset: Dataset) -> None:
         raise UserError(f"{path}.classes: missing; source folder needs it")
     try:
         MaskReader(dataset)
-        check_split(dataset.split.given())
+        check_split(dataset.split.non_defaults())
         patterns_of(dataset)
     except UserError as error:
         raise UserError(f"{path}.{error}") from error

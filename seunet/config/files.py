@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from seunet.runtime.errors import UserError
-from seunet.settings.words import join, one_line
+from seunet.settings.messages import format_path, one_line
 
 # JSON is YAML, too. No value is made of what is read, but of keys: tags and aliases stay what they are.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -25,7 +25,7 @@ def check_files(paths: Iterable[Path | str]) -> None:
         except yaml.YAMLError as error:
             raise UserError(one_line(f"configuration: {path}: no valid YAML ({error})")) from error
         for place, line, before in repetitions(root, (), set()):
-            text = f"{path}, line {line}: {join(place)} stands there twice, first in line {before}; remove one"
+            text = f"{path}, line {line}: {format_path(place)} stands there twice, first in line {before}; remove one"
             raise UserError(one_line(f"configuration: {text}"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from seunet.runtime.errors import UserError
-from seunet.settings.words import one_line
+from seunet.settings.messages import one_line
 
 
 def check_flags(arguments: Iterable[str]) -> None:

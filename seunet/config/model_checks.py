@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from seunet.config.known import check_known
-from seunet.config.plan import given_weights, network_options, trained_model, weight_files
+from seunet.config.name_checks import check_known
+from seunet.config.plan import external_weights, network_options, trained_model, weight_files
 from seunet.models import (
     ARCHITECTURES,
     IN_CHANNELS,
@@ -17,12 +17,12 @@ from seunet.models import (
     channel_arguments,
     find_architecture,
 )
-from seunet.models.weights import GivenNetwork, folder_of, kind_of
+from seunet.models.external_loading import ExternalSpec, folder_of, kind_of
 from seunet.runtime.errors import UserError
 from seunet.settings.configuration import Configuration, Model
-from seunet.settings.given import GivenWeights
+from seunet.settings.external_weights import ExternalWeights
+from seunet.settings.messages import format_value, suggestion
 from seunet.settings.training import JitterRange, TrainingChanges
-from seunet.settings.words import show, suggestion
 
 # What makes a model a variant of another, and the options of a network that do not change its weights.
 VARIANT = ("weights_of", "ensemble", "fusion", "rescale", "magnification")
@@ -38,7 +38,7 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
     """Check that the architecture exists and takes the options; of a model with weights_of, see `check_variant`."""
     if given := [key for key in VARIANT if key in model.model_fields_set and getattr(model, key) is not None]:
         return check_variant(path, model, models, given)
-    check_given(path, model)
+    check_external(path, model)
     if model.weights is not None and model.architecture is None:
         return None
     if model.architecture is None:
@@ -54,26 +54,28 @@ def check_model(path: str, model: Model, models: dict[str, Model]) -> None:
     try:
         inspect.signature(factory).bind_partial(**channel_arguments(factory, 3, 2, model.options))
     except (UserError, TypeError) as error:
-        raise UserError(f"{path}.architecture: {show(model.architecture)} cannot be a network: {error}") from error
+        raise UserError(
+            f"{path}.architecture: {format_value(model.architecture)} cannot be a network: {error}"
+        ) from error
 
 
-def check_given(path: str, model: Model) -> None:
+def check_external(path: str, model: Model) -> None:
     """Check that a model with given weights has no settings of a training, and that no other has the keys for them."""
     if model.weights is None:
-        for key in model.given(*GivenWeights.model_fields):
+        for key in model.non_defaults(*ExternalWeights.model_fields):
             raise UserError(f"{path}.{key}: only a model with weights takes it, a network that was not trained here")
         return
-    for key in model.given(*TrainingChanges.model_fields):
+    for key in model.non_defaults(*TrainingChanges.model_fields):
         raise UserError(f"{path}.{key}: nothing is trained where weights are given; remove it")
     try:
-        GivenNetwork.read(model.given("architecture", "options", *GivenWeights.model_fields))
+        ExternalSpec.read(model.non_defaults("architecture", "options", *ExternalWeights.model_fields))
     except UserError as error:
         raise UserError(f"{path}.{error}") from error
 
 
 def check_weights(config: Configuration, dataset: str, model: str, seed: int) -> None:
     """Check that the files of given weights are there, and that an architecture is named where they need one."""
-    if (given := given_weights(config, dataset, model, seed)) is None:
+    if (given := external_weights(config, dataset, model, seed)) is None:
         return
     network = trained_model(config, model)
     path, files = f"models.{network}.weights", weight_files(given)
@@ -100,7 +102,7 @@ def check_variant(path: str, model: Model, models: dict[str, Model], given: list
         raise UserError(
             f"{path}.weights_of: models.{network} has weights_of itself; name a network with its own weights"
         )
-    for key in model.given("architecture", *TrainingChanges.model_fields, *GivenWeights.model_fields):
+    for key in model.non_defaults("architecture", *TrainingChanges.model_fields, *ExternalWeights.model_fields):
         raise UserError(f"{path}.{key}: that of models.{network}, its weights_of, counts; remove it")
     inputs = [key for key in INPUTS if key in given]
     if not model.options and not inputs:
@@ -165,4 +167,4 @@ def check_options(path: str, factory: Callable[..., nn.Module], options: dict[st
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # whatever a wrong value leads to
-        raise UserError(f"{path}: cannot be built with {show(options)} ({error})") from error
+        raise UserError(f"{path}: cannot be built with {format_value(options)} ({error})") from error

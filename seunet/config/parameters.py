@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seunet.config import paths, plan
+from seunet.data.file_matching import folder_files
 from seunet.data.fit import image_sides
-from seunet.data.partners import folder_files
-from seunet.runtime.contents import contents
+from seunet.runtime.content_checksums import content_checksum
 from seunet.settings.configuration import Configuration
 from seunet.settings.dataset import Preparation, Testing
 
@@ -18,12 +18,12 @@ from seunet.settings.dataset import Preparation, Testing
 def archive(config: Configuration, dataset: str, file: str) -> dict[str, str]:
     """Return address and checksum of the archive that is kept as resources/{dataset}/{file}."""
     present = config.datasets[dataset].archives.present()
-    return present[paths.archive_key(config, dataset, file)].given()
+    return present[paths.archive_key(config, dataset, file)].non_defaults()
 
 
 def preparation(config: Configuration, dataset: str) -> dict[str, Any]:
     """Return what the prepared arrays depend on, beside the content of the archives."""
-    return config.datasets[dataset].given(*Preparation.model_fields)
+    return config.datasets[dataset].non_defaults(*Preparation.model_fields)
 
 
 def checksums(config: Configuration, dataset: str) -> dict[str, str]:
@@ -35,12 +35,12 @@ def folder_contents(config: Configuration, dataset: str) -> str | None:
     """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
     settings = config.datasets[dataset]
     files = folder_files(settings)
-    return contents(files, Path(settings.path or "").expanduser()) if files else None
+    return content_checksum(files, Path(settings.path or "").expanduser()) if files else None
 
 
 def test_sizes(config: Configuration, dataset: str) -> dict[str, Any]:
     """Return what the sizes of the test images depend on."""
-    return config.datasets[dataset].given("test_scales", "size_multiple")
+    return config.datasets[dataset].non_defaults("test_scales", "size_multiple")
 
 
 def network(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def priority(config: Configuration, dataset: str, model: str) -> int:
 
 def testing(config: Configuration, dataset: str) -> dict[str, Any]:
     """Return what the scores depend on."""
-    return config.datasets[dataset].given(*Testing.model_fields)
+    return config.datasets[dataset].non_defaults(*Testing.model_fields)
 
 
 def measuring(config: Configuration, dataset: str) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def measuring(config: Configuration, dataset: str) -> dict[str, Any]:
     return testing(config, dataset) | {"test_scales": config.datasets[dataset].compared_scales}
 
 
-def given_contents(config: Configuration, dataset: str, model: str, seed: int) -> str | None:
+def external_checksum(config: Configuration, dataset: str, model: str, seed: int) -> str | None:
     """Return a checksum of given weights, None where they are trained here."""
-    given = plan.given_weights(config, dataset, model, seed)
+    given = plan.external_weights(config, dataset, model, seed)
     files = list(plan.weight_files(given).values()) if given else []
-    return contents(files, files[0].parent) if files else None
+    return content_checksum(files, files[0].parent) if files else None
 
 
 def threads(config: Configuration, dataset: str) -> int:

@@ -8,7 +8,7 @@ from seunet.config.plan import (
     RunName,
     archive_suffix,
     claims_to_test,
-    given_weights,
+    external_weights,
     measured_runs,
     trained_dataset,
     trained_model,
@@ -59,7 +59,7 @@ def other_pixels(config: Configuration, dataset: str) -> list[str]:
 
 def weights(config: Configuration, dataset: str, model: str, seed: int) -> dict[str, str]:
     """Return the files of the trained, or given, network that is tested: weights and perhaps their description."""
-    if given := given_weights(config, dataset, model, seed):
+    if given := external_weights(config, dataset, model, seed):
         return {key: str(path) for key, path in weight_files(given).items()}
     trained_on, network = trained_dataset(config, dataset), trained_model(config, model)
     folder = f"results/models/{trained_on}/{network}/seed{seed}"

@@ -12,10 +12,10 @@ from seunet.data.fit import image_sides
 from seunet.data.rescaling import rescaled_size
 from seunet.models import accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
-from seunet.runtime.contents import contents
+from seunet.runtime.content_checksums import content_checksum
 from seunet.settings.configuration import Configuration
 from seunet.settings.dataset import Dataset
-from seunet.settings.given import GivenWeights
+from seunet.settings.external_weights import ExternalWeights
 from seunet.settings.training import Training
 
 RunName = tuple[str, str, int]  # data set, model, seed
@@ -68,7 +68,7 @@ def all_trainings(config: Configuration) -> list[RunName]:
     return list(dict.fromkeys(run for run in runs if config.models[run[1]].weights is None))
 
 
-def given_weights(config: Configuration, dataset: str, model: str, seed: int) -> Path | None:
+def external_weights(config: Configuration, dataset: str, model: str, seed: int) -> Path | None:
     """Return the file or folder of weights that a model's are given by, or None: they are trained here."""
     written = config.models[trained_model(config, model)].weights
     return Path(written.replace("{dataset}", dataset).replace("{seed}", str(seed))).expanduser() if written else None
@@ -87,7 +87,7 @@ def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
         for dataset in claim.datasets or config.datasets:
             common = seeds.get((dataset, claim.better), set()) & seeds.get((dataset, claim.worse), set())
             if common and has_unseen_scales(config.datasets[dataset], claim.beyond):
-                keys = claim.given("claim", "better", "worse", "beyond")
+                keys = claim.non_defaults("claim", "better", "worse", "beyond")
                 found.append(keys | {"dataset": dataset, "seeds": sorted(common)})
     return found
 
@@ -115,7 +115,7 @@ def training(config: Configuration, dataset: str, model: str) -> dict[str, Any]:
     """Return the settings of a training, see `seunet.settings.training.Training`: what is not as by default."""
     shared, own = config.datasets[dataset].training, config.models[model]
     epochs = max(1, round(shared.epochs * own.epochs_factor))
-    settings = shared.given() | {"epochs": epochs} | own.given("scale_jitter", "learning_rate")
+    settings = shared.non_defaults() | {"epochs": epochs} | own.non_defaults("scale_jitter", "learning_rate")
     if settings.get("learning_rate") == Training.model_fields["learning_rate"].default:
         del settings["learning_rate"]
     return settings
@@ -127,11 +127,11 @@ def variant(config: Configuration, dataset: str, model: str, seed: int) -> dict[
     For given weights, `given` describes their network and holds a checksum of their file.
     """
     own, network = config.models[model], config.models[trained_model(config, model)]
-    fields = own.given("ensemble", "fusion", "rescale", "magnification", *["options"] * bool(own.weights_of))
-    if path := given_weights(config, dataset, model, seed):
+    fields = own.non_defaults("ensemble", "fusion", "rescale", "magnification", *["options"] * bool(own.weights_of))
+    if path := external_weights(config, dataset, model, seed):
         files = weight_files(path)
-        given = network.given("architecture", "options", *GivenWeights.model_fields)
-        fields["given"] = given | {"contents": contents(map(str, files.values()), path.parent)}
+        given = network.non_defaults("architecture", "options", *ExternalWeights.model_fields)
+        fields["given"] = given | {"contents": content_checksum(map(str, files.values()), path.parent)}
     return fields
 
 

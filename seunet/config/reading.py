@@ -12,7 +12,7 @@ from seunet.config.folds import expand_folds
 from seunet.runtime.errors import UserError
 from seunet.settings.base import ABSENT, Settings
 from seunet.settings.configuration import Configuration
-from seunet.settings.words import join, one_line, show, suggestion, yaml_hint
+from seunet.settings.messages import format_path, format_value, one_line, suggestion, yaml_hint
 
 S = TypeVar("S", bound=Settings)
 
@@ -86,24 +86,24 @@ def explain(error: ErrorDetails, settings: type[Settings]) -> str:
     """Say a mistake in one line: the path of the key, what it is, what was expected."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     parts, annotation = place(error["loc"], settings)
-    path = join(parts)
+    path = format_path(parts)
     if kind == "mistake":
         parts += context["inside"]
-        return (join(parts) if parts else "the whole") + context["text"]
+        return (format_path(parts) if parts else "the whole") + context["text"]
     if kind == "missing":
         return f"{path}: missing"
     if kind == "literal_error":
-        return f"{path}: {show(value)} is not known{suggestion(value, get_args(plain(annotation)))}"
+        return f"{path}: {format_value(value)} is not known{suggestion(value, get_args(plain(annotation)))}"
     if kind in BOUNDS:
         bound, words = BOUNDS[kind]
         limit = int(context[bound]) if float(context[bound]).is_integer() else context[bound]
-        return f"{path}: {show(value)} is out of bounds; expected {words} {limit}"
+        return f"{path}: {format_value(value)} is out of bounds; expected {words} {limit}"
     if kind in ("too_short", "string_too_short"):
-        return f"{path}: {show(value)} is too short; expected at least {context['min_length']} of them"
+        return f"{path}: {format_value(value)} is too short; expected at least {context['min_length']} of them"
     if kind in ("too_long", "string_too_long"):
-        return f"{path}: {show(value)} is too long; expected at most {context['max_length']} of them"
+        return f"{path}: {format_value(value)} is too long; expected at most {context['max_length']} of them"
     kinds = words_of(annotation)
-    return f"{path}: expected {' or '.join(kinds)}, got {show(value)}{yaml_hint(value, kinds)}"
+    return f"{path}: expected {' or '.join(kinds)}, got {format_value(value)}{yaml_hint(value, kinds)}"
 
 
 def place(location: Sequence[str | int], annotation: Any) -> tuple[list[str | int], Any]:

@@ -68,7 +68,7 @@ def remedies(found: Copies, settings: Preparation) -> str:
     accept = "accept them (duplicates: warn)"
     if settings.source != "folder":
         return accept
-    by_chance = splits_by_chance(settings.split.given())
+    by_chance = splits_by_chance(settings.split.non_defaults())
     if all(by_chance.issuperset(places) for places in found):
         return f"remove one of each, keep them together (duplicates: group), or {accept}"
     return f"remove one of each, name both in the same split, or {accept}"

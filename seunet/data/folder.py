@@ -1,4 +1,4 @@
-"""Your own data: files of a folder, where an image and its mask are found by patterns (see `partners`).
+"""Your own data: files of a folder, where an image and its mask are found by patterns (see `file_matching`).
 
 Images are PNG, TIFF, GIF, JPEG or BMP; masks are no JPEG, since that changes pixel values. What could be read in
 two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from seunet.data.duplicates import fingerprint
+from seunet.data.file_matching import MatchedFiles, match_files
 from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, counted, open_image, read_file, to_array
 from seunet.data.labels import check_mask, values
 from seunet.data.mask_files import MaskReader
 from seunet.data.masks import classes_of
-from seunet.data.partners import Partners, partners
 from seunet.data.patterns import patterns_of
 from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.data.splits import apply_limits, divide
@@ -36,7 +36,7 @@ def generate(settings: Preparation) -> Source:
         missing = "classes" if settings.path else "path"
         raise UserError(f"{missing}: missing; a data set of source `folder` needs path and classes")
     root = Path(settings.path).expanduser()
-    found = partners(root, patterns_of(settings), settings.unpaired == "leave", settings.exclude or ())
+    found = match_files(root, patterns_of(settings), settings.unpaired == "leave", settings.exclude or ())
     images, valid = found.images, found.valid
     window = Window(settings.value_range) if settings.value_range else None
     channels = _check_pairs(root, found, window)
@@ -49,7 +49,7 @@ def generate(settings: Preparation) -> Source:
     keep_together = settings.duplicates == "group"
     fingerprints = {name: fingerprint(pixels(name)) for name in images} if keep_together else None
     left_out = [*found.unpaired, *(path.stem for path in found.unpaired.values()), *found.excluded]
-    whole = divide(images, settings.split.given(), settings.seed, root, fingerprints, left_out)
+    whole = divide(images, settings.split.non_defaults(), settings.seed, root, fingerprints, left_out)
     _report(found, whole)
     splits = apply_limits(whole, settings)
 
@@ -73,7 +73,7 @@ def generate(settings: Preparation) -> Source:
     return Source(classes_of(settings), channels, splits, read)
 
 
-def _report(found: Partners, splits: dict[str, list[str]]) -> None:
+def _report(found: MatchedFiles, splits: dict[str, list[str]]) -> None:
     """Say how many files and images are not used."""
     unused = sorted(set(found.images) - {name for split in SPLITS for name in splits[split]})
     of_class = {name for layers in found.masks.values() for name, _ in layers if name}
@@ -100,7 +100,7 @@ def _open(path: Path) -> Picture:
     return open_image(read_file(path), str(path))
 
 
-def _check_pairs(root: Path, files: Partners, window: Window | None) -> int:
+def _check_pairs(root: Path, files: MatchedFiles, window: Window | None) -> int:
     """Check all images and masks; return the channels of the data set: 1 or 3 where some are grey and some RGB."""
     pairs = [(path, mask) for name, path in files.images.items() for _, mask in files.masks[name]]
     found = all_or_problems(lambda pair: _check_pair(*pair, window), pairs, root)

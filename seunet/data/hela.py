@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seunet.data.archive_members import read_members, read_pairs
 from seunet.data.images import open_image, to_array
 from seunet.data.labels import values
-from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits
 from seunet.runtime.errors import UserError
@@ -52,7 +52,7 @@ def generate(settings: Preparation, archives: dict[str, Path]) -> Source:
     def read(split: str) -> Iterator[Sample]:
         images = {frames[name]: name for name in splits[split]}
         masks = {truths[name]: name for name in splits[split]}
-        for name, image, mask in pairs(archive, images, archive, masks):
+        for name, image, mask in read_pairs(archive, images, archive, masks):
             yield name, _image(image, frames[name]), _mask(mask, truths[name])
 
     reason = {"silver": "no silver truth", "gold": "no gold truth of all its cells"}[truth]
@@ -70,7 +70,7 @@ def _index(archive: Path, pattern: re.Pattern) -> dict[str, str]:
             found[f"{match[1]}/t{match[2]}"] = member
         return False  # names are enough here
 
-    list(members(archive, note))
+    list(read_members(archive, note))
     return found
 
 
@@ -79,7 +79,7 @@ def _annotated(archive: Path, truths: dict[str, str]) -> list[str]:
     marks = _index(archive, _MARKERS)
     pictures = {truths[name]: name for name in truths.keys() & marks.keys()}
     found = []
-    for name, mark, truth in pairs(archive, {marks[name]: name for name in pictures.values()}, archive, pictures):
+    for name, mark, truth in read_pairs(archive, {marks[name]: name for name in pictures.values()}, archive, pictures):
         markers, cells = values(open_image(mark, marks[name])), values(open_image(truth, truths[name])) > 0
         covered = [cells[markers == marker].mean() > 0.5 for marker in np.unique(markers[markers > 0])]
         if np.mean(covered or [1]) >= ANNOTATED:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from seunet.data.file_matching import Layer
 from seunet.data.formats.picture import Picture
 from seunet.data.images import open_image, read_file
 from seunet.data.labels import values
 from seunet.data.masks import BACKGROUND, ClassMap, classes_of
-from seunet.data.partners import Layer
 from seunet.data.source import IGNORED
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seunet.data.archive_members import read_members, read_pairs
 from seunet.data.images import open_image, to_array
 from seunet.data.labels import values
-from seunet.data.members import members, pairs
 from seunet.data.source import Sample, Source
 from seunet.data.splits import apply_limits, random_split
 from seunet.runtime.errors import UserError
@@ -39,7 +39,7 @@ def generate(settings: Preparation, archives: dict[str, Path]) -> Source:
         names = splits[split]
         images = {f"images/{name}.jpg": name for name in names}
         masks = {f"{TRIMAPS}{name}.png": name for name in names}
-        for name, image, mask in pairs(archives["images"], images, archives["annotations"], masks):
+        for name, image, mask in read_pairs(archives["images"], images, archives["annotations"], masks):
             yield name, _image(image, name), _mask(mask, name)
 
     return Source(
@@ -61,7 +61,7 @@ def _read_annotations(path: Path) -> tuple[list[str], list[str], set[str]]:
             trimaps.add(file.removesuffix(".png"))
         return member in LISTS
 
-    for member, text in members(path, is_list):
+    for member, text in read_members(path, is_list):
         lines = text.decode("utf-8", errors="replace").splitlines()
         lists[member] = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
     for member in LISTS:

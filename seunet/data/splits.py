@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from seunet.data.lists import named
+from seunet.data.name_lists import names_of_entry
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation
@@ -67,7 +67,11 @@ def divide(
     if "folds" in split:
         groups = group_images(names, split.get("groups"), fingerprints)
         return _divide_fold(groups, split["folds"], split["fold"], split.get("val", FOLD_VALIDATION), seed)
-    by_name = {key: named(key, split[key], names, root, files, left_out) for key in SPLITS if not _is_share(split[key])}
+    by_name = {
+        key: names_of_entry(key, split[key], names, root, files, left_out)
+        for key in SPLITS
+        if not _is_share(split[key])
+    }
     counts = Counter(name for listed in by_name.values() for name in listed)
     if twice := [name for name, times in counts.items() if times > 1]:
         raise UserError(f"split: {twice[0]} is in two splits ({len(twice)} such); name each image once")

@@ -14,11 +14,11 @@ from torch import Tensor
 from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.rescaling import rescale_logits
+from seunet.experiment.determinism import check_on_noise
 from seunet.experiment.inference import Tile, predict
-from seunet.experiment.steadiness import check_on_noise
 from seunet.models import ARCHITECTURES
+from seunet.models.external_loading import ExternalSpec, folder_of, load_external
 from seunet.models.prediction import for_prediction
-from seunet.models.weights import GivenNetwork, folder_of, load_given
 from seunet.runtime.errors import UserError
 
 MAX_PIXELS = 400_000_000  # of an image after resampling; more is a factor with a typing error
@@ -111,13 +111,13 @@ class TrainedNetwork:
         weights: Path,
         device: torch.device | str = "cpu",
         tiling: Tile | None = None,
-        given: GivenNetwork = GivenNetwork(),
+        given: ExternalSpec = ExternalSpec(),
         classes: Sequence[str] | int | None = None,
         value_range: Sequence[float] | None = None,
         precision: str = "float32",
     ):
         count = len(classes) if isinstance(classes, Sequence) else classes
-        self.model, self.description = load_given(weights, given, None, count, device)
+        self.model, self.description = load_external(weights, given, None, count, device)
         self.predictor = for_prediction(self.model, precision)
         self.source = "model.json" if folder_of(weights) and given.architecture is None else weights.name
         self.device, self.tiling = torch.device(device), tiling

@@ -13,12 +13,12 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.data.source import IGNORED
 from seunet.experiment.crops import chosen_images, crop_counts
 from seunet.experiment.degenerate import warnings_of
-from seunet.experiment.inference import OwnFactor, Variant, bare, predict, with_tiling
+from seunet.experiment.determinism import check_deterministic, check_on_noise
+from seunet.experiment.inference import AutoFactorNetwork, Variant, bare, predict, with_tiling
 from seunet.experiment.magnification import PROBES, spaced
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.results import Results, Size
-from seunet.experiment.steadiness import check_on_noise, check_steady
 from seunet.experiment.windows import WindowCounter
 from seunet.settings.dataset import Testing
 
@@ -52,7 +52,7 @@ def evaluate(
     model, _ = open_network(weights, data, variant, device, testing.precision)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     check_on_noise(bare(model), data.channels, with_tiling(None))
-    check_steady(bare(model), evaluator.first_image(), with_tiling(testing.tile))
+    check_deterministic(bare(model), evaluator.first_image(), with_tiling(testing.tile))
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, examples = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
@@ -121,7 +121,7 @@ class Evaluator:
 
     def settle(self, size: Size) -> None:
         """Let a network that shows all images at one factor find it, from images of this size."""
-        if not isinstance(self.model, OwnFactor):
+        if not isinstance(self.model, AutoFactorNetwork):
             return
         indices, chosen = np.array(spaced(len(self.data.test[0]), PROBES)), []
         for part, x, _ in self.batches(size):

@@ -124,7 +124,7 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
         15
     """
     seen, small, enlarged = [], 0.0, 0.0
-    with own_scale(model), torch.no_grad():
+    with finest_window_only(model), torch.no_grad():
         for images in batches:
             observation, logits = observe(model, images)
             seen.append(observation)
@@ -169,7 +169,7 @@ def observe(model: nn.Module, images: Tensor) -> tuple[Observation, Tensor]:
     return Observation(layers, answer_features(log_p).cpu(), information(log_p).flatten().cpu()), logits
 
 
-def own_scale(model: nn.Module) -> Any:
+def finest_window_only(model: nn.Module) -> Any:
     """Return the context in which a SEU-Net with windows answers by the window of its training's scale alone.
 
     By the law of the windows, window j of an image answers as this one does of the image shown at γ^−j.

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
-from seunet.experiment.fingerprint import Fingerprint, own_scale
+from seunet.experiment.fingerprint import Fingerprint, finest_window_only
 from seunet.experiment.magnification import Magnification, find_magnification
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
+from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
-from seunet.models.weights import GivenNetwork
 from seunet.models.windows import CHOICES
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
@@ -26,7 +26,7 @@ from seunet.settings.dataset import Tile
 class Variant:
     """How a network predicts in a test, if not as in its training.
 
-    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. magnification: see `OwnFactor`.
+    ensemble, fusion: see `MultiScale`. rescale: "training", see `KnownScale`. magnification: see `AutoFactorNetwork`.
     reference: what the network sees at the scale of its training, where model.json does not say it. options: of the
     network, those that do not change its weights, such as `windows` of a SEU-Net. given: a network that was not trained
     here.
@@ -38,14 +38,14 @@ class Variant:
     magnification: FactorSearch | None = None
     reference: Fingerprint | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    given: GivenNetwork | None = None
+    given: ExternalSpec | None = None
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "Variant":
         """Return the variant that a mapping describes: its keys are the fields, some of them mappings, too."""
         fields = dict(settings)
         if given := fields.get("given"):
-            fields["given"] = GivenNetwork.read(given)
+            fields["given"] = ExternalSpec.read(given)
         if magnification := fields.get("magnification"):
             fields["magnification"] = FactorSearch.model_validate(magnification)
         return cls(**fields)
@@ -64,7 +64,7 @@ class Variant:
         """
         predictor = for_prediction(model, precision)
         if self.magnification:
-            return OwnFactor(model, self.magnification, reference, predictor)
+            return AutoFactorNetwork(model, self.magnification, reference, predictor)
         model = predictor
         if self.ensemble:
             model = MultiScale(model, self.ensemble, self.fusion)
@@ -96,7 +96,7 @@ class MultiScale(nn.Module):
         return log_p.take_along_dim(chosen, 0)[0]
 
 
-class OwnFactor(nn.Module):
+class AutoFactorNetwork(nn.Module):
     """A network that is shown images at the factor that `magnification` finds: one for all images, or one for each.
 
     One factor for all is found by `settle`, from images of the set; without it, by the images of each call. A SEU-Net
@@ -128,7 +128,7 @@ class OwnFactor(nn.Module):
 
     def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
-        with own_scale(self.model), own_scale(self.predictor):
+        with finest_window_only(self.model), finest_window_only(self.predictor):
             if self.search.per == "image":
                 return torch.cat([self.alone(image, tiling, classes) for image in images.split(1)])
             factor = self.find(images).factor if self.factor is None else self.factor
@@ -160,7 +160,7 @@ class KnownScale(nn.Module):
 
 def bare(model: nn.Module) -> nn.Module:
     """Return the network that is asked at another scale or at several: rounding may change what those choose."""
-    while isinstance(model, MultiScale | KnownScale | OwnFactor):
+    while isinstance(model, MultiScale | KnownScale | AutoFactorNetwork):
         model = model.model
     return model
 
@@ -196,7 +196,7 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
         >>> predict(UNet(1, 2, width=2, depth=2).eval(), torch.rand(1, 1, 30, 41)).shape
         torch.Size([1, 2, 30, 41])
     """
-    if isinstance(model, MultiScale | KnownScale | OwnFactor):
+    if isinstance(model, MultiScale | KnownScale | AutoFactorNetwork):
         return model(images, tiling, classes)
     if is_streamable(model) and is_large(model, images):
         logits = run_padded(partial(stream, model), images, size_multiple(model), classes)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image
-from seunet.experiment.fingerprint import Fingerprint, Observation, observe, own_scale
+from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, observe
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
@@ -131,7 +131,7 @@ def find_magnification(
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
     largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
-    with own_scale(model):
+    with finest_window_only(model):
         possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
         found = search(try_factor, possible, MARGIN if known.enlarges else DOUBT)
     return replace(found, as_it_is=answers.get(1.0))

@@ -12,7 +12,7 @@ from seunet.data.arrays import Prepared
 from seunet.experiment.fingerprint import Fingerprint, fingerprint
 from seunet.experiment.inference import Variant
 from seunet.models.checkpoint import load_model
-from seunet.models.weights import load_given
+from seunet.models.external_loading import load_external
 from seunet.runtime.errors import UserError
 
 WAYS = {  # by the channels of images and network: the key of given weights, which is an option of the commands, too
@@ -30,7 +30,7 @@ def open_network(
     """
     if variant.given:
         given = replace(variant.given, options={**variant.given.options, **variant.options})
-        model, description = load_given(weights, given, data.channels, len(data.classes), device)
+        model, description = load_external(weights, given, data.channels, len(data.classes), device)
         channels = variant.given.conventions.in_channels(data.channels)
     else:
         folder = weights if weights.is_dir() else weights.parent

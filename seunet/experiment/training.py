@@ -14,12 +14,12 @@ from tqdm import tqdm
 from seunet.data.arrays import Prepared
 from seunet.experiment.compiled_step import with_choice
 from seunet.experiment.degenerate import Fault, warnings_of
+from seunet.experiment.determinism import check_deterministic
 from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.state import TrainingState
-from seunet.experiment.steadiness import check_steady
 from seunet.layers import clip_coefficients
 from seunet.models import build_model
 from seunet.models.calling import call_network, check_finite, check_gradient, check_trainable, size_multiple
@@ -151,7 +151,7 @@ def check_first_batch(model: nn.Module, data: Prepared, training: Training, devi
         check_finite(call_network(model, x, len(data.classes)), model)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         try:
-            check_steady(model, x[:1])
+            check_deterministic(model, x[:1])
         except UserError as error:
             print(f"warning: {error}. Its test will be refused.", file=sys.stderr, flush=True)
     multiple, sides = size_multiple(model), training.crop or x.shape[-2:]

@@ -80,5 +80,5 @@ def shares(windows: Windows, window_logits: list[Tensor], resized: list[Tensor])
         return torch.eye(count)[rule][:, None].expand(-1, images)
     if rule not in CHOICES:
         return torch.full((count, images), torch.nan)
-    chosen = windows.choose(resized if rule == "pixel" else window_logits)
+    chosen = windows.choose_window(resized if rule == "pixel" else window_logits)
     return torch.stack([(chosen == j).float().mean((1, 2, 3)) for j in range(count)])

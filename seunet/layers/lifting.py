@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
 from seunet.ops.acceleration import is_traced
-from seunet.ops.tables import constants
+from seunet.ops.index_tables import constants
 
 BLOCK = 64  # outputs of a row that one product of matrices makes
 

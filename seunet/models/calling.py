@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.models.asking import SIDES_TO_TRY, fixed_sides
+from seunet.models.input_form import SIDES_TO_TRY, fixed_sides
 from seunet.runtime.errors import UserError, is_out_of_memory
 
 # A network that halves its maps k times often needs sides that are multiples of 2^k. If it fails and declares a smaller
@@ -37,7 +37,7 @@ class SizeError(UserError):
 def call_network(model: nn.Module, images: Tensor, classes: int | None = None) -> Tensor:
     """Return the logits (N, classes, H, W) of images (N, C, H, W). Values that are not finite are not looked for.
 
-    A network with `answers_per_image` A returns (A · N, classes, H, W): A logits for every image.
+    A network with `logits_per_image` A returns (A · N, classes, H, W): A logits for every image.
     Images whose sides are not multiples of the network's `size_multiple` are padded with their border pixels, and the
     logits are cropped. classes: how many channels the logits must have; None: any number.
     Raises UserError if the network fails on these images, or returns something else.
@@ -56,7 +56,7 @@ def run_padded(run: Callable[[Tensor], Tensor], images: Tensor, multiple: int, c
     height, width = images.shape[-2:]
     padded = pad(images, multiple)
     output = run(padded)
-    count = len(images) * getattr(run, "answers_per_image", 1)
+    count = len(images) * getattr(run, "logits_per_image", 1)
     check_logits(output, count, padded.shape[-2:], classes, title(run))
     return output[..., :height, :width]
 

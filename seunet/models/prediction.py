@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models.calling import size_multiple, title
+from seunet.models.external_network import ExternalNetwork
 from seunet.models.folding import can_be_folded, folded
-from seunet.models.foreign import ForeignNetwork
 from seunet.models.programs import Program
 from seunet.ops.fused import has_bfloat16
 from seunet.runtime.errors import UserError
@@ -28,7 +28,7 @@ def for_prediction(model: nn.Module, precision: str = "float32") -> nn.Module:
         return folded(model, PRECISIONS[precision])
     if precision == "float32":
         return model
-    if isinstance(model, ForeignNetwork) and isinstance(model.network, Program):
+    if isinstance(model, ExternalNetwork) and isinstance(model.network, Program):
         raise UserError(
             f"precision: {precision} is for networks of torch, and {title(model)} holds a program whose precision is "
             "fixed; leave it at float32"

@@ -226,23 +226,23 @@ class SEUNet(UShape):
         steps = [whole_step(self.base, s) if whole else 1 for s in range(len(maps))]
         return pack(maps, steps, self.border)
 
-    def read(self, maps: list[Tensor] | Atlas) -> Tensor:
+    def logits_of_maps(self, maps: list[Tensor] | Atlas) -> Tensor:
         """Batches (N, F, H_s, W_s), one per scale → logits (N, classes, H, W), in training those of every window."""
         maps = unpack(maps) if isinstance(maps, Atlas) else maps
         if self.training:
-            return self.windows.concatenate_windows(maps, self.answer)
-        return self.windows(maps, self.answer)
+            return self.windows.concatenate_windows(maps, self.logits_of_window)
+        return self.windows(maps, self.logits_of_window)
 
-    def runs(self, scales: int) -> list[range]:
+    def window_groups(self, scales: int) -> list[range]:
         """Return the scales that answer together: a window each."""
-        return self.windows.runs(scales)
+        return self.windows.window_groups(scales)
 
-    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def combine_windows(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of every window → those of an image of this size."""
-        return self.windows.decide(answers, size)
+        return self.windows.combine_windows(answers, size)
 
     @property
-    def answers_per_image(self) -> int:
+    def logits_per_image(self) -> int:
         """How many logits the network gives for an image: in training as many as it has windows."""
         return self.scales_in_training - self.num_scales + 1 if self.training else 1
 

@@ -35,8 +35,8 @@ def is_streamable(model: nn.Module) -> TypeGuard[UShape]:
 
 def computes_as_ushape(kind: type[UShape]) -> bool:
     """Tell whether a class computes its logits as UShape or SEUNet, not in a way of its own."""
-    same = kind.forward is UShape.forward and kind.answer is UShape.answer
-    return same and kind.read in (UShape.read, SEUNet.read)
+    same = kind.forward is UShape.forward and kind.logits_of_window is UShape.logits_of_window
+    return same and kind.logits_of_maps in (UShape.logits_of_maps, SEUNet.logits_of_maps)
 
 
 def is_large(model: UShape, images: Tensor) -> bool:
@@ -60,7 +60,7 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
     """
     lifted = model.lift(images)
     maps = lifted if isinstance(lifted, list) else [lifted]
-    projections = [RunningProjection(model, scales) for scales in model.runs(len(maps))]
+    projections = [RunningProjection(model, scales) for scales in model.window_groups(len(maps))]
     answers: list[Tensor] = []
     for scale, x in enumerate(maps):
         reading = [projection for projection in projections if scale in projection.scales]
@@ -78,7 +78,7 @@ def stream(model: UShape, images: Tensor, rows: int | None = None) -> Tensor:
         for projection in finer:
             projection.add_upsampled(level[0].total, scale)
         answers += [projection.logits() for projection in reading if scale == projection.scales[-1]]
-    return model.decide(answers, size_of(images))
+    return model.combine_windows(answers, size_of(images))
 
 
 class RunningProjection:

@@ -112,25 +112,25 @@ class UShape(nn.Module):
             x = pool(x)
         for level, fuse in self.up():
             x = fuse(level(x), skips.pop())
-        return self.read(self.head(x))
+        return self.logits_of_maps(self.head(x))
 
     def arranged(self, maps: Any) -> Any:
         """Return the lifted maps as the layers are to have them: here as they are."""
         return maps
 
-    def read(self, maps: Any) -> Tensor:
+    def logits_of_maps(self, maps: Any) -> Tensor:
         """Maps of the head → logits (N, classes, H, W)."""
-        return self.answer(maps)
+        return self.logits_of_window(maps)
 
-    def answer(self, maps: Any) -> Tensor:
+    def logits_of_window(self, maps: Any) -> Tensor:
         """Maps of the head, of scales that answer together → logits (N, classes, H, W)."""
         return self.classifier(self.project(maps))
 
-    def runs(self, scales: int) -> list[range]:
+    def window_groups(self, scales: int) -> list[range]:
         """Return the scales that answer together, first to last, of as many maps: here all."""
         return [range(scales)]
 
-    def decide(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def combine_windows(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of every run → those of an image of this size: here there is one run."""
         (logits,) = answers
         return logits

@@ -49,30 +49,30 @@ class Windows(nn.Module):
 
     def forward(self, maps: list[Tensor], classify: Classify) -> Tensor:
         """T batches (N, F, H_s, W_s) → logits (N, classes, H_0, W_0)."""
-        run_logits = [classify(maps[run.start : run.stop]) for run in self.runs(len(maps))]
-        return self.decide(run_logits, size_of(maps[0]))
+        group_logits = [classify(maps[group.start : group.stop]) for group in self.window_groups(len(maps))]
+        return self.combine_windows(group_logits, size_of(maps[0]))
 
-    def runs(self, scales: int) -> list[range]:
+    def window_groups(self, scales: int) -> list[range]:
         """Return the runs of scales whose logits the rule needs, when there are as many scales."""
         if self.rule == "max":
             return [range(scales)]
         starts = [self.rule] if isinstance(self.rule, int) else range(scales - self.length + 1)
         return [range(j, j + self.length) for j in starts]
 
-    def decide(self, run_logits: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def combine_windows(self, group_logits: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of every run, (N, classes, H_j, W_j) on the lattice of its finest scale → those of the image."""
         if self.rule == "max":
-            return run_logits[0]
+            return group_logits[0]
         if isinstance(self.rule, int):
-            return self.to_image_size(run_logits[0], self.rule, size)
+            return self.to_image_size(group_logits[0], self.rule, size)
         if self.rule == "mean":
-            resized = self.all_to_image_size(run_logits, size)
+            resized = self.all_to_image_size(group_logits, size)
             mean = torch.stack([logits.float().softmax(1) for logits in resized]).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
         if self.rule != "pixel" and not is_traced():
-            return self.select_per_image(run_logits, self.choose(run_logits).flatten().tolist(), size)
-        resized = self.all_to_image_size(run_logits, size)
-        chosen = self.choose(resized if self.rule == "pixel" else run_logits)
+            return self.select_per_image(group_logits, self.choose_window(group_logits).flatten().tolist(), size)
+        resized = self.all_to_image_size(group_logits, size)
+        chosen = self.choose_window(resized if self.rule == "pixel" else group_logits)
         selected = resized[0]
         for j, logits in enumerate(resized[1:], start=1):
             selected = torch.where(chosen == j, logits, selected)
@@ -98,7 +98,7 @@ class Windows(nn.Module):
         """Bring maps, or logits of the window whose finest scale is γ^scale, to the pixels of the image."""
         return upsample(x, whole_step(self.base, scale) if self.pyramid else 1, "aligned", size)
 
-    def choose(self, window_logits: Sequence[Tensor]) -> Tensor:
+    def choose_window(self, window_logits: Sequence[Tensor]) -> Tensor:
         """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
         return torch.stack([CHOICES[str(self.rule)](logarithms(logits.float())) for logits in window_logits]).argmax(0)
 
@@ -114,7 +114,7 @@ class Windows(nn.Module):
         length = self.length
         if self.rule in CHOICES:
             by_pixel = self.rule == "pixel"
-            window = self.choose(self.all_to_image_size(window_logits, size) if by_pixel else window_logits)
+            window = self.choose_window(self.all_to_image_size(window_logits, size) if by_pixel else window_logits)
         elif not isinstance(self.rule, int):
             length = len(maps)
         scale = torch.arange(len(maps), device=values.device)[:, None, None, None, None]

@@ -9,5 +9,6 @@ Where a new one goes:
 3. a test that both give the same: tests/unit/test_compiled.py;
 4. a row of `make bench`: benchmarks/kernels.py for a twin, benchmarks/operators.py for the reference.
 
-In training without twins all scales of a lifted map lie in one image: atlas.py, with its tables of places in tables.py.
+In training without twins all scales of a lifted map lie in one image: atlas.py, with its tables of places in
+index_tables.py.
 """

@@ -2,7 +2,7 @@
 
 A kernel with taps d pixels apart reads one lattice p + d Z² of a map for each output. So a map lies in the atlas as its
 d² lattices, each in a cell with a border of one pixel, and every kernel is an ordinary 3 × 3 convolution of the atlas.
-What moves pixels (borders, pooling, upsampling, the way in and out) reads tables of places: tables.py.
+What moves pixels (borders, pooling, upsampling, the way in and out) reads tables of places: index_tables.py.
 
 On a GPU the time of a small network is that of starting operators: in an atlas a pyramid starts as many as a U-Net.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seunet.ops import tables
+from seunet.ops import index_tables
 
 Size = tuple[int, int]
 
@@ -33,15 +33,15 @@ class Layout:
     @property
     def size(self) -> Size:
         """Height and width of the atlas."""
-        return tables.blocks(self.sizes, self.steps)[1]
+        return index_tables.blocks(self.sizes, self.steps)[1]
 
     def subsampled(self) -> "Layout":
         """Return the layout of the maps' every second pixel."""
         return replace(self, sizes=tuple((-(-height // 2), -(-width // 2)) for height, width in self.sizes))
 
     def table(self, name: str, like: Tensor, *options: Any) -> tuple[Tensor, ...]:
-        """Return the tables that a function of tables.py makes, on the device of a tensor."""
-        return tables.constants(name, (self.sizes, self.steps, *options), str(like.device))
+        """Return the tables that a function of index_tables.py makes, on the device of a tensor."""
+        return index_tables.constants(name, (self.sizes, self.steps, *options), str(like.device))
 
 
 class Atlas:

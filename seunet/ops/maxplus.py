@@ -6,7 +6,7 @@ from torch import Tensor
 from seunet.ops import native
 from seunet.ops.acceleration import Operator, needs_plain_operators
 from seunet.ops.atlas import Atlas, image_of, pixels_of, with_border
-from seunet.ops.tables import constants, tap_type, taps
+from seunet.ops.index_tables import constants, tap_type, taps
 
 
 def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:

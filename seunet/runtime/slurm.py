@@ -17,7 +17,7 @@ def check_accounting(status_command: str, seconds: int) -> None:
             if it is there and Slurm forgets a finished job before three times `seconds`.
         seconds: how long the plugin waits before it asks for the first time.
     """
-    if shutil.which("sacct") is None or "accounting storage is disabled" not in answer("sacct", "--noheader"):
+    if shutil.which("sacct") is None or "accounting storage is disabled" not in command_output("sacct", "--noheader"):
         return
     forgotten = min_job_age()
     if forgotten < 3 * seconds:
@@ -34,11 +34,11 @@ def check_accounting(status_command: str, seconds: int) -> None:
 
 def min_job_age() -> int:
     """Return after how many seconds Slurm forgets a job that has ended; 0 where it does not say."""
-    found = re.search(r"^MinJobAge\s*=\s*(\d+) sec", answer("scontrol", "show", "config"), re.M)
+    found = re.search(r"^MinJobAge\s*=\s*(\d+) sec", command_output("scontrol", "show", "config"), re.M)
     return int(found[1]) if found else 0
 
 
-def answer(*command: str) -> str:
+def command_output(*command: str) -> str:
     """Return all that a command says; nothing where it is not there or does not end."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from seunet.settings.words import one_line, show, suggestion, yaml_hint
+from seunet.settings.messages import format_value, one_line, suggestion, yaml_hint
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Settings(BaseModel):
                 raise mistake(f": unknown key{suggestion(key, cls.model_fields)}", key)
         return value
 
-    def given(self, *keys: str) -> dict[str, Any]:
+    def non_defaults(self, *keys: str) -> dict[str, Any]:
         """Return what differs from the defaults, of some keys or of all, as plain values that YAML could hold.
 
         A rule of the workflow has it as a parameter. Since defaults are left out, a new key changes no parameter, so
@@ -50,7 +50,7 @@ def matching(pattern: str, words: str) -> AfterValidator:
 
     def validate(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise mistake(f": {show(text)} is not allowed here ({words})")
+            raise mistake(f": {format_value(text)} is not allowed here ({words})")
         return text
 
     return AfterValidator(validate)
@@ -62,9 +62,9 @@ def names_matching(pattern: str, words: str) -> BeforeValidator:
     def validate(value: Any) -> Any:
         for name in value if isinstance(value, dict) else ():
             if not isinstance(name, str):
-                raise mistake(f": the name {show(name)} is not a text{yaml_hint(name, ['a text'])}")
+                raise mistake(f": the name {format_value(name)} is not a text{yaml_hint(name, ['a text'])}")
             if not re.fullmatch(pattern, name):
-                raise mistake(f": the name {show(name)} is not allowed ({words})")
+                raise mistake(f": the name {format_value(name)} is not allowed ({words})")
         return value
 
     return BeforeValidator(validate)
@@ -74,7 +74,7 @@ def refuse_repetition(value: Any) -> Any:
     """Refuse a list in which an entry stands twice."""
     for i, entry in enumerate(value if isinstance(value, list) else ()):
         if entry in value[:i]:
-            raise mistake(f": {show(entry)} stands there twice; name each once")
+            raise mistake(f": {format_value(entry)} stands there twice; name each once")
     return value
 
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from seunet.settings.base import Label, Maybe, Named, OneLine, Options, Seed, Settings, Unique, matching, schema
 from seunet.settings.dataset import Dataset
-from seunet.settings.given import GivenWeights
+from seunet.settings.external_weights import ExternalWeights
 from seunet.settings.scales import SEEN
 from seunet.settings.training import TrainingChanges
 
@@ -29,7 +29,7 @@ class FactorSearch(Settings):
     beside the best."""
 
 
-class Model(GivenWeights, TrainingChanges):
+class Model(ExternalWeights, TrainingChanges):
     """A network with an architecture, given weights, or the weights of another model, asked in another way."""
 
     label: Label

@@ -30,9 +30,9 @@ from seunet.settings.base import (
     names_matching,
     schema,
 )
+from seunet.settings.messages import format_value
 from seunet.settings.metric import Metric
 from seunet.settings.training import DatasetTraining
-from seunet.settings.words import show
 
 Scale = Annotated[float, Field(ge=0.01, le=100)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -138,7 +138,7 @@ class Limit(Settings):
 def _rising(limits: list[float]) -> list[float]:
     """Refuse a window whose white is not above its black."""
     if limits[0] >= limits[1]:
-        raise mistake(f": expected [low, high] with low below high, got {show(limits)}")
+        raise mistake(f": expected [low, high] with low below high, got {format_value(limits)}")
     return limits
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seunet.runtime.errors import UserError
-from seunet.settings.words import show, suggestion
+from seunet.settings.messages import format_value, suggestion
 
 # What an evaluation counts, per class: pixels. Ratios come last, so that the counts of many images can be added.
 COUNTS = ("tp", "fp", "fn", "consistent_pixels", "pixels")
@@ -55,15 +55,15 @@ class Metric:
             if value == f"mean_{ratio}":
                 return cls(ratio)
         if not isinstance(value, dict) or len(value) > 1 and set(value) <= cls.RATIOS.keys():
-            raise UserError(f"metric: expected {cls.EXPECTED}, got {show(value)}")
+            raise UserError(f"metric: expected {cls.EXPECTED}, got {format_value(value)}")
         for key in value:
             if key not in cls.RATIOS:
                 raise UserError(f"metric.{key}: unknown key{suggestion(key, cls.RATIOS)}")
         for ratio, name in value.items():
             if not isinstance(name, str):
-                raise UserError(f"metric.{ratio}: expected a text, got {show(name)}")
+                raise UserError(f"metric.{ratio}: expected a text, got {format_value(name)}")
             return cls(ratio, name)
-        raise UserError(f"metric: expected {cls.EXPECTED}, got {show(value)}")
+        raise UserError(f"metric: expected {cls.EXPECTED}, got {format_value(value)}")
 
     def written(self) -> str | dict[str, str]:
         """Return the metric as a configuration has it; `parse` reads it."""
@@ -84,7 +84,7 @@ class Metric:
         if self.of is None:
             return list(range(len(classes)))
         if self.of not in classes:
-            raise UserError(f"metric.{self.ratio}: {show(self.of)} is not known{suggestion(self.of, classes)}")
+            raise UserError(f"metric.{self.ratio}: {format_value(self.of)} is not known{suggestion(self.of, classes)}")
         return [classes.index(self.of)]
 
     def of_class(self, tp: np.ndarray, union: np.ndarray) -> np.ndarray:

@@ -81,8 +81,8 @@ def test_information_wants_answers_that_are_sure_and_say_several_things():
     both[:, :2] = both[:, :2].flip(0)  # sure, and half of each
     unsure = torch.zeros(2, 4, 4)
     window_logits = [x[None] for x in (background, unsure, both)]
-    assert Windows("information", 1).choose(window_logits).item() == 2
-    assert Windows("entropy", 1).choose(window_logits[:2]).item() == 0
+    assert Windows("information", 1).choose_window(window_logits).item() == 2
+    assert Windows("entropy", 1).choose_window(window_logits[:2]).item() == 0
 
 
 def test_each_image_of_a_batch_has_its_own_window(image):

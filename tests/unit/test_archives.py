@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seunet.data import archives, members
+from seunet.data import archive_members, archives
 from seunet.data.archives import fetch
 from seunet.runtime.errors import UserError
 
@@ -203,8 +203,8 @@ FILES = [("d/a.txt", b"one"), ("d/b.txt", b"two" * 1000), ("d/._b.txt", b"apple"
 def test_members(tmp_path, mode):
     path = tmp_path / "archive"
     zipped(path, FILES) if mode == "zip" else tar(path, FILES, mode)
-    assert list(members.members(path)) == FILES
-    assert list(members.members(path, lambda name: name == "d/b.txt")) == [FILES[1]]
+    assert list(archive_members.read_members(path)) == FILES
+    assert list(archive_members.read_members(path, lambda name: name == "d/b.txt")) == [FILES[1]]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_members(tmp_path, mode):
 @pytest.mark.parametrize("write", [tar, zipped])
 def test_hostile_names(tmp_path, write, entry, said):
     with pytest.raises(UserError, match=said) as caught:
-        list(members.members(write(tmp_path / "a", [*FILES, entry]), lambda name: False))
+        list(archive_members.read_members(write(tmp_path / "a", [*FILES, entry]), lambda name: False))
     assert str(tmp_path / "a") in str(caught.value)
 
 
@@ -229,40 +229,40 @@ def test_hostile_names(tmp_path, write, entry, said):
 def test_tar_links_and_devices(tmp_path, kind):
     path = tar(tmp_path / "a", [("x", special(kind, link="/etc/passwd"))])
     with pytest.raises(UserError, match="link, a device"):
-        list(members.members(path))
+        list(archive_members.read_members(path))
 
 
 def test_zip_links(tmp_path):
     link = zipfile.ZipInfo("x")
     link.external_attr = 0o120777 << 16
     with pytest.raises(UserError, match="link, a device"):
-        list(members.members(zipped(tmp_path / "a", [(link, "/etc/passwd")])))
+        list(archive_members.read_members(zipped(tmp_path / "a", [(link, "/etc/passwd")])))
 
 
 @pytest.mark.parametrize("write", [tar, zipped])
 def test_bombs(tmp_path, monkeypatch, write):
     path = write(tmp_path / "a", [(f"{i}", bytes(10_000)) for i in range(20)])
-    monkeypatch.setattr(members, "LIMIT", 100_000)
+    monkeypatch.setattr(archive_members, "LIMIT", 100_000)
     with pytest.raises(UserError, match="refused, over"):
-        list(members.members(path))
-    monkeypatch.setattr(members, "FILE_LIMIT", 9_999)
+        list(archive_members.read_members(path))
+    monkeypatch.setattr(archive_members, "FILE_LIMIT", 9_999)
     with pytest.raises(UserError, match="10,000 bytes, the limit is 9,999"):
-        list(members.members(path))
+        list(archive_members.read_members(path))
 
 
 def test_bomb_behind_the_end_of_a_tar(tmp_path, monkeypatch):
     path = tar(tmp_path / "a", FILES)
     path.write_bytes(path.read_bytes() + gzip.compress(bytes(5_000_000)))
-    monkeypatch.setattr(members, "LIMIT", 100_000)
+    monkeypatch.setattr(archive_members, "LIMIT", 100_000)
     with pytest.raises(UserError, match="refused, over"):
-        list(members.members(path))
+        list(archive_members.read_members(path))
 
 
 def peak_bytes(path):
     """Return the most memory that reading an archive takes; it must be refused."""
     tracemalloc.start()
     with pytest.raises(UserError, match="damaged"):
-        list(members.members(path))
+        list(archive_members.read_members(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -283,7 +283,7 @@ def test_a_zip_whose_method_unpacks_all_at_once(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "a", "w", method) as archive:
         archive.writestr("a", b"a")
     with pytest.raises(UserError, match="member 'a': it is compressed otherwise than by deflate"):
-        list(members.members(tmp_path / "a"))
+        list(archive_members.read_members(tmp_path / "a"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
@@ -301,7 +301,7 @@ def test_a_tar_with_names_within_names(tmp_path):
     data = (name.tobuf(tarfile.GNU_FORMAT) + b"abcd".ljust(512, b"\0")) * 2000
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(UserError, match="damaged"):
-        list(members.members(tmp_path / "a"))
+        list(archive_members.read_members(tmp_path / "a"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -319,7 +319,7 @@ def test_any_damage_is_one_line(tmp_path, form, changes, kept):
         data[int(place * len(data))] = byte
     path.write_bytes(data[: int(kept * len(data))])
     try:
-        assert all(isinstance(content, bytes) for _, content in members.members(path))
+        assert all(isinstance(content, bytes) for _, content in archive_members.read_members(path))
     except UserError as error:
         assert len(str(error).splitlines()) == 1 and str(path) in str(error)
 
@@ -334,13 +334,15 @@ def test_damage(tmp_path, write, damage):
     broken = {"cut": data[:-40], "flip": flipped, "empty": b"", "text": HTML * 50}[damage]
     (tmp_path / "a").write_bytes(broken)
     with pytest.raises(UserError, match="truncated, damaged, or no tar or zip") as caught:
-        list(members.members(tmp_path / "a"))
+        list(archive_members.read_members(tmp_path / "a"))
     assert str(tmp_path / "a") in str(caught.value)
 
 
 def test_missing_archive_and_missing_members(tmp_path):
     with pytest.raises(UserError, match="no such archive"):
-        list(members.members(tmp_path / "none"))
+        list(archive_members.read_members(tmp_path / "none"))
     path = tar(tmp_path / "a", FILES)
     with pytest.raises(UserError, match="1 expected file.*d/c.txt"):
-        list(members.pairs(path, {"d/a.txt": "a", "d/c.txt": "c"}, path, {"d/b.txt": "a", "d/._b.txt": "c"}))
+        list(
+            archive_members.read_pairs(path, {"d/a.txt": "a", "d/c.txt": "c"}, path, {"d/b.txt": "a", "d/._b.txt": "c"})
+        )

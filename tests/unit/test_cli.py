@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from seunet import build_model, load_model
 from seunet.cli import app
-from seunet.commands.answers import class_map, palette
+from seunet.commands.prediction_files import class_map, palette
 from seunet.models.checkpoint import save_model
 from seunet.report.figures.style import new_figure, save
 

@@ -11,9 +11,9 @@ from PIL import Image
 from test_cli import call, network, picture, trained_at
 
 from seunet import build_model
-from seunet.commands.answers import is_answer
+from seunet.commands.prediction_files import is_answer
 from seunet.experiment.application import InputScale, TrainedNetwork, open_picture
-from seunet.experiment.survival import Answer, answers, verdict
+from seunet.experiment.scale_agreement import ScaledPrediction, predict_at_scales, verdict
 from seunet.models.checkpoint import save_model
 
 
@@ -46,7 +46,9 @@ def test_one_picture_per_image_and_one_sentence(lifted: Path, tmp_path: Path) ->
 
 
 def test_agreement_is_the_share_of_pixels_that_keep_their_class(lifted: Path, tmp_path: Path) -> None:
-    found = answers(TrainedNetwork(lifted), open_picture(picture(tmp_path / "a.png")), InputScale(0.5), (0.5, 1, 2))
+    found = predict_at_scales(
+        TrainedNetwork(lifted), open_picture(picture(tmp_path / "a.png")), InputScale(0.5), (0.5, 1, 2)
+    )
     reference = found[1]
     assert (reference.scale, reference.agreement, reference.size) == (1, 1, (18, 25))
     assert found[2].size == (37, 50)
@@ -57,8 +59,8 @@ def test_agreement_is_the_share_of_pixels_that_keep_their_class(lifted: Path, tm
         assert sum(answer.winners.values()) == pytest.approx(1)
 
 
-def answer(scale: float, agreement: float, overlap: float, classes: int = 2) -> Answer:
-    return Answer(scale, (4, 4), np.arange(16).reshape(4, 4) % classes, agreement, overlap, {})
+def answer(scale: float, agreement: float, overlap: float, classes: int = 2) -> ScaledPrediction:
+    return ScaledPrediction(scale, (4, 4), np.arange(16).reshape(4, 4) % classes, agreement, overlap, {})
 
 
 @pytest.mark.parametrize(

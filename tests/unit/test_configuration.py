@@ -146,8 +146,8 @@ def test_what_differs_from_the_defaults_is_all_that_a_rule_depends_on():
     """So a key that somebody adds to the library, with a default, runs nothing again."""
     checked = configuration.check(good())
     dataset = checked.datasets["reef"]
-    assert dataset.training.given() == {"crop": 16, "batch_size": 2, "epochs": 1}
-    assert dataset.given("source", "seed", "split", "limit", "metric") == {"source": "shapes"}
+    assert dataset.training.non_defaults() == {"crop": 16, "batch_size": 2, "epochs": 1}
+    assert dataset.non_defaults("source", "seed", "split", "limit", "metric") == {"source": "shapes"}
     same = change("datasets.reef.training.augmentation", {"rotation": 0})
     assert parameters.preparation(configuration.check(same), "reef") == parameters.preparation(checked, "reef")
 

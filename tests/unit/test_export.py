@@ -13,7 +13,7 @@ from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.models.calling import run_padded
 from seunet.models.export import export, reader
-from seunet.models.weights import GivenNetwork, load_given
+from seunet.models.external_loading import ExternalSpec, load_external
 from seunet.ops.acceleration import is_traced
 from seunet.runtime.errors import UserError
 
@@ -98,7 +98,7 @@ def test_an_onnx_file_takes_any_size_and_says_what_it_is(tmp_path: Path) -> None
         names = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
         assert names == ["batch", "", "height", "width"]
     assert not {node.op_type for node in file.graph.node} & {"MatMul", "Transpose", "BatchNormalization"}
-    loaded, description = load_given(path, GivenNetwork())
+    loaded, description = load_external(path, ExternalSpec())
     assert description["classes"] == ["a", "b"]
     for size in [(1, 1), (7, 50), (33, 20)]:
         images = torch.rand(3, 1, *size)

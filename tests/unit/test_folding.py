@@ -9,10 +9,10 @@ from torch import nn
 
 from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.models import UNet, build_model
+from seunet.models.external_loading import ExternalSpec, load_external
 from seunet.models.folding import can_be_folded, folded, rounded
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import stream
-from seunet.models.weights import GivenNetwork, load_given
 from seunet.runtime.errors import UserError
 
 SMALL = {"width": 4, "depth": 2, "num_scales": 3}
@@ -104,7 +104,7 @@ def test_kernels_are_rounded_so_that_their_sums_stay() -> None:
 
 def test_a_program_of_a_file_has_the_precision_that_it_has(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(nn.Conv2d(1, 2, 1).eval(), torch.rand(1, 1, 4, 4)), tmp_path / "net.pt")
-    model, _ = load_given(tmp_path / "net.pt", GivenNetwork(), 1, 2)
+    model, _ = load_external(tmp_path / "net.pt", ExternalSpec(), 1, 2)
     assert for_prediction(model) is model
     with pytest.raises(UserError, match="precision: bfloat16 is for networks of torch, and net.pt holds a program"):
         for_prediction(model, "bfloat16")

@@ -236,7 +236,7 @@ def channels_of_imagej(root: Path) -> None:
 
 def with_answers(root: Path) -> None:
     """Class maps that `seunet predict` wrote beside the images."""
-    from seunet.commands.answers import write_png
+    from seunet.commands.prediction_files import write_png
 
     each(root, "images/{i}.jpg", "masks/{i}.png")
     for i in range(COUNT):

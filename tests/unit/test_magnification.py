@@ -7,8 +7,8 @@ from torch import nn
 
 from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
-from seunet.experiment.fingerprint import Fingerprint, fingerprint, observe, own_scale
-from seunet.experiment.inference import OwnFactor, predict
+from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, observe
+from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import PROBES, Trial, find_magnification, resized, search, spaced
 from seunet.settings.configuration import FactorSearch
 
@@ -93,7 +93,7 @@ def test_a_windowed_network_is_compared_at_its_finest_window():
     model = SEUNet(3, 3, width=4, depth=2, scale_dropout=0, windows="information", **options)
     model = calibrated(model)
     x = scenes(1, 2)
-    with own_scale(model):
+    with finest_window_only(model):
         finest = model(x)
     model.windows.rule = 0
     torch.testing.assert_close(finest, model(x))
@@ -214,9 +214,9 @@ def test_few_images_decide():
 def test_one_factor_for_all_and_one_for_each():
     model = network()
     reference, x = fingerprint(model, scenes(1).split(4)), scenes(2, 6)
-    together = OwnFactor(model, FactorSearch(per="dataset"), reference)
+    together = AutoFactorNetwork(model, FactorSearch(per="dataset"), reference)
     together.settle(x)
     assert together.factor == pytest.approx(0.5, rel=0.2)
     assert predict(together, x).shape == (6, 3, 128, 128)
-    alone = OwnFactor(model, FactorSearch(per="image"), reference)
+    alone = AutoFactorNetwork(model, FactorSearch(per="image"), reference)
     torch.testing.assert_close(predict(alone, x)[:1], predict(alone, x[:1]))

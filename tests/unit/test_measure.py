@@ -13,9 +13,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from seunet.cli import app
+from seunet.commands.option_parsing import normalisation, options_of, parsed_classes
 from seunet.commands.own_data import mask_values
-from seunet.commands.texts import normalisation, options_of, parsed_classes
-from seunet.data.looking import guess_classes
+from seunet.data.inspection import guess_classes
 from seunet.experiment.degenerate import Fault
 from seunet.models import build_model
 from seunet.models.checkpoint import save_model

@@ -17,9 +17,9 @@ from seunet.config import parameters
 from seunet.config.reading import validated
 from seunet.data.arrays import Prepared
 from seunet.data.duplicates import fingerprint, orientations, remedies
+from seunet.data.file_matching import folder_files
 from seunet.data.fit import fitted, image_sides, starts
 from seunet.data.masks import ClassMap, class_names
-from seunet.data.partners import folder_files
 from seunet.data.prepared import keep_originals, prepare
 from seunet.data.splits import divide, random_split
 from seunet.experiment.evaluation import Evaluator

@@ -7,7 +7,7 @@ import pytest
 from test_configuration import change, good
 
 from seunet.config import checks as configuration
-from seunet.config import closing, digests, figures, parameters, paths, plan
+from seunet.config import digests, figures, parameters, paths, plan, run_hooks
 
 PER_DATASET = {
     name: getattr(parameters, name)
@@ -74,8 +74,8 @@ def test_a_test_opens_the_network_that_was_trained_for_it(tmp_path):
     assert paths.weights(config, "harder", "ensemble", 3)["weights"] == trained and paths.is_made_here(trained)
     assert paths.weights(config, "reef", "theirs", 0) == {"weights": str(weights)}
     assert not paths.is_made_here(str(weights))
-    assert parameters.given_contents(config, "reef", "unet", 0) is None
-    assert parameters.given_contents(config, "reef", "theirs", 0).startswith("1 files, sha256 ")
+    assert parameters.external_checksum(config, "reef", "unet", 0) is None
+    assert parameters.external_checksum(config, "reef", "theirs", 0).startswith("1 files, sha256 ")
 
 
 def test_test_images_of_other_scales_are_drawn_kept_or_resampled():
@@ -115,11 +115,11 @@ def test_without_claims_and_scales_to_compare_there_is_no_table_of_them():
 
 def test_tables_and_figures_of_earlier_runs_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert closing.left_over_note([]) is None
+    assert run_hooks.left_over_note([]) is None
     for name in ("tables/scores.csv", "figures/old.png", "figures/.hidden"):
         Path("results", name).parent.mkdir(parents=True, exist_ok=True)
         Path("results", name).touch()
-    assert "runs: results/figures/old.png (1)." in closing.left_over_note(["results/tables/scores.csv"])
+    assert "runs: results/figures/old.png (1)." in run_hooks.left_over_note(["results/tables/scores.csv"])
 
 
 def test_a_network_of_the_users_own_counts_by_its_code(tmp_path):
@@ -147,11 +147,11 @@ def test_the_record_counts_jobs_by_rule_and_what_they_wait_for():
     rules = [SimpleNamespace(name=name) for name in ("prepare", "train")]
     jobs = [SimpleNamespace(rule=rules[0])] + [SimpleNamespace(rule=rules[1]) for _ in range(2)]
     dag = SimpleNamespace(jobs=jobs, job_dependencies=lambda job: jobs[:1] if job is not jobs[0] else [])
-    assert closing.rules_of(dag) == {"prepare": {"jobs": 1, "after": []}, "train": {"jobs": 2, "after": ["prepare"]}}
+    assert run_hooks.rules_of(dag) == {"prepare": {"jobs": 1, "after": []}, "train": {"jobs": 2, "after": ["prepare"]}}
 
 
 def test_errors_of_jobs_are_told_one_after_the_other(tmp_path):
     (tmp_path / "b.log").write_text("second\n")
     (tmp_path / "a.log").write_text("first é\n", encoding="utf-8")
-    assert closing.errors_left(tmp_path) == "\nfirst é\n\nsecond\n"
-    assert closing.errors_left(tmp_path / "none") == ""
+    assert run_hooks.errors_left(tmp_path) == "\nfirst é\n\nsecond\n"
+    assert run_hooks.errors_left(tmp_path / "none") == ""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seunet.models.weights import GivenNetwork, load_given
+from seunet.models.external_loading import ExternalSpec, load_external
 from seunet.runtime.errors import UserError
 
 
@@ -47,7 +47,7 @@ def named(prefix: str, seed: int = 0, **more) -> dict:
 
 
 def opened(path: Path, **where) -> nn.Module:
-    network, _ = load_given(path, GivenNetwork("test_state_dicts:Net", **where))
+    network, _ = load_external(path, ExternalSpec("test_state_dicts:Net", **where))
     return network.network
 
 
@@ -120,7 +120,7 @@ def test_old_checkpoints_without_counts_of_batches(tmp_path):
 
 def test_channels_and_classes_are_those_of_the_weights(tmp_path):
     torch.save({"state_dict": {f"m.{n}": v for n, v in Net(5, 7).state_dict().items()}}, tmp_path / "w.pt")
-    _, about = load_given(tmp_path / "w.pt", GivenNetwork("test_state_dicts:Net"))
+    _, about = load_external(tmp_path / "w.pt", ExternalSpec("test_state_dicts:Net"))
     assert (about["in_channels"], about["num_classes"]) == (5, 7)
     with pytest.raises(UserError, match="They fit with 7 classes"):
-        load_given(tmp_path / "w.pt", GivenNetwork("test_state_dicts:Net"), 5, 3)
+        load_external(tmp_path / "w.pt", ExternalSpec("test_state_dicts:Net"), 5, 3)

@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from seunet.config import checks, closing, digests, figures, finished, parameters, paths, plan, triggers
+from seunet.config import checks, run_hooks, digests, figures, finished, parameters, paths, plan, triggers
 from seunet.config.files import check_files
 from seunet.config.flags import check_flags
 from seunet.runtime import integrity

@@ -24,7 +24,7 @@ rule evaluate:
     params:
         code=code("evaluate", "train"),
         network=network_code,
-        given=of(parameters.given_contents),
+        given=of(parameters.external_checksum),
         testing=of(parameters.testing),
         threads=of(parameters.threads),
         variant=of(plan.variant),
@@ -53,7 +53,7 @@ rule equivariance:
     params:
         code=code("equivariance", "train"),
         network=network_code,
-        given=of(parameters.given_contents),
+        given=of(parameters.external_checksum),
         measuring=of(parameters.measuring),
         threads=of(parameters.threads),
         variant=of(plan.variant),

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be install
 from seunet.runtime.errors import LEFT, UserError, is_out_of_memory
 from seunet.runtime.files import write_error
 from seunet.runtime.integrity import record, verify
-from seunet.runtime.kept import Kept
+from seunet.runtime.result_cache import CachedResult
 
 
 @contextmanager
@@ -25,14 +25,14 @@ def job(snakemake, keep=False):
         with open_log(log) as file:
             sys.stdout = sys.stderr = file
             inputs = verify(snakemake.input)
-            kept = kept_results(snakemake, inputs) if keep else None
-            missing = kept is None or not kept.take()
+            cached = cached_result(snakemake, inputs) if keep else None
+            missing = cached is None or not cached.restore()
             yield missing
             record(snakemake.output)
-            if kept and missing:
-                kept.add()
-            elif kept:
-                print(f"taken from {kept.folder}: the same settings, code and inputs were computed before")
+            if cached and missing:
+                cached.store()
+            elif cached:
+                print(f"taken from {cached.folder}: the same settings, code and inputs were computed before")
     except Exception as error:
         message = user_message(error, log)
         if message is None:
@@ -58,12 +58,12 @@ def leave(text, log):
     (LEFT / "_".join(log.parts[-3:])).write_text(text, encoding="utf-8")
 
 
-def kept_results(snakemake, inputs):
+def cached_result(snakemake, inputs):
     """Return where the results of this job are kept; None if the prefix of a module puts them outside of results/."""
     if not all(Path(path).is_relative_to("results") for path in snakemake.output):
         return None
     wildcards, settings = dict(snakemake.wildcards.items()), dict(snakemake.params.items())
-    return Kept(snakemake.rule, wildcards, settings, inputs, snakemake.output)
+    return CachedResult(snakemake.rule, wildcards, settings, inputs, snakemake.output)
 
 
 def open_log(path):

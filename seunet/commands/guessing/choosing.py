@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seunet.commands.guessing.contents import Contents
+from seunet.commands.guessing.appearance import are_masks, kind_of_masks
 from seunet.commands.guessing.families import Family
-from seunet.commands.guessing.looks import are_masks, kind_of_masks
+from seunet.commands.guessing.folder_scan import FolderScan
+from seunet.commands.guessing.no_pairs import nothing_found
 from seunet.commands.guessing.pairing import IMAGE_WORDS, Candidate, has, less, rest_of, sureness
-from seunet.commands.guessing.unread import nothing_found
 from seunet.runtime.errors import UserError
 
 WITHIN = 6.0  # of the worth of the likeliest guess, for another to be taken where its files look wrong
 
 
-def chosen(guesses: Sequence[Candidate], found: Contents, groups: Sequence[Family]) -> tuple[Candidate, str]:
+def chosen(guesses: Sequence[Candidate], found: FolderScan, groups: Sequence[Family]) -> tuple[Candidate, str]:
     """Return the likeliest guess whose masks look like masks, and the kind of the masks; UserError if none does."""
     problem: UserError | None = None
     flat: tuple[Candidate, str] | None = None  # images of few colours: only where there are no others

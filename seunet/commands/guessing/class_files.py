@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from seunet.commands.guessing.contents import Contents
+from seunet.commands.guessing.folder_scan import FolderScan
 from seunet.runtime.tables import cells
 
 NAMED = re.compile(r"class|label|colou?r|categor|legend|palette|dataset\.json|meta\.json|info", re.IGNORECASE)
@@ -15,7 +15,7 @@ Table = dict[Key, str]  # {value or colour: name}
 BEFORE: Table = {0: "background"}  # of a table that numbers the other classes alone
 
 
-def class_tables(found: Contents) -> list[tuple[str, Table]]:
+def class_tables(found: FolderScan) -> list[tuple[str, Table]]:
     """Return (file, {value or colour: name}) of the files whose names say that they describe classes."""
     tables: list[tuple[str, Table]] = []
     for file in found.others:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from seunet.commands.guessing.contents import WORD, split_word
+from seunet.commands.guessing.folder_scan import WORD, split_word
 from seunet.data.patterns import expression, name_of
 
 MOST_FILES = 1200  # that are looked at: of more, those of some names

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seunet.commands.guessing.beside import beside, sorted_out
 from seunet.commands.guessing.choosing import chosen
-from seunet.commands.guessing.contents import Contents, contents, split_word
+from seunet.commands.guessing.companion_files import companions, sorted_out
 from seunet.commands.guessing.families import families
+from seunet.commands.guessing.folder_scan import FolderScan, scan_folder, split_word
+from seunet.commands.guessing.no_pairs import nothing_found
 from seunet.commands.guessing.official import Split, is_list, official_split
 from seunet.commands.guessing.pairing import candidates
-from seunet.commands.guessing.remains import in_no_pair, without_truth
-from seunet.commands.guessing.unread import nothing_found
-from seunet.data.partners import Partners, partners
+from seunet.commands.guessing.unmatched_files import in_no_pair, without_truth
+from seunet.data.file_matching import MatchedFiles, match_files
 from seunet.data.patterns import expression, patterns
 
 FIELD_OF_VIEW = "a second mask of each image, by its name the field of view; outside, pixels do not count"
@@ -38,9 +38,9 @@ class Patterns:
         new = {name: change(text) for name, text in masks.items()} if isinstance(masks, dict) else change(masks)
         return Patterns(change(self.images), new, change(self.valid) if self.valid else None)
 
-    def partners(self, root: Path) -> Partners:
+    def match(self, root: Path) -> MatchedFiles:
         """Return the files that they take; what lacks its partner is left out."""
-        return partners(root, patterns(self.images, self.masks, self.valid), leave_unpaired=True)
+        return match_files(root, patterns(self.images, self.masks, self.valid), leave_unpaired=True)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Layout:
     path: Path
     patterns: Patterns
     kind: str
-    files: Partners
+    files: MatchedFiles
     split: Split | None
     exclude: list[str]
     remarks: list[str]
@@ -73,14 +73,14 @@ class Layout:
         return sorted(name for name in self.files.images if not name.startswith(tuple(self.exclude)))
 
 
-def find_layout(folder: Path) -> tuple[Layout, Contents]:
+def find_layout(folder: Path) -> tuple[Layout, FolderScan]:
     """Return how the images and masks of a folder belong together, and all that is there; UserError without pairs."""
-    found = contents(folder)
+    found = scan_folder(folder)
     if not found.images:
         raise nothing_found(found)
     groups = families(found.images)
     best, kind = chosen(candidates(groups), found, groups)
-    masks, valid, unused = sorted_out(best, beside(best, groups), found.root)
+    masks, valid, unused = sorted_out(best, companions(best, groups), found.root)
     guess, files, notes = tried(Patterns(best.patterns[0], masks, valid), found.root)
     exclude = without_truth(files)
     remarks = in_no_pair(found, best, files, unused)
@@ -92,10 +92,10 @@ def find_layout(folder: Path) -> tuple[Layout, Contents]:
     return shortened(layout), found
 
 
-def tried(guess: Patterns, root: Path) -> tuple[Patterns, Partners, dict[str, str]]:
+def tried(guess: Patterns, root: Path) -> tuple[Patterns, MatchedFiles, dict[str, str]]:
     """Return the patterns, the files that they take, and notes: with the name of a folder that all images lie in."""
     notes = {}
-    files = guess.partners(root)
+    files = guess.match(root)
     while all("/" in name for name in files.images):
         heads = {name.partition("/")[0] for name in files.images}
         if len(heads) > 1:
@@ -108,7 +108,7 @@ def tried(guess: Patterns, root: Path) -> tuple[Patterns, Partners, dict[str, st
         if token == "{name}" and not all(is_alone(text) for text in guess.texts()):
             break
         guess = guess.changed(lambda text, token=token, new=new: text.replace(token, new, 1))  # type: ignore[misc]
-        files = guess.partners(root)
+        files = guess.match(root)
     used = [*files.images.values(), *files.valid.values(), *(path for of in files.masks.values() for _, path in of)]
     places = [path.relative_to(root).as_posix() for path in used]
     return guess.changed(lambda text: pinned(text, places)), files, notes
@@ -129,7 +129,7 @@ def is_alone(text: str) -> bool:
     return text.partition("{name}")[0][-1:] in ("", "/")
 
 
-def described(guess: Patterns, files: Partners, count: int) -> dict[str, str]:
+def described(guess: Patterns, files: MatchedFiles, count: int) -> dict[str, str]:
     """Return notes on masks and what lacks them."""
     notes = {"masks": f"{count} images have one"}
     if isinstance(guess.masks, dict) and len(guess.masks) > 1:

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from seunet.commands.guessing.contents import WORD, split_word
-from seunet.data.lists import Index, is_table, read_list
+from seunet.commands.guessing.folder_scan import WORD, split_word
+from seunet.data.name_lists import NameIndex, is_table, read_list
 from seunet.data.source import SPLITS
 from seunet.runtime.errors import UserError
 
@@ -55,7 +55,7 @@ def split_by_lists(
     names: Mapping[str, Path], left_out: Sequence[str], lists: Sequence[PurePosixPath], root: Path
 ) -> dict[str, str]:
     """Return {split: list of names} of the folder whose lists name the most images; {} where there are none."""
-    known, others = Index(names, names), Index(left_out, {})
+    known, others = NameIndex(names, names), NameIndex(left_out, {})
     by_folder: dict[PurePosixPath, dict[str, list[tuple[PurePosixPath, set[str]]]]] = defaultdict(dict)
     for file in lists:
         split = split_word(file.stem)

@@ -10,19 +10,19 @@ from unicodedata import normalize
 from seunet.runtime.errors import UserError
 
 
-def names_file(entry: object) -> bool:
+def is_names_file(entry: object) -> bool:
     """Tell whether an entry is a file of names: a text that is no folder and has no wildcard."""
     return isinstance(entry, str) and not entry.endswith("/") and "*" not in entry
 
 
-def matching(entry: str, names: Iterable[str]) -> list[str]:
+def select_names(entry: str, names: Iterable[str]) -> list[str]:
     """Return the names in a folder ("train/"), that a wildcard takes ("train_*": any characters), or the one itself."""
     if "*" in entry:
         return [name for name in names if fnmatchcase(name, re.sub(r"([?[])", r"[\1]", entry))]
     return [name for name in names if (name.startswith(entry) if entry.endswith("/") else name == entry)]
 
 
-def named(
+def names_of_entry(
     key: str,
     entry: str | list[str],
     names: Sequence[str],
@@ -32,11 +32,11 @@ def named(
 ) -> list[str]:
     """Return the images, of `names`, that an entry of `split` stands for, sorted.
 
-    A line of a file of names may hold more columns and folders than the name, or be a folder: see `Index`. `files`:
+    A line of a file of names may hold more columns and folders than the name, or be a folder: see `NameIndex`. `files`:
     {name: file}, if known. Names of `left_out` are passed over.
     """
-    if isinstance(entry, str) and not names_file(entry):
-        found = matching(entry, names)
+    if isinstance(entry, str) and not is_names_file(entry):
+        found = select_names(entry, names)
         if not found:
             folders = sorted({f"{PurePosixPath(name).parts[0]}/" for name in names if "/" in name})
             raise UserError(
@@ -46,8 +46,8 @@ def named(
         return found
     from_file = isinstance(entry, str)
     listed = read_list(f"split.{key}", root / entry) if isinstance(entry, str) else entry
-    index = Index(names, files if from_file else {})
-    others = Index(left_out, {}) if from_file else None
+    index = NameIndex(names, files if from_file else {})
+    others = NameIndex(left_out, {}) if from_file else None
     chosen: set[str] = set()
     for i, line in enumerate(listed):
         found = index.all_of(line) if from_file else [name for name in [index.exact(line)] if name]
@@ -66,7 +66,7 @@ def is_table(entry: object) -> bool:
     return str(entry).lower().endswith(".csv")
 
 
-class Index:
+class NameIndex:
     """Names of images, to be found by the lines of lists: as they are, with a suffix, a path, or more columns."""
 
     def __init__(self, names: Iterable[str], files: Mapping[str, Path]):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 
-def show(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as one would write it in a configuration, shortened."""
     try:
         text = json.dumps(value, ensure_ascii=False)
@@ -15,7 +15,7 @@ def show(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def join(path: Iterable[Any]) -> str:
+def format_path(path: Iterable[Any]) -> str:
     """Return a path in the configuration as `datasets.pet.test_scales[3]`."""
     text = ""
     for i, part in enumerate(path):

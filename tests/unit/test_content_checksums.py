@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from seunet.runtime import contents, integrity
+from seunet.runtime import content_checksums, integrity
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def of(folder):
-    return contents.contents(sorted(folder.glob("*s/*.png")), folder)
+    return content_checksums.content_checksum(sorted(folder.glob("*s/*.png")), folder)
 
 
 def test_content_and_names_count_and_times_do_not(folder):
@@ -36,22 +36,22 @@ def test_content_and_names_count_and_times_do_not(folder):
 
 def test_what_did_not_change_is_not_read_again(folder, monkeypatch):
     before = of(folder)
-    monkeypatch.setattr(contents, "sha256", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(content_checksums, "sha256", lambda path: pytest.fail(f"{path} was read"))
     assert of(folder) == before
     monkeypatch.undo()
     os.chdir(folder)
-    (folder / contents.CACHE).write_text("[damaged")
+    (folder / content_checksums.CACHE).write_text("[damaged")
     assert of(folder) == before
 
 
 def test_a_file_that_cannot_be_read_is_left_to_the_job_that_reads_it(folder):
-    assert contents.contents([folder / "images" / "a.png", folder / "images" / "gone.png"], folder).startswith(
-        "2 files"
-    )
+    assert content_checksums.content_checksum(
+        [folder / "images" / "a.png", folder / "images" / "gone.png"], folder
+    ).startswith("2 files")
 
 
 def test_where_nothing_can_be_remembered_all_is_read(folder, monkeypatch):
-    monkeypatch.setattr(contents, "CACHE", folder / "images" / "a.png" / "cache.json")
+    monkeypatch.setattr(content_checksums, "CACHE", folder / "images" / "a.png" / "cache.json")
     assert of(folder) == of(folder)
 
 

@@ -8,9 +8,9 @@ from test_network_options import Red
 from torch import nn
 
 from seunet import SEUNet, SResNet, UNet
+from seunet.experiment.determinism import check_deterministic, check_on_noise
 from seunet.experiment.inference import MultiScale
-from seunet.experiment.steadiness import check_on_noise, check_steady
-from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.models.external_network import Conventions, ExternalNetwork
 from seunet.runtime.errors import UserError
 
 IMAGE = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -51,10 +51,10 @@ def batch_statistics() -> nn.Module:
     ],
 )
 def test_chance_and_neighbours_are_found(network, said):
-    softmax = ForeignNetwork(nn.Sequential(network, nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs")
+    softmax = ExternalNetwork(nn.Sequential(network, nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs")
     for model in (network, MultiScale(network, [1, 0.5]), softmax):
         with pytest.raises(UserError, match=said):
-            check_steady(model, IMAGE)
+            check_deterministic(model, IMAGE)
     with pytest.raises(UserError, match=said):
         check_on_noise(network, 3)
 
@@ -84,12 +84,12 @@ def test_a_constant_answer_is_steady():
         UNet(3, 2, width=2, depth=2),
         SEUNet(3, 2, width=2, depth=2, scales_at_test=5, num_scales=3, windows="information", geometry="exact"),
         SResNet(3, 2, width=2),
-        ForeignNetwork(nn.Sequential(Red(3, 2), nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs"),
+        ExternalNetwork(nn.Sequential(Red(3, 2), nn.Softmax(1)), Conventions(output="probabilities"), 3, "theirs"),
         nn.Sequential(Red(3, 2), nn.InstanceNorm2d(2)),
     ],
 )
 def test_steady_networks_pass(network):
-    check_steady(network.eval(), IMAGE)
+    check_deterministic(network.eval(), IMAGE)
     check_on_noise(network.eval(), 3)
 
 

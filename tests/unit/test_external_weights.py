@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from test_configuration import good, message
-from test_foreign import stand
+from test_external import stand
 
 from seunet.config import checks as configuration
 from seunet.config import plan
@@ -15,7 +15,7 @@ from seunet.experiment.evaluation import evaluate
 from seunet.experiment.inference import Variant
 from seunet.settings.dataset import Testing
 
-KEYS = {"label": "Theirs", "architecture": "test_foreign:Stand"}
+KEYS = {"label": "Theirs", "architecture": "test_external:Stand"}
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_seeds_have_files_of_their_own(weights):
     (weights.parent / "w1.safetensors").write_bytes(weights.read_bytes())
     (weights.parent / "w2.safetensors").write_bytes(weights.read_bytes())
     config = configuration.check(configured(weights.parent / "w{seed}.safetensors", seeds=(1, 2)))
-    assert plan.given_weights(config, "reef", "theirs", 2) == weights.parent / "w2.safetensors"
+    assert plan.external_weights(config, "reef", "theirs", 2) == weights.parent / "w2.safetensors"
     assert "w3.safetensors: no such file" in message(configured(weights.parent / "w{seed}.safetensors", seeds=(3,)))
 
 
@@ -90,7 +90,7 @@ def test_they_are_evaluated(weights, tiny, tmp_path):
     save_file(stand(3, 3).state_dict(), weights)
     names = ("scores", "per_image", "samples", "crops", "windows")
     files = {name: tmp_path / f"{name}{'.npz' if name in ('per_image', 'samples') else '.csv'}" for name in names}
-    variant = Variant.read({"given": {"architecture": "test_foreign:Stand", "channels": "bgr"}})
+    variant = Variant.read({"given": {"architecture": "test_external:Stand", "channels": "bgr"}})
     testing = Testing(test_scales=[1, 0.5], size_multiple=8)
     evaluate(weights, tiny, testing, {"dataset": "reef", "model": "theirs", "seed": 0}, variant=variant, **files)
     assert set(pd.read_csv(files["scores"])["height"]) == {16, 32}

@@ -29,7 +29,7 @@ GUESSES = 8  # images that tell whether a hint is due
 CLEARLY = 0.05  # nats by which another factor must be better for a hint
 
 
-class AsGiven:
+class FixedFactor:
     """All images at a scale that is known: --at training, native or a factor."""
 
     def __init__(self, network: "TrainedNetwork", scale: "InputScale", description: str):
@@ -51,7 +51,7 @@ class AsGiven:
         """Write nothing: no factor was looked for."""
 
 
-class OwnFactors:
+class AutoFactors:
     """--at auto: one factor for all images, found from a few of them; --at auto-each: one for each."""
 
     def __init__(self, network: "TrainedNetwork", images: Sequence["Input"], reference: "Fingerprint", each: bool):
@@ -85,9 +85,9 @@ class OwnFactors:
 
     def context(self) -> AbstractContextManager[None]:
         """Return the context in which a SEU-Net with windows answers by the one of the scale of its training."""
-        from seunet.experiment.fingerprint import own_scale
+        from seunet.experiment.fingerprint import finest_window_only
 
-        return own_scale(self.network.predictor)
+        return finest_window_only(self.network.predictor)
 
     def write(self, output: Path, keep: bool = False) -> None:
         """Write the table of all images; keep: with the rows that are there of others."""

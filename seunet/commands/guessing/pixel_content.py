@@ -12,8 +12,8 @@ from seunet.commands.guessing.class_files import Table, best_names
 from seunet.commands.guessing.ranges import guess_range
 from seunet.data.formats.picture import Picture
 from seunet.data.images import channels_of, open_image, read_file
+from seunet.data.inspection import split_void
 from seunet.data.labels import colours, values
-from seunet.data.looking import split_void
 from seunet.runtime.errors import UserError
 
 MOST_IMAGES, MOST_MASKS = 200, 400  # that are read; of more, an even choice
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Content:
+class PixelContent:
     """sizes: (height, width) of the images. classes, ignore, …: as in the configuration. notes: key → reason."""
 
     sizes: list[tuple[int, int]]
@@ -36,23 +36,23 @@ class Content:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def look(
+def inspect_pixels(
     images: Sequence[Path], masks: Sequence[Path], kind: str = "values", tables: Sequence[tuple[str, Table]] = ()
-) -> Content:
+) -> PixelContent:
     """Return what images and masks hold; UserError for a file that cannot be read.
 
     kind: of the masks, see `looks.kind_of_masks`. tables: (file, {value or colour: name}) that may name the classes.
     """
     notes: dict[str, str] = {}
-    sizes, channels, value_range = look_at_images(chosen(images, MOST_IMAGES), notes)
+    sizes, channels, value_range = inspect_images(chosen(images, MOST_IMAGES), notes)
     read = chosen(masks, MOST_MASKS)
-    found = colour_classes(read, notes) if kind == "colours" else look_at_masks(read, notes, kind)
+    found = colour_classes(read, notes) if kind == "colours" else inspect_masks(read, notes, kind)
     classes, ignore, instances = found or colour_classes(read, notes)
     if not instances:
         classes, ignore = renamed(classes, ignore, tables, notes)
     if len(read) < len(masks):
         notes["classes"] += f" ({len(read)} of {len(masks)} masks were read)"
-    content = Content(sizes, channels, value_range, classes, ignore, instances, None, notes)
+    content = PixelContent(sizes, channels, value_range, classes, ignore, instances, None, notes)
     if kind not in ("values", "colours"):
         content.mask_channel = kind
         notes["mask_channel"] = f"masks in RGB, whose numbers are all in {kind}"
@@ -65,7 +65,7 @@ def chosen(files: Sequence[T], most: int) -> list[T]:
     return [files[i] for i in places]
 
 
-def look_at_images(
+def inspect_images(
     files: Sequence[Path], notes: dict[str, str]
 ) -> tuple[list[tuple[int, int]], list[int], list[float] | None]:
     """Return sizes, numbers of channels, and the values of black and white where images have more than 8 bits."""
@@ -79,7 +79,7 @@ def look_at_images(
     return sizes, channels, value_range
 
 
-def look_at_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tuple[Classes, list, bool] | None:
+def inspect_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tuple[Classes, list, bool] | None:
     """Return classes and ignored values as in the configuration, and whether values are instances.
 
     None where palettes give a colour other numbers in other files: then colours say the classes.

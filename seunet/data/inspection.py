@@ -16,7 +16,7 @@ VOID = (255, 65535)  # what masks of 8 and 16 bits hold where nobody labelled
 SMALL = 40  # numbers of classes are smaller, or stand close together
 
 
-def one_size(images: Iterable[Path]) -> tuple[int, int]:
+def common_size(images: Iterable[Path]) -> tuple[int, int]:
     """Return height and width of the images; raise UserError where they differ."""
     sizes: dict[tuple[int, int], Path] = {}
     for path in images:
@@ -47,7 +47,7 @@ def guess_classes(
     if order == [0, 255] and (names is None or len(names) == 2):
         return dict(zip(names or ["class0", "class255"], order, strict=True)), list(ignore)
     count = count if names is None else len(names)
-    if count is None and are_numbers(order):
+    if count is None and are_class_numbers(order):
         count = max(order, default=-1) + 1
     if order and set(order) <= set(range(count or 0)):
         return {name: i for i, name in enumerate(names or map("class{}".format, range(count or 0)))}, [*ignore, *void]
@@ -58,7 +58,7 @@ def guess_classes(
     )
 
 
-def classes_by(masks: Iterable[Path], classes: Mapping[str, Any], ignore: Sequence[Any]) -> set[int] | None:
+def classes_in(masks: Iterable[Path], classes: Mapping[str, Any], ignore: Sequence[Any]) -> set[int] | None:
     """Return the classes, and IGNORED, that masks hold by `classes` and `ignore`, as in a configuration.
 
     None where these do not say what every pixel is.
@@ -88,11 +88,11 @@ def split_void(found: Iterable[int]) -> tuple[list[int], list[int]]:
     """
     order = sorted(found)
     for void in VOID:
-        if order[-1:] == [void] and len(order) > 2 and are_numbers(order[:-1]):
+        if order[-1:] == [void] and len(order) > 2 and are_class_numbers(order[:-1]):
             return order[:-1], [void]
     return order, []
 
 
-def are_numbers(order: Sequence[int]) -> bool:
+def are_class_numbers(order: Sequence[int]) -> bool:
     """Tell whether values, sorted, look like numbers of classes: small, or with few gaps between them."""
     return not order or order[0] >= 0 and order[-1] < max(SMALL, 4 * len(order))

@@ -12,13 +12,13 @@ from seunet.runtime.files import atomic, sha256
 CACHE = Path(".snakemake", "seunet", "contents.json")
 
 
-def contents(paths: Iterable[Path | str], root: Path) -> str:
+def content_checksum(paths: Iterable[Path | str], root: Path) -> str:
     """Return how many files there are and a checksum of their content, with their names below `root`.
 
     The checksum of a file is remembered with its size and times (in .snakemake/seunet), so that a dry run reads
     nothing. Where that cannot be written, every file is read every time.
     """
-    known = remembered()
+    known = read_cache()
     found, parts = {}, []
     for path in map(Path, paths):
         try:
@@ -37,7 +37,7 @@ def contents(paths: Iterable[Path | str], root: Path) -> str:
     return f"{len(parts)} files, sha256 {digest}"
 
 
-def remembered() -> dict[str, dict]:
+def read_cache() -> dict[str, dict]:
     """Return what was remembered of files; nothing where the memory is missing or damaged."""
     try:
         known = json.loads(CACHE.read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ SAME, OVERLAP = 0.9, 0.7  # an answer survives if so many pixels keep their clas
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScaledPrediction:
     """What a network answers at one scale.
 
     size: height and width of the image as it was shown. classes: (H, W) on the pixels of the image at ×1. agreement:
@@ -42,9 +42,9 @@ class Answer:
         return self.agreement >= SAME and self.overlap >= OVERLAP
 
 
-def answers(
+def predict_at_scales(
     network: TrainedNetwork, picture: Picture, input_scale: InputScale, scales: Sequence[float] = SCALES
-) -> list[Answer]:
+) -> list[ScaledPrediction]:
     """Return the answers at the scales whose images are not too large; ×1, which is `input_scale`, is among them."""
     own = own_size(picture)
     reference_size = input_scale.resized(own, picture.name)
@@ -60,7 +60,7 @@ def answers(
         counts = confusion_counts(reference[None].long(), classes[None].long(), len(network.classes))
         tp, fp, fn = counts.sum(1).cpu().numpy()
         overlap = Metric().of_counts(tp, fp, fn, network.classes)
-        found.append(Answer(scale, size, classes.cpu().numpy(), agreement, overlap, shares(winners)))
+        found.append(ScaledPrediction(scale, size, classes.cpu().numpy(), agreement, overlap, shares(winners)))
     return found
 
 
@@ -93,7 +93,7 @@ def shares(counts: dict[float, int]) -> dict[float, float]:
     return {key: count / total for key, count in counts.items()} if total else {}
 
 
-def verdict(images: Sequence[Sequence[Answer]]) -> str:
+def verdict(images: Sequence[Sequence[ScaledPrediction]]) -> str:
     """Say in one sentence at which scales the answers survive, over all images."""
     scales = sorted({answer.scale for image in images for answer in image} - {1.0})
     kept: list[str] = []

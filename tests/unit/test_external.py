@@ -11,8 +11,8 @@ from torch import nn
 from seunet.models import build_model, channel_arguments
 from seunet.models.calling import call_network
 from seunet.models.checkpoint import save_model
-from seunet.models.foreign import Conventions, ForeignNetwork
-from seunet.models.weights import GivenNetwork, load_given
+from seunet.models.external_loading import ExternalSpec, load_external
+from seunet.models.external_network import Conventions, ExternalNetwork
 from seunet.runtime.errors import UserError
 
 IMAGES = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -42,7 +42,9 @@ def stand(in_channels: int = 3, num_classes: int = 2) -> Stand:
 
 
 def logits_of(network, images=IMAGES, classes=2, **conventions) -> torch.Tensor:
-    return call_network(ForeignNetwork(network, Conventions(**conventions), images.shape[1], "theirs"), images, classes)
+    return call_network(
+        ExternalNetwork(network, Conventions(**conventions), images.shape[1], "theirs"), images, classes
+    )
 
 
 # How it is asked
@@ -81,7 +83,7 @@ def test_one_channel_is_the_second_of_two_classes(inside, capsys):
 
 
 def test_one_channel_that_changes_its_meaning_is_refused():
-    network = ForeignNetwork(nn.Identity(), Conventions(output="sigmoid"), 1, "theirs")
+    network = ExternalNetwork(nn.Identity(), Conventions(output="sigmoid"), 1, "theirs")
     call_network(network, IMAGES[:, :1], 2)
     with pytest.raises(UserError, match=r"in \[0, 1\] first and now others, from -2.97 to "):
         call_network(network, IMAGES[:, :1] - 3 * torch.eye(16, 24), 2)
@@ -127,8 +129,8 @@ def test_a_declared_multiple_pads():
 # The files that it comes in
 
 
-def given(path: Path, architecture="test_foreign:Stand", classes=2, **settings) -> torch.Tensor:
-    network, _ = load_given(path, GivenNetwork.read({"architecture": architecture} | settings), 3, classes)
+def given(path: Path, architecture="test_external:Stand", classes=2, **settings) -> torch.Tensor:
+    network, _ = load_external(path, ExternalSpec.read({"architecture": architecture} | settings), 3, classes)
     assert not network.training
     return call_network(network, IMAGES, classes)
 
@@ -156,7 +158,7 @@ def test_safetensors_with_options(tmp_path):
 
 def test_names_of_channels_of_other_people(tmp_path):
     torch.save(stand().state_dict(), tmp_path / "w.pt")
-    found = given(tmp_path / "w.pt", "test_foreign:Theirs", options={"spatial_dims": 2})
+    found = given(tmp_path / "w.pt", "test_external:Theirs", options={"spatial_dims": 2})
     assert torch.equal(found, stand()(IMAGES))
     assert channel_arguments(lambda **any: None, 3, 2) == {"in_channels": 3, "num_classes": 2}
     with pytest.raises(UserError, match="has no argument num_classes .*out_channels"):
@@ -178,13 +180,13 @@ class Odd(Stand):
 
 def test_options_may_name_classes_and_channels_by_other_names(tmp_path):
     torch.save(stand().state_dict(), tmp_path / "w.pt")
-    found = given(tmp_path / "w.pt", "test_foreign:Plain", options={"conv_op": "torch.nn:Conv2d"})
+    found = given(tmp_path / "w.pt", "test_external:Plain", options={"conv_op": "torch.nn:Conv2d"})
     assert torch.equal(found, stand()(IMAGES))
-    assert torch.equal(given(tmp_path / "w.pt", "test_foreign:Odd", options={"planes": 3, "answers": 2}), found)
+    assert torch.equal(given(tmp_path / "w.pt", "test_external:Odd", options={"planes": 3, "answers": 2}), found)
     with pytest.raises(UserError, match="Odd has no argument in_channels .* give it as an option by the name"):
-        given(tmp_path / "w.pt", "test_foreign:Odd", options={"planes": 3})
+        given(tmp_path / "w.pt", "test_external:Odd", options={"planes": 3})
     with pytest.raises(UserError, match="options.conv_op: 'torch.nn:Conv5d' cannot be imported"):
-        given(tmp_path / "w.pt", "test_foreign:Plain", options={"conv_op": "torch.nn:Conv5d"})
+        given(tmp_path / "w.pt", "test_external:Plain", options={"conv_op": "torch.nn:Conv5d"})
 
 
 def test_the_network_of_nnunet_and_its_checkpoint(tmp_path):
@@ -221,7 +223,7 @@ def test_onnx(tmp_path, free):
     torch.onnx.export(stand(), (IMAGES[: 2 if free else 1],), path, dynamo=True, **dynamic)
     torch.testing.assert_close(given(path, architecture=None), stand()(IMAGES), rtol=1e-4, atol=1e-4)
     if not free:
-        network, _ = load_given(path, GivenNetwork(), 3, 2)
+        network, _ = load_external(path, ExternalSpec(), 3, 2)
         with pytest.raises(UserError, match="takes images of height 16 alone, not 32; export it with free height"):
             call_network(network, torch.rand(1, 3, 32, 24), 2)
 
@@ -242,7 +244,7 @@ def test_a_network_that_was_trained_here(tmp_path, name):
     save_model(tmp_path / "net", network, description)
     path = tmp_path / "net" / name
     assert torch.equal(given(path, architecture=None), network(IMAGES))
-    loaded, found = load_given(path, GivenNetwork(), 3, 2)
+    loaded, found = load_external(path, ExternalSpec(), 3, 2)
     assert type(loaded) is type(network) and found["options"] == options
 
 
@@ -285,7 +287,7 @@ def test_weights_alone_need_an_architecture(tmp_path):
 )
 def test_factories_that_build_nothing_are_one_line(factory, part):
     with pytest.raises(UserError, match=part):
-        build_model(f"test_foreign:{factory}", 3, 2)
+        build_model(f"test_external:{factory}", 3, 2)
 
 
 def returning(in_channels: int, num_classes: int) -> str:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from seunet.config.files import check_files
-from seunet.runtime import surroundings
+from seunet.runtime import environment
 from seunet.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_a_user_without_a_name_gets_one(monkeypatch):
     monkeypatch.setenv("PYTHONUTF8", "0")
     with pytest.raises((KeyError, OSError)):
         getpass.getuser()
-    surroundings.settle()
+    environment.set_environment()
     assert getpass.getuser() == f"uid{os.getuid()}"
     code = "import locale; print(locale.getpreferredencoding(False))"
     said = subprocess.run(

@@ -8,8 +8,8 @@ from PIL import Image
 from test_own_data import folder, noise, own_settings, prepared, write
 
 from seunet.data.images import Window
-from seunet.data.lists import matching
 from seunet.data.masks import classes_of
+from seunet.data.name_lists import select_names
 from seunet.runtime.errors import UserError
 
 LISTED = {"train": list("abcdef"), "val": ["g"], "test": ["h"]}
@@ -89,8 +89,8 @@ def test_excluded_images_need_no_masks(tmp_path):
 
 def test_wildcards_of_names():
     names = ["train_1", "testA_1", "test[1]", "test/a"]
-    assert matching("test*", names) == names[1:] and matching("test[*", names) == ["test[1]"]
-    assert matching("test/", names) == ["test/a"] and matching("train_1", names) == ["train_1"]
+    assert select_names("test*", names) == names[1:] and select_names("test[*", names) == ["test[1]"]
+    assert select_names("test/", names) == ["test/a"] and select_names("train_1", names) == ["train_1"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ FIRST_COLOURS = (0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xE
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictionFiles:
     """Which files an image gets.
 
     overlay: one with outlines. probabilities: "npz", "png" or None. kind: of the class map, "png" or "tif".
@@ -49,7 +49,7 @@ class Answers:
         if self.probabilities == "npz":
             return [self._file(image, "_probabilities.npz")]
         if self.probabilities == "png":
-            return [self._file(image, f"_{i}_{plain(name)}.png") for i, name in enumerate(self.classes)]
+            return [self._file(image, f"_{i}_{file_name_part(name)}.png") for i, name in enumerate(self.classes)]
         return []
 
     def files(self, image: Input) -> list[Path]:
@@ -60,7 +60,7 @@ class Answers:
         return self.output / image.name.with_name(image.name.stem + end)
 
 
-class Written(Protocol):
+class OutputFiles(Protocol):
     """The files that a command writes for an image."""
 
     @property
@@ -71,9 +71,9 @@ class Written(Protocol):
         """Return them."""
 
 
-def refuse_losses(
+def refuse_overwriting(
     images: Iterable[Input],
-    answers: Written,
+    answers: OutputFiles,
     overwrite: bool,
     known: Collection[Path] = frozenset(),
     origin: str = "an earlier call",
@@ -129,7 +129,7 @@ def file_number(file: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def plain(name: str) -> str:
+def file_name_part(name: str) -> str:
     """Return a class's name as a part of a file name."""
     return re.sub(r"[^\w-]+", "-", name).strip("-") or "class"
 

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models import build_model
-from seunet.models.asking import probed, say_form
 from seunet.models.checkpoint import load_model
 from seunet.models.declared import Declared, channels_of_weights
-from seunet.models.foreign import Conventions, ForeignNetwork
+from seunet.models.external_network import Conventions, ExternalNetwork
+from seunet.models.input_form import probe_channels, say_form
 from seunet.models.programs import PROGRAMS, Program
 from seunet.models.state_dicts import first_line, fit, read_weights
 from seunet.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
-class GivenNetwork:
+class ExternalSpec:
     """A network that is not trained here: the keys of a model with `weights` in the configuration.
 
     architecture, options: they build the network of a state_dict; other files hold their network. conventions: which
@@ -35,7 +35,7 @@ class GivenNetwork:
     prefix: str | None = None
 
     @classmethod
-    def read(cls, settings: Mapping[str, Any]) -> "GivenNetwork":
+    def read(cls, settings: Mapping[str, Any]) -> "ExternalSpec":
         """Return the network that a mapping with the keys of the configuration describes."""
         fields = {"channels": "channels", "output": "output", "size_multiple": "multiple"}  # by key
         chosen = {field: settings[key] for key, field in fields.items() if settings.get(key) is not None}
@@ -44,9 +44,9 @@ class GivenNetwork:
         return cls(settings.get("architecture"), settings.get("options") or {}, conventions, *where)
 
 
-def load_given(
+def load_external(
     path: Path,
-    given: GivenNetwork,
+    given: ExternalSpec,
     channels: int | None = None,
     classes: int | None = None,
     device: torch.device | str = "cpu",
@@ -61,13 +61,13 @@ def load_given(
     if folder is not None and given.architecture is None:
         network, description = load_model(folder, device, given.options)
         if conventions != Conventions():
-            network = ForeignNetwork(network, conventions, channels or description["in_channels"], path.name)
+            network = ExternalNetwork(network, conventions, channels or description["in_channels"], path.name)
         return network.to(device).eval(), description
     is_known = channels is not None or conventions.channels is not None
     expected = conventions.in_channels(channels or 0) if is_known else None
     network, declared, metadata = load_network(path, given, expected, classes)
     assert declared.channels is not None  # load_network found them
-    network = ForeignNetwork(network, conventions, channels or declared.channels, path.name, declared)
+    network = ExternalNetwork(network, conventions, channels or declared.channels, path.name, declared)
     count = classes or (2 if conventions.output == "sigmoid" else declared.classes)
     counts = {"in_channels": declared.channels, "num_classes": count, "options": dict(given.options)}
     return network.to(device).eval(), metadata | counts
@@ -97,7 +97,7 @@ def kind_of(path: Path) -> str:
 
 
 def load_network(
-    path: Path, given: GivenNetwork, channels: int | None, classes: int | None
+    path: Path, given: ExternalSpec, channels: int | None, classes: int | None
 ) -> tuple[nn.Module, Declared, dict[str, Any]]:
     """Return the network of a file, on the CPU, in evaluation mode; the form of its images; and its metadata.
 
@@ -136,7 +136,7 @@ def asked(
         return declared
     likely = [declared.channels] if declared.channels else [channels, program.likely_channels, 3, 1, 4]
     counts = list(dict.fromkeys(count for count in likely if count))
-    found = probed(program, declared, counts, conventions.multiple or 1)
+    found = probe_channels(program, declared, counts, conventions.multiple or 1)
     if found is None:
         if classes is None:
             raise UserError(f"{path}: does not say how many classes it has, and answers to no image; name its classes")
@@ -147,7 +147,7 @@ def asked(
 
 
 def build_and_fit(
-    path: Path, given: GivenNetwork, channels: int | None, classes: int | None
+    path: Path, given: ExternalSpec, channels: int | None, classes: int | None
 ) -> tuple[nn.Module, Declared]:
     """Return the network of an architecture with the weights of a file, and the channels that it was built with.
 

@@ -16,8 +16,8 @@ from seunet.experiment.inference import Variant
 from seunet.experiment.opening import open_network
 from seunet.models.calling import call_network
 from seunet.models.declared import Declared
-from seunet.models.foreign import Conventions, ForeignNetwork
-from seunet.models.weights import GivenNetwork, load_given
+from seunet.models.external_loading import ExternalSpec, load_external
+from seunet.models.external_network import Conventions, ExternalNetwork
 from seunet.runtime.errors import UserError
 
 IMAGES = torch.rand(6, 3, 12, 20, generator=torch.Generator().manual_seed(0))
@@ -64,8 +64,8 @@ def traced(path: Path, network: nn.Module, *shape: int) -> Path:
 
 @pytest.mark.parametrize("answers_alike", [True, False])
 def test_channels_last_are_found(tmp_path, capsys, answers_alike):
-    network, about = load_given(
-        traced(tmp_path / f"last{answers_alike}.pt", ChannelsLast(answers_alike), 1, 16, 16, 3), GivenNetwork()
+    network, about = load_external(
+        traced(tmp_path / f"last{answers_alike}.pt", ChannelsLast(answers_alike), 1, 16, 16, 3), ExternalSpec()
     )
     assert torch.equal(call_network(network, IMAGES, 2), expected())
     assert (about["in_channels"], about["num_classes"]) == (3, 2)
@@ -73,7 +73,7 @@ def test_channels_last_are_found(tmp_path, capsys, answers_alike):
 
 
 def test_a_batch_that_the_file_fixed_without_a_word_is_found(tmp_path, capsys):
-    network, _ = load_given(traced(tmp_path / "four.pt", BatchesOfFour(3, 2), 4, 3, 16, 16), GivenNetwork())
+    network, _ = load_external(traced(tmp_path / "four.pt", BatchesOfFour(3, 2), 4, 3, 16, 16), ExternalSpec())
     assert torch.equal(call_network(network, IMAGES, 2), expected())
     assert "four.pt: asked with batches of 4" in capsys.readouterr().err
 
@@ -84,12 +84,12 @@ def test_torch_export_declares_its_form(tmp_path):
         ("bytes.pt2", Bytes(3, 2), torch.zeros(4, 3, 12, 20, dtype=torch.uint8)),
     ):
         torch.export.save(torch.export.export(module.eval(), (example,)), tmp_path / name)
-        network, about = load_given(tmp_path / name, GivenNetwork())
+        network, about = load_external(tmp_path / name, ExternalSpec())
         assert (about["in_channels"], about["num_classes"]) == (3, 2)
         whole = (IMAGES * 255).round() / 255
         torch.testing.assert_close(call_network(network, whole, 2), expected(whole))
     with pytest.raises(UserError, match=r"normalise: bytes.pt2 takes values from 0 to 255 .*; leave"):
-        load_given(tmp_path / "bytes.pt2", GivenNetwork(conventions=Conventions(mean=0.5)))
+        load_external(tmp_path / "bytes.pt2", ExternalSpec(conventions=Conventions(mean=0.5)))
     with pytest.raises(UserError, match="height 12 alone, not 14; export it with free height and width$"):
         call_network(network, torch.rand(1, 3, 14, 20), 2)
 
@@ -136,7 +136,7 @@ def onnx_model(path: Path, shape: list, kind: str = "float", layout: str = "firs
     ],
 )
 def test_onnx_declares_its_form_or_is_tried(tmp_path, shape, kind, layout):
-    network, about = load_given(onnx_model(tmp_path / "net.onnx", shape, kind, layout), GivenNetwork())
+    network, about = load_external(onnx_model(tmp_path / "net.onnx", shape, kind, layout), ExternalSpec())
     whole = (IMAGES * 255).round() / 255
     torch.testing.assert_close(call_network(network, whole, 2), expected(whole), rtol=1e-4, atol=1e-4)
     assert (about["in_channels"], about["num_classes"]) == (3, 2)
@@ -167,7 +167,7 @@ def test_programs_that_divide_by_255_are_given_255(tmp_path, how, kind):
         traced(path, module, 1, 3, 12, 20)
     else:
         torch.export.save(torch.export.export(module, (torch.rand(1, 3, 12, 20),)), path)
-    found, _ = load_given(path, GivenNetwork())
+    found, _ = load_external(path, ExternalSpec())
     torch.testing.assert_close(call_network(found, IMAGES, 2), expected(), rtol=1e-3, atol=1e-3)
     assert found.declared.white == (1 if how == "not" else 255)
 
@@ -193,17 +193,17 @@ def test_fixed_sides_name_the_way(tmp_path):
     square = onnx_model(tmp_path / "square.onnx", [1, 3, 48, 48])
     way = "--tile 48 --size-multiple 48"
     with pytest.raises(UserError, match=f"takes images of height 48 alone, not 32; export it .*{way}"):
-        call_network(load_given(square, GivenNetwork())[0], torch.rand(1, 3, 32, 32), 2)
+        call_network(load_external(square, ExternalSpec())[0], torch.rand(1, 3, 32, 32), 2)
     script = traced(tmp_path / "script.pt", OneSize(3, 2), 1, 3, 48, 48)
-    network, _ = load_given(script, GivenNetwork())
+    network, _ = load_external(script, ExternalSpec())
     with pytest.raises(UserError, match=f"cannot take images of 20 × 28 pixels, but takes 48 × 48 alone; .*{way}"):
         call_network(network, torch.rand(1, 3, 20, 28), 2)
-    padded, _ = load_given(script, GivenNetwork(conventions=Conventions(multiple=48)))
+    padded, _ = load_external(script, ExternalSpec(conventions=Conventions(multiple=48)))
     assert torch.equal(call_network(padded, IMAGES, 2), expected())
 
 
 def test_a_network_that_fails_in_every_form_says_its_own_error():
-    network = ForeignNetwork(nn.Conv2d(5, 2, 1), Conventions(), 3, "theirs")
+    network = ExternalNetwork(nn.Conv2d(5, 2, 1), Conventions(), 3, "theirs")
     with pytest.raises(UserError, match="theirs fails on images .*expected input.* 5 channels"):
         call_network(network, IMAGES, 2)
 
@@ -218,7 +218,7 @@ class TooSmall(Red):
 
 
 def test_images_that_are_too_small_are_not_taken_for_a_multiple():
-    network = ForeignNetwork(TooSmall(3, 2), Conventions(), 3, "theirs")
+    network = ExternalNetwork(TooSmall(3, 2), Conventions(), 3, "theirs")
     with pytest.raises(UserError, match="cannot take .* 8 × 8 pixels, but takes 16 × 16: .*too small") as caught:
         call_network(network, torch.rand(1, 3, 8, 8), 2)
     assert "size_multiple" not in str(caught.value)
@@ -255,9 +255,9 @@ def test_the_option_for_other_channels_is_named(tmp_path):
     ours = network(tmp_path / "net", classes=2, channels=3)
     for weights, data, way in ((three, grey, "rgb"), (ours, grey, "rgb"), (one, colour, "grey")):
         with pytest.raises(UserError, match=f"--channels {way}") as caught:
-            open_network(weights, data, Variant(given=GivenNetwork()), "cpu")
+            open_network(weights, data, Variant(given=ExternalSpec()), "cpu")
         assert "train again" not in str(caught.value)
         opened, _ = open_network(
-            weights, data, Variant(given=GivenNetwork(conventions=Conventions(channels=way))), "cpu"
+            weights, data, Variant(given=ExternalSpec(conventions=Conventions(channels=way))), "cpu"
         )
         assert call_network(opened, IMAGES[:, : data.channels], 2).shape == (6, 2, 12, 20)

@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from seunet.data.file_matching import SUFFIXES, is_visible
 from seunet.data.marks import mark_of
-from seunet.data.partners import SUFFIXES, shown
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
 
@@ -20,7 +20,7 @@ WORD = re.compile("|".join(sorted(SPLIT_OF, key=len, reverse=True)), re.IGNORECA
 
 
 @dataclass
-class Contents:
+class FolderScan:
     """Files below `root`, sorted: images, other files, and how many images our commands wrote (passed over)."""
 
     root: Path
@@ -35,14 +35,14 @@ class Contents:
         )
 
 
-def contents(root: Path) -> Contents:
+def scan_folder(root: Path) -> FolderScan:
     """Return what lies below a folder, without hidden files; UserError where it is none."""
     if not root.is_dir():
         raise UserError(f"{root}: {'is a file' if root.exists() else 'no such folder'}; name a folder of images")
-    found = Contents(root)
+    found = FolderScan(root)
     for parent, folders, names in folders_below(root):
-        folders[:] = sorted(filter(shown, folders))
-        for name in sorted(filter(shown, names)):
+        folders[:] = sorted(filter(is_visible, folders))
+        for name in sorted(filter(is_visible, names)):
             path = PurePosixPath(Path(parent, name).relative_to(root).as_posix())
             if path.suffix.lower() not in SUFFIXES:
                 found.others.append(path)

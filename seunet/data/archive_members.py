@@ -16,7 +16,7 @@ FILE_LIMIT = 2**30  # bytes of one file, since it is read into memory
 NAME_LIMIT = 2**20  # bytes of a header that holds a long name: tarfile reads it into memory before anyone may ask
 
 
-def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of the files of a .tar, .tar.gz or .zip archive that are `wanted`, in its order.
 
     Nothing is unpacked to disk and one file is in memory at a time. Raises UserError when the archive is
@@ -42,7 +42,7 @@ def members(path: Path | str, wanted: Callable[[str], bool] = lambda name: True)
         ) from error
 
 
-def pairs(
+def read_pairs(
     images: Path | str, image_names: dict[str, str], masks: Path | str, mask_names: dict[str, str]
 ) -> Iterator[tuple[str, bytes, bytes]]:
     """Yield (sample, image file, mask file) for {member: sample} of two archives (or one, given twice).
@@ -50,10 +50,10 @@ def pairs(
     The order is that of the archive of images; all the mask files, which are small, are held in memory.
     Raises UserError when a member is missing.
     """
-    found = {mask_names[name]: data for name, data in members(masks, mask_names.__contains__)}
+    found = {mask_names[name]: data for name, data in read_members(masks, mask_names.__contains__)}
     _require(masks, [name for name, sample in mask_names.items() if sample not in found])
     missing = dict(image_names)
-    for name, data in members(images, image_names.__contains__):
+    for name, data in read_members(images, image_names.__contains__):
         sample = missing.pop(name)
         yield sample, data, found.pop(sample)
         if not missing:

@@ -21,7 +21,7 @@ class Normalise(Settings):
     """The same."""
 
 
-class GivenWeights(Settings):
+class ExternalWeights(Settings):
     """A network that is tested, and not trained."""
 
     weights: Maybe[OneLine] = None

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from seunet.commands.guessing.appearance import inside, overlap, some
 from seunet.commands.guessing.families import Family
-from seunet.commands.guessing.looks import inside, overlap, some
 from seunet.commands.guessing.pairing import MASK_WORDS, Candidate, has, less, rest_of
 
 VALID_WORDS = ("fov", "roi", "valid", "mask")
@@ -19,7 +19,7 @@ PART_OF, LARGER = (
 )  # shares of a part's pixels in the whole, and of the whole's in a part, at least and at most
 
 
-def beside(best: Candidate, groups: Sequence[Family]) -> list[Candidate]:
+def companions(best: Candidate, groups: Sequence[Family]) -> list[Candidate]:
     """Return the other families that have files for the same images, the likeliest first, no file twice."""
     guesses = []
     for family in groups:

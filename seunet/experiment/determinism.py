@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.models.asking import SIDES_TO_TRY
 from seunet.models.calling import call_network, size_multiple, title
+from seunet.models.input_form import SIDES_TO_TRY
 from seunet.runtime.errors import UserError
 
 SHARE = 0.05  # of the range of a network's values, by which two answers may differ; rounding is far below
@@ -19,7 +19,7 @@ COPIES = 16  # of an image, that are asked about at once
 Ask = Callable[[nn.Module, Tensor], Tensor]  # a network and images (N, C, H, W) → logits (N, classes, H, W)
 
 
-def check_steady(model: nn.Module, image: Tensor, ask: Ask = call_network) -> None:
+def check_deterministic(model: nn.Module, image: Tensor, ask: Ask = call_network) -> None:
     """Ask a network twice about an image (1, C, H, W) before another one, once after it, and once about it alone.
 
     ask: gives the logits of images. Raises UserError where the answers for the image differ by more than rounding does,
@@ -27,7 +27,7 @@ def check_steady(model: nn.Module, image: Tensor, ask: Ask = call_network) -> No
     """
     other = 1 - image / 2
     first, second = (values(model, torch.cat([image, other]), ask)[:1] for _ in range(2))
-    refuse_chance(model, first, second)
+    refuse_random(model, first, second)
     last, alone = values(model, torch.cat([other, image]), ask)[1:], values(model, image, ask)
     if (share := max(difference(first, last), difference(first, alone))) > SHARE:
         raise UserError(
@@ -38,7 +38,7 @@ def check_steady(model: nn.Module, image: Tensor, ask: Ask = call_network) -> No
 
 
 def check_on_noise(model: nn.Module, channels: int, ask: Ask = call_network) -> None:
-    """Do `check_steady` with noise, and ask about many copies of it, since chance may seldom strike.
+    """Do `check_deterministic` with noise, and ask about many copies of it, since chance may seldom strike.
 
     The noise is of the first size that the network takes; where it takes none, nothing is said.
     """
@@ -50,12 +50,12 @@ def check_on_noise(model: nn.Module, channels: int, ask: Ask = call_network) -> 
         copies = COPIES if image.numel() <= channels * SIDES_TO_TRY[0] ** 2 else 2
         answers = [values(model, image.expand(copies, -1, -1, -1).contiguous(), ask) for _ in range(2)]
         for answer in torch.cat(answers).split(1):
-            refuse_chance(model, answers[0][:1], answer)
-        check_steady(model, image, ask)
+            refuse_random(model, answers[0][:1], answer)
+        check_deterministic(model, image, ask)
         return
 
 
-def refuse_chance(model: nn.Module, first: Tensor, second: Tensor) -> None:
+def refuse_random(model: nn.Module, first: Tensor, second: Tensor) -> None:
     """Raise UserError where two answers about one image differ by more than rounding does."""
     if (share := difference(first, second)) > SHARE:
         raise UserError(

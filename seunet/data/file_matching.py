@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from seunet.data.lists import matching, names_file
 from seunet.data.marks import mark_of
+from seunet.data.name_lists import is_names_file, select_names
 from seunet.data.patterns import OF_CLASS, PATTERNS, bases, expression, name_of, patterns_of, placed, takes_several
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below, read_error
@@ -24,7 +24,7 @@ Layer = tuple[str | None, Path]  # a mask file, and the class that it is of; Non
 
 
 @dataclass
-class Partners:
+class MatchedFiles:
     """Files of a folder by the name of the image that they belong to.
 
     masks: one file each, or several where there is one per class or per object. left: files that no pattern takes.
@@ -51,9 +51,9 @@ class Partners:
                 files.pop(name, None)  # type: ignore[attr-defined]
 
 
-def partners(
+def match_files(
     root: Path, wanted: Mapping[str, str], leave_unpaired: bool = False, exclude: Iterable[str] = ()
-) -> Partners:
+) -> MatchedFiles:
     """Return the files below `root` that belong together by their patterns (of `patterns`).
 
     A name is what {name} stands for, after that of {folder}/ where the patterns have it. Every image has masks (and a
@@ -66,7 +66,7 @@ def partners(
     if not found.images and not refused:
         raise UserError(f"{root / wanted['images']}: no image in it; put PNG, TIFF, GIF or JPEG files there")
     for entry in exclude:
-        names = matching(entry, [*found.images, *(found.masks.keys() - found.images.keys())])
+        names = select_names(entry, [*found.images, *(found.masks.keys() - found.images.keys())])
         if not names:
             raise UserError(f"exclude: no image has a name like {entry!r}; names are such as {min(found.images)!r}")
         found.drop(names)
@@ -74,16 +74,16 @@ def partners(
     problems = Problems(root)
     for path, reason in [*refused.items(), *doubled.items()]:
         problems.add(f"{path}: {reason}")
-    check_partners(root, wanted, found, {*refused, *doubled}, leave_unpaired, problems)
+    check_matches(root, wanted, found, {*refused, *doubled}, leave_unpaired, problems)
     problems.refuse()
     if not found.images:
         raise UserError(f"{root / wanted['images']}: no image is left with a mask; correct the patterns or `exclude`")
     return found
 
 
-def collect(root: Path, wanted: Mapping[str, str]) -> tuple[Partners, dict[Path, str], dict[Path, str]]:
+def collect(root: Path, wanted: Mapping[str, str]) -> tuple[MatchedFiles, dict[Path, str], dict[Path, str]]:
     """Return the files by their patterns, those that are refused, and those whose name is taken, each with why."""
-    found, refused, doubled = Partners(), {}, {}
+    found, refused, doubled = MatchedFiles(), {}, {}
     for path, key, name in matches(root, wanted):
         if path.is_symlink() and not path.exists():
             refused[path] = "a link to nothing; remove it or put the file there"
@@ -109,7 +109,7 @@ def collect(root: Path, wanted: Mapping[str, str]) -> tuple[Partners, dict[Path,
     return found, refused, doubled
 
 
-def file_of(found: Partners, name: str, of_class: str) -> Path | None:
+def file_of(found: MatchedFiles, name: str, of_class: str) -> Path | None:
     """Return the first mask file of a name and class, or None."""
     return next((path for other, path in found.masks.get(name, ()) if (other or "") == of_class), None)
 
@@ -137,7 +137,7 @@ def folder_files(settings: Preparation) -> list[str]:
         return []
     root, wanted = Path(settings.path).expanduser(), patterns_of(settings)
     split = settings.split
-    lists = [root / str(entry) for entry in (split.train, split.val, split.test) if names_file(entry)]
+    lists = [root / str(entry) for entry in (split.train, split.val, split.test) if is_names_file(entry)]
     taken = [path for path, key, _ in matches(root, wanted) if key and path.suffix.lower() in SUFFIXES]
     return sorted(str(path) for path in [*taken, *lists] if path.is_file())
 
@@ -147,11 +147,11 @@ def walk(root: Path, wanted: Mapping[str, str]) -> Iterator[Path]:
     folders = set(bases(root, wanted).values())
     for base in sorted(base for base in folders if not folders & set(base.parents)):
         for folder, inner, files in folders_below(base):
-            inner[:] = filter(shown, sorted(inner))
-            yield from (Path(folder, name) for name in sorted(files) if shown(name))
+            inner[:] = filter(is_visible, sorted(inner))
+            yield from (Path(folder, name) for name in sorted(files) if is_visible(name))
 
 
-def shown(name: str) -> bool:
+def is_visible(name: str) -> bool:
     """Tell whether a file or folder counts: hidden ones, and those that systems leave, do not."""
     return not name.startswith(".") and name not in NO_FILES
 
@@ -170,10 +170,10 @@ def check_folders(root: Path, wanted: Mapping[str, str]) -> None:
             ) from error
 
 
-def check_partners(
+def check_matches(
     root: Path,
     wanted: Mapping[str, str],
-    found: Partners,
+    found: MatchedFiles,
     refused: Container[Path],
     leave_unpaired: bool,
     problems: Problems,

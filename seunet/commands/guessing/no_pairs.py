@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from seunet.commands.guessing.contents import Contents
+from seunet.commands.guessing.folder_scan import FolderScan
 from seunet.data.images import open_image, read_file
 from seunet.runtime.errors import UserError
 
@@ -35,7 +35,7 @@ POLYGONS = "polygons or coded masks, which are not read: draw them into PNG mask
 STUDIO = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")
 
 
-def nothing_found(found: Contents) -> UserError:
+def nothing_found(found: FolderScan) -> UserError:
     """Return the error for a folder without pairs, in one line."""
     root = found.root
     if polygons := polygon_files(found):
@@ -75,7 +75,7 @@ def packed(suffix: str) -> bool:
     return suffix.endswith((".gz", ".bz2", ".xz"))
 
 
-def polygon_files(found: Contents) -> tuple[str, str] | None:
+def polygon_files(found: FolderScan) -> tuple[str, str] | None:
     """Return a file that describes polygons, and in what form; None where there is none."""
     stems = {path.stem for path in found.images} | {path.name for path in found.images}
     for path in found.others:

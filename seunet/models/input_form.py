@@ -21,13 +21,13 @@ MOST_PIXELS = 2**22  # of a batch that is tried
 WHOLE = (torch.uint8, torch.int16, torch.int32, torch.int64)  # types whose images have values 0 … 255
 
 
-def answer(network: Callable[[Tensor], Any], images: Tensor, form: Declared) -> Any:
+def run_in_form(network: Callable[[Tensor], Any], images: Tensor, form: Declared) -> Any:
     """Return what a network answers to images (N, C, H, W), asked in a form: a tensor (N, C, H, W) where it can be one.
 
     A fixed batch is filled up by its last image, whose further answers are dropped.
     """
     parts = images.split(form.batch) if form.batch else [images]
-    outputs = [network(as_declared(filled(part, form.batch), form)) for part in parts]
+    outputs = [network(as_declared(filled_batch(part, form.batch), form)) for part in parts]
     if not all(isinstance(output, Tensor) and output.dim() == 4 for output in outputs):
         return outputs[0]
     output = torch.cat(outputs)[: len(images)]
@@ -37,7 +37,7 @@ def answer(network: Callable[[Tensor], Any], images: Tensor, form: Declared) -> 
     return output.to(images.device)
 
 
-def filled(images: Tensor, batch: int | None) -> Tensor:
+def filled_batch(images: Tensor, batch: int | None) -> Tensor:
     """Return images (N, C, H, W), followed by copies of the last one until they are a whole batch."""
     missing = (batch or len(images)) - len(images)
     return torch.cat([images, images[-1:].expand(missing, -1, -1, -1)]) if missing else images
@@ -53,7 +53,7 @@ def as_declared(images: Tensor, form: Declared) -> Tensor:
     return x.permute(0, 2, 3, 1).contiguous() if form.channels_last else x
 
 
-def found_form(
+def find_form(
     network: Callable[[Tensor], Any], images: Tensor, form: Declared, batches: Sequence[int] = BATCHES_TO_TRY
 ) -> Declared | None:
     """Return the form in which a network answers that fails in the form that its file declares; None if in no other.
@@ -80,7 +80,7 @@ def other_forms(form: Declared, images: Tensor, batches: Sequence[int]) -> Itera
 def out_channels(network: Callable[[Tensor], Any], images: Tensor, form: Declared) -> int | None:
     """Return how many channels a network answers with; None where it fails, or answers with no map of this size."""
     try:
-        output = answer(network, images, form)
+        output = run_in_form(network, images, form)
     except Exception as error:  # the code of other people may raise anything
         if is_out_of_memory(error):
             raise
@@ -90,7 +90,9 @@ def out_channels(network: Callable[[Tensor], Any], images: Tensor, form: Declare
 
 
 @torch.no_grad()
-def probed(network: Callable[[Tensor], Any], form: Declared, channels: Sequence[int], multiple: int) -> Declared | None:
+def probe_channels(
+    network: Callable[[Tensor], Any], form: Declared, channels: Sequence[int], multiple: int
+) -> Declared | None:
     """Return a form with the channels of input and output, found by asking; None where the network never answers.
 
     channels: how many the images may have, the likeliest first. multiple: of the sides of images.

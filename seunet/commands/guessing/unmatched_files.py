@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from seunet.commands.guessing.contents import Contents, split_word
+from seunet.commands.guessing.appearance import one_value, some
 from seunet.commands.guessing.families import family_of
-from seunet.commands.guessing.looks import one_value, some
+from seunet.commands.guessing.folder_scan import FolderScan, split_word
 from seunet.commands.guessing.pairing import Candidate
-from seunet.data.partners import Partners
+from seunet.data.file_matching import MatchedFiles
 from seunet.runtime.errors import UserError
 
 MOST_LEFT = 0.5  # of the images may be in no pair
 
 
-def without_truth(files: Partners) -> list[str]:
+def without_truth(files: MatchedFiles) -> list[str]:
     """Return the folders of names whose masks all hold one value (a test set's place holders), while others do not."""
     by_head: dict[str, list[Path]] = {}
     for name in sorted(files.images):
@@ -27,7 +27,7 @@ def without_truth(files: Partners) -> list[str]:
     return [f"{head}/" for head, is_empty in empty.items() if is_empty]
 
 
-def in_no_pair(found: Contents, best: Candidate, files: Partners, unused: Sequence[Candidate]) -> list[str]:
+def in_no_pair(found: FolderScan, best: Candidate, files: MatchedFiles, unused: Sequence[Candidate]) -> list[str]:
     """Return remarks on images that are in no pair; UserError where these are most of the folder's."""
     texts = [path.as_posix() for path in found.images]
     used = {path.relative_to(found.root).as_posix() for path in [*files.images.values(), *files.valid.values()]}

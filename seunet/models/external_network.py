@@ -1,6 +1,6 @@
 """Networks that were not trained here: which images they expect, and how their output becomes logits.
 
-`weights.py` beside this reads them from files.
+`external_loading.py` reads them from files.
 """
 
 import sys
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seunet.models.asking import BATCHES_TO_TRY, answer, check_form, check_sides, found_form, say_form
 from seunet.models.calling import ONE_VALUE, size_multiple
 from seunet.models.declared import Declared
+from seunet.models.input_form import BATCHES_TO_TRY, check_form, check_sides, find_form, run_in_form, say_form
 from seunet.runtime.errors import UserError, is_out_of_memory
 
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
@@ -65,7 +65,7 @@ class Conventions:
         return 1 if self.output == "sigmoid" else classes
 
 
-class ForeignNetwork(nn.Module):
+class ExternalNetwork(nn.Module):
     """A foreign network with the interface of ours: images (N, C, H, W) in [0, 1] → logits (N, classes, H, W).
 
     Args:
@@ -114,16 +114,16 @@ class ForeignNetwork(nn.Module):
         """(N, C, H, W) → the network's output, with channels first; the form that the network wants is found once."""
         check_sides(x, self.declared, self.title)
         try:
-            output = answer(self.network, x, self.declared)
+            output = run_in_form(self.network, x, self.declared)
         except Exception as error:  # the code of other people may raise anything
             if self.is_proven or is_out_of_memory(error) or ONE_VALUE in str(error):
                 raise
-            form = found_form(self.network, x, self.declared, () if self.is_tried else BATCHES_TO_TRY)
+            form = find_form(self.network, x, self.declared, () if self.is_tried else BATCHES_TO_TRY)
             self.is_tried = True
             if form is None:
                 raise
             say_form(form, self.title)
-            self.declared, output = form, answer(self.network, x, form)
+            self.declared, output = form, run_in_form(self.network, x, form)
         self.is_proven = True
         return output
 

@@ -4,7 +4,7 @@ import getpass
 import os
 
 
-def settle() -> None:
+def set_environment() -> None:
     """Make the Python processes that follow read and write UTF-8, and give a user without a name one.
 
     A locale such as de_DE.ISO-8859-1 would have them write logs that cannot hold every character. In a container the

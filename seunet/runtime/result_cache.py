@@ -24,7 +24,7 @@ FOLDER = RESULTS / "kept"
 RECOMPUTE = "SEUNET_ANEW"  # environment variable; set if everything is computed again (snakemake -F, -f, -R)
 
 
-class Kept:
+class CachedResult:
     """The folder of one job's kept results.
 
     Args:
@@ -50,7 +50,7 @@ class Kept:
         self.folder = FOLDER / "-".join([rule, *about, key])
         self.files = {Path(path): self.folder / Path(path).relative_to(RESULTS) for path in outputs}
 
-    def take(self) -> bool:
+    def restore(self) -> bool:
         """Link the kept results to their names in results/, and return True; return False if they are not complete.
 
         Nothing is taken if the environment variable RECOMPUTE is set.
@@ -71,7 +71,7 @@ class Kept:
         except (OSError, KeyError, ValueError):
             return False
 
-    def add(self) -> None:
+    def store(self) -> None:
         """Keep the results that the job has just made."""
         (self.folder / "checksums.sha256").unlink(missing_ok=True)
         for path, kept in self.files.items():
