@@ -171,6 +171,7 @@ def write_results(
     weights: Path, variants: "Mapping[str, Variant]", data: "Prepared", testing: "Testing", output: Path
 ) -> str:
     """Test the network on prepared data, write all results, and return what is said of them."""
+    from seunet.report import leaderboard
     from seunet.report.figures import draw_consistency, draw_iou
     from seunet.report.per_image import worst_images, write_per_image
     from seunet.report.tables import SCORES_COLUMNS, collect_scores, faults_of, read_counts
@@ -198,6 +199,8 @@ def write_results(
     worst = worst_images(per_image, names, data.metric)
     if len(worst) > 1 and worst[0][1] < 1:
         said += f"\nThe worst images at ×1: {', '.join(f'{image} {value:.3f}' for image, value in worst)}"
+    lines = [leaderboard.line(name, leaderboard.row(table[table["model"] == name])) for name in variants]
+    said += "\n".join(["\n\nAs a row of docs/leaderboard.md:", leaderboard.HEADER, *lines])
     with atomic(output / VERDICT) as path:
         path.write_text(said + "\n", encoding="utf-8")
     return said

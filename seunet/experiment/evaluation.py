@@ -49,7 +49,7 @@ def evaluate(
     """
     torch.set_num_threads(threads)
     data = Prepared(dataset)
-    model, _ = open_network(weights, data, variant, device, testing.precision)
+    model, _ = open_network(weights, data, variant, device, testing.precision, testing.size_multiple)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     check_on_noise(bare(model), data.channels, with_tiling(None))
     check_deterministic(bare(model), evaluator.first_image(), with_tiling(testing.tile))

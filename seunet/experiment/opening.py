@@ -11,6 +11,7 @@ from torch import nn
 from seunet.data.arrays import Prepared
 from seunet.experiment.fingerprint import Fingerprint, fingerprint
 from seunet.experiment.inference import Variant
+from seunet.models.calling import size_multiple
 from seunet.models.checkpoint import load_model
 from seunet.models.external_loading import load_external
 from seunet.runtime.errors import UserError
@@ -22,9 +23,17 @@ WAYS = {  # by the channels of images and network: the key of given weights, whi
 
 
 def open_network(
-    weights: Path, data: Prepared, variant: Variant, device: torch.device | str, precision: str = "float32"
+    weights: Path,
+    data: Prepared,
+    variant: Variant,
+    device: torch.device | str,
+    precision: str = "float32",
+    multiple: int = 1,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a network that predicts as `variant` says, and its description; `weights` is a folder, or a file in it.
+
+    multiple: of the sides of the test images. A network that is shown other sizes than theirs, and whose class declares
+    no size_multiple, is shown such sides alone.
 
     Raises UserError when it was trained on other channels or classes than the data set has.
     """
@@ -38,6 +47,8 @@ def open_network(
         channels = data.channels
     check_fit(description, channels, len(data.classes), weights, variant.given is not None)
     reference = variant.reference
+    if variant.magnification and size_multiple(model) == 1 and not hasattr(type(model), "size_multiple"):
+        model.size_multiple = multiple  # type: ignore[assignment]
     if variant.magnification and reference is None:
         reference = reference_of(model, description, data, device)
     return variant.wrap(model, (data.height, data.width), reference, precision), description

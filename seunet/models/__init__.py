@@ -87,12 +87,17 @@ def channel_arguments(
 
 
 def accepted_options(factory: Callable[..., nn.Module], options: dict[str, Any], strict: bool = True) -> dict[str, Any]:
-    """Return the options that a factory takes; with `strict`, raise UserError for the first that it does not."""
+    """Return the options that a factory takes; with `strict`, raise UserError for the first that it does not.
+
+    A factory with `**options` takes all; not `strict`, those that it names, if it names any: of options that are not
+    meant for it alone, it must not get what it hands to others.
+    """
     parameters = inspect.signature(factory).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return dict(options)
     channels = channel_arguments(factory, 1, 1, options)
-    own = [name for name in parameters if name not in channels]
+    own = [name for name, entry in parameters.items() if name not in channels and entry.kind not in VARIABLE]
+    takes_any = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
+    if takes_any and (strict or not own):
+        return dict(options)
     if factory not in ARCHITECTURES.values():
         own.append(SIZE_MULTIPLE)
     unknown = [name for name in options if name not in own]

@@ -56,13 +56,19 @@ def gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str:
 def reach(table: pd.DataFrame, one: int) -> str:
     """Return from which scale to which a network works, and where it is worst; one: the row of scale 1."""
     scales, values = table["true_scale"].to_numpy(), table["iou"].to_numpy()
-    works = np.nan_to_num(values, nan=0.0) >= KEPT * values[one]
-    low, high = one - unbroken(works[one::-1]) + 1, one + unbroken(works[one:]) - 1
+    low, high = stretch(values, one)
     kept = f"keeps at least {KEPT:.0%} of that from ×{scales[low]:.2g} to ×{scales[high]:.2g}"
     if low == high:
         kept = f"keeps {KEPT:.0%} of that at no other scale"
     worst = int(np.nanargmin(values))
-    return kept + (f", and falls to {values[worst]:.3f} at ×{scales[worst]:.2g}" if not works[worst] else "")
+    falls = values[worst] < KEPT * values[one]
+    return kept + (f", and falls to {values[worst]:.3f} at ×{scales[worst]:.2g}" if falls else "")
+
+
+def stretch(values: np.ndarray, one: int) -> tuple[int, int]:
+    """Return the first and last row of the unbroken stretch about a row whose values keep enough of the one there."""
+    works = np.nan_to_num(values, nan=0.0) >= KEPT * values[one]
+    return one - unbroken(works[one::-1]) + 1, one + unbroken(works[one:]) - 1
 
 
 def unbroken(works: Sequence[bool] | np.ndarray) -> int:

@@ -15,10 +15,12 @@ from seunet.data import reef
 from seunet.data.prepared import Prepared, render
 from seunet.experiment import evaluation
 from seunet.experiment.evaluation import evaluate
+from seunet.experiment.inference import Variant
 from seunet.models import build_model
 from seunet.models.checkpoint import load_model, save_model
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.settings.configuration import FactorSearch
 from seunet.settings.dataset import Testing, Tile
 from seunet.settings.metric import COUNTS
 
@@ -284,3 +286,19 @@ def test_networks_of_other_channels_or_classes_are_refused(ignoring, tmp_path, c
         score(folder, ignoring, tmp_path)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_a_network_that_declares_no_multiple_is_shown_sides_as_the_test_images_have(tiny, tmp_path, monkeypatch):
+    (tmp_path / "eights.py").write_text(
+        "import torch\n\nclass Net(torch.nn.Conv2d):\n    def __init__(self, in_channels, num_classes):\n"
+        "        super().__init__(in_channels, num_classes, 1)\n    def forward(self, x):\n"
+        "        assert x.shape[-1] % 8 == 0\n        return super().forward(x)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    description = {"architecture": "eights:Net", "in_channels": 3, "num_classes": CLASSES, "options": {}}
+    save_model(tmp_path / "net", build_model("eights:Net", 3, CLASSES), description)
+    variant = Variant(magnification=FactorSearch(per="image"))  # 32 / √2 pixels are no multiple of 8
+    testing = Testing(test_scales=[1.0], size_multiple=8)
+    files = [tmp_path / name for name in ("scores.csv", "per_image.npz", "samples.npz")]
+    evaluate(tmp_path / "net", tiny, testing, RUN, *files, variant=variant)
+    assert files[0].exists()

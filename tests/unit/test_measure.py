@@ -19,6 +19,7 @@ from seunet.data.inspection import guess_classes
 from seunet.experiment.degenerate import Fault
 from seunet.models import build_model
 from seunet.models.checkpoint import save_model
+from seunet.report import leaderboard
 from seunet.report.tables import SCORES_COLUMNS
 from seunet.report.verdict import gain, verdict
 from seunet.runtime.errors import UserError
@@ -70,6 +71,7 @@ def test_a_foreign_network(folder, tmp_path):
         *(f"{name}.{kind}" for name in ("iou", "consistency") for kind in ("png", "svg")),
     }
     assert "0 is class0, 255 is class255" in result.output
+    assert result.output.split("docs/leaderboard.md:\n")[1].startswith("| network | ×½ | ×1 |")
 
 
 def test_weights_with_an_architecture_classes_and_a_metric(folder, tmp_path):
@@ -194,6 +196,19 @@ def test_the_verdict_by_hand(values, said):
     rows = [run | {"scale": s, "height": h, "width": h} for s, h in zip(scales, heights, strict=True)]
     table = pd.DataFrame(rows).assign(iou=values, consistency=[0.6, 1, 0.9, 0.9, 0.9])
     assert said in verdict(table, "Mean IoU")
+
+
+def test_the_row_of_the_leaderboard_by_hand():
+    run = {"dataset": "d", "model": "m", "label": "M", "seed": 0, "consistency": 1.0}
+    values = {0.25: 0.3, 0.5: 0.74, 0.71: 0.73, 1: 0.8, 1.45: 0.78, 2: 0.75, 2.8: 0.6, 4: 0.1}
+    sides = {scale: round(scale * 64) for scale in values}
+    rows = [run | {"scale": s, "height": sides[s], "width": sides[s], "iou": iou} for s, iou in values.items()]
+    found = leaderboard.row(pd.DataFrame(rows))
+    assert (found["×½"], found["×1"], found["×2"], found["×4"]) == (0.74, 0.8, 0.75, 0.1)
+    assert found["beyond"] == pytest.approx((0.3 + 0.6 + 0.1) / 3)
+    assert (found["from"], found["to"]) == (0.5, 2)
+    narrow = leaderboard.row(pd.DataFrame(rows[2:4]))  # nothing was tested at ×½, ×2, ×4, nor beyond an octave
+    assert leaderboard.line("net", narrow) == "| net |  | .800 |  |  |  | ×0.7 to ×1 |"
 
 
 def scores_of(values: dict[float, float]) -> pd.DataFrame:
