@@ -17,7 +17,7 @@ SIDE = 256  # of the example, where neither --size nor model.json gives a size
 @takes_network
 def export(
     weights: Weights,
-    file: Annotated[Path, typer.Argument(metavar="FILE.onnx|FILE.pt2", help="The file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx|FILE.pt2|FILE.zip", help="The file to write.")],
     options: NetworkOptions,
     size: Annotated[
         tuple[int, int] | None,
@@ -29,38 +29,46 @@ def export(
     opset: Annotated[int, typer.Option(min=18, max=25, help="Of ONNX.")] = 18,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Write a network as ONNX or as a program of torch.export; it is read again and compared with torch (1e-4).
+    """Write a network as ONNX, as a program of torch.export, or as a package of bioimage.io (.zip, with ONNX inside).
 
-    The file maps images (N, C, H, W), float32 in [0, 1], to logits (N, classes, H, W). Batch, height and width are free
-    where the network allows; the file continues images to its multiple. Classes, scale of training and multiple are in
-    its metadata. Images are to be resampled before as in training: `seunet
-    info` says how.
+    It is read again and compared with torch (1e-4). The file maps images (N, C, H, W), float32 in [0, 1], to logits (N,
+    classes, H, W); a package maps values from 0 to 255 to probabilities. Batch, height and width are free where the
+    network allows; the file continues images to its multiple. Classes, scale of training and multiple are in its
+    metadata. Images are to be resampled before as in training: `seunet info` says how.
 
     Examples:
 
     seunet export results/models/pet/unet/seed0 unet.onnx
 
     seunet export results/models/pet/seunet/seed0 seunet.pt2 --size 512 512
+
+    seunet export results/models/hela/unet/seed0 model.zip
     """
     check_file(file, overwrite)
     check_source(weights)
+    from seunet.integrations.bioimageio import export_package
     from seunet.models import export as writing
 
     network = open_network(weights, options, "cpu")
-    shape = (1, network.channels, *example_size(network, size))
-    free = writing.export(
-        network.model, file, shape, network.description, opset, lambda step: typer.echo(step, err=True)
-    )
-    typer.echo(
-        f"{file}: image (N, {network.channels}, H, W) in [0, 1] → logits (N, {len(network.classes)}, H, W); {free}"
-    )
+    shape, classes = (1, network.channels, *example_size(network, size)), network.classes
+
+    def say(step: str) -> None:
+        typer.echo(step, err=True)
+
+    if file.suffix == ".zip":
+        free = export_package(network.model, file, shape, classes, network.description, opset, say)
+        taken, given = "with the values of image files", "probabilities"
+    else:
+        free = writing.export(network.model, file, shape, network.description, opset, say)
+        taken, given = "in [0, 1]", "logits"
+    typer.echo(f"{file}: image (N, {network.channels}, H, W) {taken} → {given} (N, {len(classes)}, H, W); {free}")
     typer.echo("Read again and compared with torch: the answers agree to 1e-4.")
 
 
 def check_file(file: Path, overwrite: bool) -> None:
     """Raise UserError where the file has another suffix, is there, or lies in no folder."""
-    if file.suffix not in (".onnx", ".pt2"):
-        raise UserError(f"{file}: expected a name that ends with .onnx or .pt2")
+    if file.suffix not in (".onnx", ".pt2", ".zip"):
+        raise UserError(f"{file}: expected a name that ends with .onnx, .pt2 or .zip")
     if file.is_dir():
         raise UserError(f"{file}: is a folder; name the file to write")
     if file.exists() and not overwrite:
@@ -72,10 +80,11 @@ def check_source(weights: Path) -> None:
     from seunet.models.external_loading import kind_of
 
     kind = kind_of(weights) if weights.is_file() else ""
-    if kind in ("onnx", "torchscript"):
+    names = {"onnx": "an ONNX file", "torchscript": "a TorchScript file", "bioimageio": "a package"}
+    if kind in names:
         raise UserError(
-            f"{weights}: the program of {'an ONNX' if kind == 'onnx' else 'a TorchScript'} file cannot be written "
-            "anew; give the weights of its network, with --architecture"
+            f"{weights}: the program of {names[kind]} cannot be written anew; give the weights of its network, with "
+            "--architecture"
         )
 
 

@@ -13,7 +13,12 @@ from seunet.runtime.tables import read_rows
 if TYPE_CHECKING:
     from torch import nn
 
-KINDS = {"onnx": "ONNX file", "exported": "program of torch.export", "torchscript": "TorchScript file"}
+KINDS = {
+    "onnx": "ONNX file",
+    "exported": "program of torch.export",
+    "torchscript": "TorchScript file",
+    "bioimageio": "package of bioimage.io",
+}
 
 
 @takes_network

@@ -40,7 +40,8 @@ def measure(
         list[Path],
         typer.Argument(
             metavar="WEIGHTS FOLDER",
-            help="A folder of results/models, a TorchScript, .pt2 or .onnx file, or weights with --architecture; and a "
+            help="A folder of results/models, a TorchScript, .pt2, .onnx or .zip file (bioimage.io), or weights with "
+            "--architecture; and a "
             "folder with images and masks.",
         ),
     ],

@@ -33,7 +33,7 @@ Weights = Annotated[
     typer.Argument(
         metavar="WEIGHTS",
         help="The folder of a trained network, such as results/models/pet/unet/seed0; a .onnx, .pt2 or TorchScript "
-        "file; or weights with --architecture.",
+        "file; a package of bioimage.io (.zip); or weights with --architecture.",
     ),
 ]
 

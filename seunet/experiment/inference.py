@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment.fingerprint import Fingerprint, finest_window_only
 from seunet.experiment.magnification import Magnification, find_magnification
-from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
+from seunet.models.calling import call_network, check_finite, run_padded, size_multiple, title
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
@@ -216,6 +216,10 @@ def with_tiling(tiling: Tile | None) -> Callable[[nn.Module, Tensor], Tensor]:
 def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int | None) -> Tensor:
     """Return logits (N, classes, H, W), predicted tile by tile."""
     check_tiling(tiling, size_multiple(model))
+    if getattr(model, "whole_images", False):
+        raise UserError(
+            f"tile: {title(model)} prepares each image by its own values, and those of a tile are others; leave it out"
+        )
     height, width = images.shape[-2:]
     logits = torch.empty(0)
     for top in range(0, height, tiling.size):

@@ -14,6 +14,7 @@ from seunet.models.checkpoint import load_model
 from seunet.models.declared import Declared, channels_of_weights
 from seunet.models.external_network import Conventions, ExternalNetwork
 from seunet.models.input_form import probe_channels, say_form
+from seunet.models.packages import DESCRIPTIONS, Package
 from seunet.models.programs import PROGRAMS, Program
 from seunet.models.state_dicts import first_line, fit, read_weights
 from seunet.runtime.errors import UserError
@@ -81,9 +82,11 @@ def folder_of(path: Path) -> Path | None:
 
 
 def kind_of(path: Path) -> str:
-    """Return what a file of weights is: "state_dict", "torchscript", "exported" or "onnx", by its suffix and content.
+    """Return what a file of weights is: "state_dict", "torchscript", "exported", "onnx" or "bioimageio".
 
-    Raises UserError when there is no such file.
+    Its suffix and content say it.
+
+    Raises UserError when there is no such file, or for a .zip of something else.
     """
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a file of weights")
@@ -91,8 +94,15 @@ def kind_of(path: Path) -> str:
         return {".onnx": "onnx", ".pt2": "exported"}[path.suffix]
     if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                return "torchscript"
+            names = archive.namelist()
+        if any(name in DESCRIPTIONS for name in names):
+            return "bioimageio"
+        if any(name.endswith("/constants.pkl") for name in names):
+            return "torchscript"
+    if path.suffix == ".zip":
+        raise UserError(
+            f"{path}: no package of bioimage.io ({DESCRIPTIONS[0]} is not in it); unpack it, and name a file"
+        )
     return "state_dict"
 
 
@@ -116,7 +126,7 @@ def load_network(
     if given.architecture is not None:
         raise UserError(f"{path}: {kind}, which holds its own network; leave the architecture out")
     try:
-        program = PROGRAMS[kind](path)
+        program = (PROGRAMS | {"bioimageio": Package})[kind](path)
     except UserError:
         raise
     except Exception as error:  # whatever a damaged file leads to

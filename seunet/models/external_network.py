@@ -90,6 +90,7 @@ class ExternalNetwork(nn.Module):
         super().__init__()
         self.network, self.conventions, self.title, self.declared = network, conventions, title, declared
         check_form(declared, title, conventions.mean != 0 or conventions.std != 1)
+        self.whole_images = getattr(network, "whole_images", False)  # a tile would be answered otherwise
         self.size_multiple = conventions.multiple or size_multiple(network)
         self.register_buffer("mean", per_channel("mean", conventions.mean, conventions.in_channels(channels)))
         self.register_buffer("std", per_channel("std", conventions.std, conventions.in_channels(channels)))
