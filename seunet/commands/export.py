@@ -68,7 +68,7 @@ def export(
 def check_file(file: Path, overwrite: bool) -> None:
     """Raise UserError where the file has another suffix, is there, or lies in no folder."""
     if file.suffix not in (".onnx", ".pt2", ".zip"):
-        raise UserError(f"{file}: expected a name that ends with .onnx, .pt2 or .zip")
+        raise UserError(f"{file}: expected a name that ends with .zip, .onnx or .pt2")
     if file.is_dir():
         raise UserError(f"{file}: is a folder; name the file to write")
     if file.exists() and not overwrite:
