@@ -55,12 +55,16 @@ class Fingerprint:
     layers: mean and variance of each channel, (C,) each, by the name of the layer; empty for a network whose layers
     cannot be watched, such as an ONNX file. answers: mean and standard deviation between images of the features of the
     answers, (2 + classes,) each; None where only running statistics of batch norm are known. enlarges: whether images
-    that were reduced to half are answered better at their old size, blurred as they are, than as they are.
+    that were reduced to half are answered better at their old size, blurred as they are, than as they are;
+    enlarges_quarters: whether images that were reduced to a quarter are so half an octave larger. information: mean of
+    the answers, in nats, see `models.windows`; None where it is not known.
     """
 
     layers: dict[str, Moments]
     answers: Moments | None = None
     enlarges: bool = True
+    enlarges_quarters: bool = True
+    information: float | None = None
 
     @classmethod
     def of_running_statistics(cls, model: nn.Module) -> "Fingerprint | None":
@@ -97,7 +101,8 @@ class Fingerprint:
         """Return the fingerprint as model.json holds it."""
         layers = {name: [rounded(values) for values in moments] for name, moments in self.layers.items()}
         answers = None if self.answers is None else [rounded(values) for values in self.answers]
-        return {"layers": layers, "answers": answers, "enlarges": self.enlarges}
+        enlarges = {"enlarges": self.enlarges, "enlarges_quarters": self.enlarges_quarters}
+        return {"layers": layers, "answers": answers, **enlarges, "information": self.information}
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> "Fingerprint":
@@ -106,7 +111,10 @@ class Fingerprint:
             layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
             answers = written["answers"]
             moments = None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1]))
-            return cls(layers, moments, bool(written["enlarges"]))
+            # an older model.json lacks the last two
+            enlarges = bool(written["enlarges"]), bool(written.get("enlarges_quarters", True))
+            information = written.get("information")
+            return cls(layers, moments, *enlarges, None if information is None else float(information))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 "the fingerprint of the network is damaged, or is none (model.json has it under the key fingerprint); "
@@ -123,33 +131,42 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
         >>> len(made.layers)
         15
     """
-    seen, small, enlarged = [], 0.0, 0.0
+    seen, half, quarter = [], 0.0, 0.0
     with finest_window_only(model), torch.no_grad():
         for images in batches:
             observation, logits = observe(model, images)
             seen.append(observation)
-            gain = half_agreement(model, images, logits)
-            small, enlarged = small + gain[0], enlarged + gain[1]
+            half += enlargement_gain(model, images, logits, 0.5, 1)
+            quarter += enlargement_gain(model, images, logits, 0.25, 0.25 * 2**0.5)
     whole = Observation.join(seen)
     layers = {name: pooled(moments) for name, moments in whole.layers.items()}
     answers = whole.answers.mean(0), whole.answers.std(0, correction=0)
-    return Fingerprint(layers, answers, enlarged > small)
+    (information,) = rounded(whole.information.mean()[None])
+    return Fingerprint(layers, answers, half > 0, quarter > 0, information)
 
 
-def half_agreement(model: nn.Module, images: Tensor, logits: Tensor) -> tuple[float, float]:
-    """Return how well answers to images at half their size agree with `logits`: as they are, and enlarged again.
+def enlargement_gain(model: nn.Module, images: Tensor, logits: Tensor, share: float, enlarged: float) -> float:
+    """Return by how much better images reduced to a share of their size are answered when they are enlarged again.
 
-    The mean IoU of the classes, summed over the images. A network that does not take the half size gains nothing.
+    enlarged: to this share of their own size. The answers are compared with `logits`, those of the images themselves:
+    mean IoU of the classes, summed over the images. A network that does not take such sizes gains nothing.
     """
-    size = size_of(images)
-    small = rescale_image(images, (max(1, size[0] // 2), max(1, size[1] // 2)))
-    try:
-        as_it_is = rescale_logits(call_network(model, small), size)
-    except UserError:
-        return 0.0, 0.0
-    enlarged = call_network(model, rescale_image(small, size))
     own, classes = logits.argmax(1), logits.shape[1]
-    return overlap(as_it_is.argmax(1), own, classes), overlap(enlarged.argmax(1), own, classes)
+    small = rescale_image(images, shared(images, share))
+    agreement = []
+    for shown in (small, rescale_image(small, shared(images, enlarged))):
+        try:
+            answer = rescale_logits(call_network(model, shown), size_of(images))
+        except UserError:
+            return 0.0
+        agreement.append(overlap(answer.argmax(1), own, classes))
+    return agreement[1] - agreement[0]
+
+
+def shared(images: Tensor, share: float) -> tuple[int, int]:
+    """Return a share of the images' size, rounded."""
+    height, width = size_of(images)
+    return max(1, round(height * share)), max(1, round(width * share))
 
 
 def overlap(first: Tensor, second: Tensor, classes: int) -> float:

@@ -25,7 +25,8 @@ OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 PROBES = 12  # images that decide together; of more, so many, evenly spaced
 INFORMATION = 0.5  # weight of the information against the distance, chosen on validation images
 MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to show images otherwise than they are
-DOUBT = 0.05  # the same for one that enlarges, where reduced reference images were answered no better enlarged
+DOUBT = 0.1  # the same for one that enlarges, where reduced reference images were answered no better enlarged
+AWAY = 0.05  # nats below the score of the reference's own images: there is a better factor yet
 MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
 LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
 LEAST_CONTRAST = 1e-3  # standard deviation of an image's values; below there is nothing to see
@@ -133,8 +134,23 @@ def find_magnification(
     largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
     with finest_window_only(model):
         possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
-        found = search(try_factor, possible, MARGIN if known.enlarges else DOUBT)
+        found = search(try_factor, possible, least_gain(known), enough(known))
     return replace(found, as_it_is=answers.get(1.0))
+
+
+def least_gain(known: Fingerprint) -> float:
+    """Return the nats that an enlargement must gain, by what enlargements did to the reference's own images."""
+    return MARGIN if known.enlarges else DOUBT if known.enlarges_quarters else math.inf
+
+
+def enough(known: Fingerprint) -> float:
+    """Return the score that says that a factor is good: that of the reference's own images, but for a little.
+
+    −∞ where it is not known, and for a network that enlarged images do not help.
+    """
+    if known.information is None or not known.enlarges:
+        return -math.inf
+    return INFORMATION * known.information - AWAY  # at a distance of 0
 
 
 def checked(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
@@ -155,13 +171,17 @@ def checked(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
 
 
 def search(
-    try_factor: Callable[[float], Trial | None], factors: Sequence[float], to_enlarge: float = MARGIN
+    try_factor: Callable[[float], Trial | None],
+    factors: Sequence[float],
+    to_enlarge: float = MARGIN,
+    good: float = -math.inf,
 ) -> Magnification:
-    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, then those beside
+    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, and those beside
     the best.
 
     try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
-    factor above 1 must gain. Finer steps gain nothing: the score is that of few images, and flat at its top.
+    factor above 1 must gain. good: while the best score is less, a score that falls does not end the enlargements.
+    Finer steps gain nothing: the score is that of few images, and flat at its top.
     """
     trials: dict[float, Trial] = {}
 
@@ -172,19 +192,25 @@ def search(
             trials[factor] = trial
         return trial
 
-    last = attempt(1.0)
-    if last is None:
+    def best() -> Trial:
+        return max(trials.values(), key=lambda trial: trial.score)
+
+    def beside(trial: Trial) -> None:
+        for factor in (trial.factor * HALF_OCTAVE, trial.factor / HALF_OCTAVE):
+            if factors[0] <= factor <= factors[-1] + 1e-6:
+                attempt(factor)
+
+    if attempt(1.0) is None:
         raise UserError("factors: images cannot be shown at their own pixels")
     for factor in (f for f in factors if f < 1):
         attempt(factor)
-    enlarged: Trial | None = last
-    while enlarged and enlarged.score >= last.score and enlarged.factor * HALF_OCTAVE <= factors[-1] + 1e-6:
-        last = enlarged
-        enlarged = attempt(last.factor * HALF_OCTAVE)
-    centre = max(trials.values(), key=lambda trial: trial.score).factor
-    for factor in (centre * HALF_OCTAVE, centre / HALF_OCTAVE):
-        if factors[0] <= factor <= factors[-1] + 1e-6:
-            attempt(factor)
+    beside(best())
+    enlarged = 1.0
+    while (enlarged := enlarged * HALF_OCTAVE) <= factors[-1] + 1e-6:
+        trial = attempt(enlarged)
+        if trial is None or (trial is not best() and best().score >= good):
+            break
+    beside(best())
     gains = {factor: trial.score - trials[1.0].score for factor, trial in trials.items()}
     allowed = [factor for factor, gain in gains.items() if gain > (to_enlarge if factor > 1 else MARGIN)]
     chosen = max(allowed, key=lambda factor: gains[factor], default=1.0)

@@ -9,7 +9,17 @@ from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
 from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, observe
 from seunet.experiment.inference import AutoFactorNetwork, predict
-from seunet.experiment.magnification import PROBES, Trial, find_magnification, resized, search, spaced
+from seunet.experiment.magnification import (
+    DOUBT,
+    MARGIN,
+    PROBES,
+    Trial,
+    find_magnification,
+    least_gain,
+    resized,
+    search,
+    spaced,
+)
 from seunet.settings.configuration import FactorSearch
 
 SIDE = 64
@@ -198,6 +208,38 @@ def test_an_enlargement_must_gain_more_where_it_did_not_help_reduced_images():
 
     assert search(attempt, (0.5, 1, 2)).factor == 2
     assert search(attempt, (0.5, 1, 2), to_enlarge=0.05).factor == 1
+
+
+def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already():
+    scores = {0.5: 0.0, 0.707: 0.05, 1: 0.11, 1.414: 0.09, 2: 0.23, 2.828: 0.1, 4: -0.1}  # of scenes at ×½
+
+    def attempt(factor):
+        return Trial(factor, next(value for key, value in scores.items() if abs(key - factor) < 0.01), 0, 0)
+
+    assert search(attempt, (0.5, 1, 2, 4)).factor == 1
+    assert search(attempt, (0.5, 1, 2, 4), good=0.235).factor == 2
+    found = search(attempt, (0.5, 1, 2, 4), good=0.1)
+    assert found.factor == 1 and max(trial.factor for trial in found.trials) < 1.5
+
+
+def test_what_enlargements_did_to_the_references_own_images_decides_what_they_must_gain():
+    class Constant(nn.Module):
+        """Answers of images below some side differ from those above."""
+
+        def __init__(self, side):
+            super().__init__()
+            self.side, self.norm = side, nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            logits = self.norm(x)
+            return -logits if x.shape[-1] < self.side else logits
+
+    x = scenes(1, 2)  # of 64 pixels: 32 at half, 16 at a quarter, 23 of a quarter enlarged by half an octave
+    for side, gain in ((8, np.inf), (20, DOUBT), (40, MARGIN)):
+        made = fingerprint(Constant(side).eval(), [x])
+        again = Fingerprint.read(made.written())
+        assert (again.enlarges, again.enlarges_quarters) == (made.enlarges, made.enlarges_quarters)
+        assert least_gain(made) == gain
 
 
 @pytest.mark.parametrize("size, factor", [((512, 512), 1), ((512, 512), 4), ((300, 900), 2), ((2000, 3000), 0.7)])
