@@ -17,13 +17,6 @@ LABELS |= {"pyramid": "SEU-Net, pyramid"}
 TARGETS = {"unet": 1.1, "exact": 1.6, "released": 1.5, "pyramid": 1.6}
 LEAST = 1.1  # of the step of the network that gains most
 
-# Compiled code that is a part of an operator: the function that chooses it.
-PLACES = {
-    "lattices": "seunet.ops.correlation.use_lattices",
-    "gradient of kernels": "seunet.ops.correlation.use_compiled_gradient",
-}
-UNUSED = ("batch_norm_evaluation",)  # in a step of training
-
 
 def rows() -> list[Row]:
     """Time the steps with all compiled code, with none, and without one kernel."""
@@ -48,7 +41,7 @@ def rows() -> list[Row]:
 
 def kernels() -> list[str]:
     """Return the names of what is compiled."""
-    return [*(name for name in acceleration.OPERATORS if name not in UNUSED), *PLACES]
+    return list(acceleration.OPERATORS)
 
 
 def stepping(model: nn.Module, x: torch.Tensor, y: torch.Tensor, key: str) -> Callable[[], float]:
@@ -64,12 +57,7 @@ def stepping(model: nn.Module, x: torch.Tensor, y: torch.Tensor, key: str) -> Ca
 @contextmanager
 def disabled(key: str) -> Iterator[None]:
     """Let one kernel's work be done by torch."""
-    if key in PLACES:
-        with patch(PLACES[key], lambda *arguments: False):
-            yield
-        return
-    operator = acceleration.OPERATORS[key]
-    with patch.object(operator, "twin", None):
+    with patch.object(acceleration.OPERATORS[key], "twin", None):
         yield
 
 

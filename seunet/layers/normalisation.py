@@ -16,15 +16,12 @@ class ScaleBatchNorm(BatchNorm):
 
     Each scale has the same weight, whatever its number of pixels: a value of a scale with n values per channel counts
     1 / (S n). For S maps of one size that is torch's batch norm of all of them. Law: it commutes with R_k in evaluation
-    mode, as every pointwise layer does. `positive`: negative values become 0 (ReLU). `inplace`: without gradients, the
-    given maps may be overwritten, as by torch.nn.ReLU(inplace=True).
+    mode, as every pointwise layer does. `positive`: negative values become 0 (ReLU).
     """
 
-    def __init__(
-        self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True, inplace: bool = False
-    ):
+    def __init__(self, channels: int, eps: float = 1e-3, momentum: float = 0.01, positive: bool = True):
         super().__init__(channels, eps=eps, momentum=momentum)
-        self.positive, self.inplace = positive, inplace
+        self.positive = positive
 
     def forward(  # type: ignore[override]  # torch's takes no list
         self, x: Tensor | list[Tensor] | Atlas
@@ -40,7 +37,7 @@ class ScaleBatchNorm(BatchNorm):
         """S batches (N, C, H, W) → the same shapes."""
         if self.training:
             return batch_norm_training(maps, self, self.positive)
-        return batch_norm_evaluation(maps, self, self.positive, self.inplace)
+        return batch_norm_evaluation(maps, self, self.positive)
 
     def extra_repr(self) -> str:
         """Show the ReLU."""

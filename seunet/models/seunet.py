@@ -96,7 +96,7 @@ class LiftedOperators:
 
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm over samples and scales, with the constants of the released code, and ReLU."""
-        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.02, inplace=True)
+        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.02)
 
     def pooling(self, channels: int) -> nn.Module:
         """Return the chosen pooling."""

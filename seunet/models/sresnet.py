@@ -41,9 +41,9 @@ class ResidualBlock(ScaleLayer):
         self.stride, self.residual, self.new_channels = stride, residual, out_channels - in_channels
         self.body = nn.Sequential(
             ScaleCrossCorrelation(in_channels, out_channels, **options),
-            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01),
             ScaleCrossCorrelation(out_channels, out_channels, scale_size=scale_size, stride=stride, **options),
-            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, inplace=True, positive=False),
+            ScaleBatchNorm(out_channels, eps=1e-3, momentum=0.01, positive=False),
         )
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:

@@ -20,7 +20,7 @@ class ImageOperators:
 
     def activation(self, channels: int) -> nn.Module:
         """Return batch norm, with the constants of the released code (momentum in torch's convention), and ReLU."""
-        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.01, inplace=True)
+        return ScaleBatchNorm(channels, eps=1e-3, momentum=0.01)
 
     def pooling(self, channels: int) -> nn.Module:
         """Return 2 × 2 max pooling."""

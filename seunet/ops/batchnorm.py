@@ -1,7 +1,7 @@
 """Batch norm of several maps with one mean and variance, and the ReLU that may follow it.
 
-There are two operators: in training mode the statistics are those of the maps, in evaluation mode the running ones. The
-compiled twins apply the ReLU in the same pass.
+In training mode the statistics are those of the maps, in evaluation mode the running ones. The compiled twin of the
+former applies the ReLU in the same pass.
 """
 
 from collections.abc import Sequence
@@ -81,33 +81,13 @@ def batch_norm_training_compiled(maps: list[Tensor], norm: BatchNorm, positive: 
     return y
 
 
-@Operator
-def batch_norm_evaluation(maps: list[Tensor], norm: BatchNorm, positive: bool, inplace: bool) -> Sequence[Tensor]:
-    """Normalise maps (N, C, H_s, W_s) by the running statistics of `norm`.
-
-    positive: apply the ReLU. inplace: without gradients, the maps may be overwritten.
-    """
+def batch_norm_evaluation(maps: list[Tensor], norm: BatchNorm, positive: bool) -> list[Tensor]:
+    """Normalise maps (N, C, H_s, W_s) by the running statistics of `norm`. positive: apply the ReLU."""
     mean, variance = norm.running_mean, norm.running_var
     return [
         rectified(F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps), positive)
         for x in maps
     ]
-
-
-@batch_norm_evaluation.compiled
-def batch_norm_evaluation_compiled(
-    maps: list[Tensor], norm: BatchNorm, positive: bool, inplace: bool
-) -> Sequence[Tensor]:
-    """Return a · x + b of every map, or its positive part. The compiled code has no gradient for this."""
-    if torch.is_grad_enabled():
-        return batch_norm_evaluation.reference(maps, norm, positive, inplace)
-    a = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    b = norm.bias - norm.running_mean * a
-    maps = [native.channels_last(x) for x in maps]
-    y = maps if inplace else [torch.empty_like(x) for x in maps]
-    name = native.name_of("normalise_apply", maps[0])
-    native.call(name, maps, y, values_per_channel(maps), a.float(), b.float(), *sizes(maps, positive))
-    return y
 
 
 def rectified(x: Tensor, positive: bool) -> Tensor:

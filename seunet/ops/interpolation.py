@@ -83,9 +83,9 @@ def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> T
     """Write y + upsample(x) to `out`, which may be y; return the map that was written."""
     x, source = native.channels_last(x), native.channels_last(y)
     out = source if out is y else native.channels_last(out)
-    rows, columns = axes_of(x.shape, y.shape, factor, mode)
+    tables = tables_of([(x.shape, factor)], y.shape, mode)
     sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1])
-    native.call(native.name_of("interpolate_add", y), x, source, out, *rows[:3], *columns[:3], *sizes)
+    native.call(native.name_of("interpolate_add", y), x, source, out, *tables[:3], *sizes)
     return out
 
 
@@ -113,17 +113,15 @@ class Largest(torch.autograd.Function):
         """Compare all scales in one pass."""
         maps = [native.channels_last(x) for x in maps]
         images, channels, height, width = maps[0].shape
-        axes = [
-            axis for x, t in zip(maps, factors, strict=True) for axis in axes_of(x.shape, maps[0].shape, t, "aligned")
-        ]
+        geometry = [(x.shape, factor) for x, factor in zip(maps, factors, strict=True)]
+        tables = tables_of(geometry, maps[0].shape, "aligned")
         keep = keep.float().contiguous()
         best, place = torch.empty_like(maps[0]), native.empty(maps[0].shape, torch.int8)
         sizes = [side for x in maps for side in x.shape[2:]]
-        pointers = [[axis[part] for axis in axes] for part in range(3)]
         name = native.name_of("interpolate_maximum", best)
-        native.call(name, maps, keep, sizes, *pointers, best, place, len(maps), images, height, width, channels)
+        native.call(name, maps, keep, sizes, *tables[:3], best, place, len(maps), images, height, width, channels)
         ctx.save_for_backward(keep, place)
-        ctx.geometry = [(x.shape, factor) for x, factor in zip(maps, factors, strict=True)]
+        ctx.geometry = geometry
         return best
 
     @staticmethod
@@ -153,16 +151,17 @@ def transpose(
     grad = native.channels_last(grad)
     images, channels, height, width = grad.shape
     grad_x = native.empty(shape, grad.dtype)
-    rows, columns = axes_of(shape, grad.shape, factor, mode)
+    firsts, seconds, weights, (begin, _), (end, _) = tables_of([(shape, factor)], grad.shape, mode)
     sizes = (number, images, *shape[2:], height, width, channels)
     name = native.name_of("interpolate_transpose", grad)
-    native.call(name, grad, place, keep, grad_x, *rows[:3], *columns[:3], *rows[3:], *sizes)
+    native.call(name, grad, place, keep, grad_x, firsts, seconds, weights, begin, end, *sizes)
     return grad_x
 
 
-def axes_of(small: torch.Size, large: torch.Size, factor: int, mode: str) -> list[tuple[Tensor, ...]]:
-    """Return `axis_of` the rows and `axis_of` the columns."""
-    return [axis_of(small[i], large[i], factor, mode) for i in (2, 3)]
+def tables_of(maps: Sequence[tuple[torch.Size, int]], size: torch.Size, mode: str) -> list[list[Tensor]]:
+    """Return the five tables of `axis_of`, each for the rows and the columns of maps: (shape, factor)."""
+    axes = [axis_of(shape[i], size[i], factor, mode) for shape, factor in maps for i in (2, 3)]
+    return [list(table) for table in zip(*axes, strict=True)]
 
 
 @functools.lru_cache(maxsize=1024)

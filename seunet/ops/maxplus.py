@@ -105,7 +105,6 @@ def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) ->
     return best, rows.gather(3, place), columns
 
 
-@Operator
 def scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
@@ -131,17 +130,3 @@ def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius
     sizes = (images, height, width, channels, *shape[2:], stride, step, radius)
     native.call(native.name_of("dilate", x, rows), x, penalty.contiguous(), best, rows, columns, *sizes)
     return best, rows, columns
-
-
-@scatter.compiled
-def compiled_scatter(
-    grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
-) -> tuple[Tensor, Tensor]:
-    """Add the gradients in one pass, in float32."""
-    grad, rows, columns = (native.channels_last(x) for x in (grad, rows, columns))
-    images, channels, height, width = shape
-    grad_x = native.empty(shape, torch.float32).zero_()
-    squares = torch.empty(images, channels)
-    sizes = (images, height, width, channels, *grad.shape[2:], stride, step)
-    native.call(native.name_of("dilate_backward", grad, rows), grad, rows, columns, grad_x, squares, *sizes)
-    return grad_x.to(grad.dtype), squares.sum(0)

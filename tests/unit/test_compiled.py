@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from seunet.layers import ScaleProjection
 from seunet.layers.normalisation import ScaleBatchNorm
-from seunet.ops import native, shared_kernel
+from seunet.ops import native
 from seunet.ops.acceleration import OPERATORS, is_compiled
 from seunet.ops.correlation import dilated_correlation
 from seunet.ops.interpolation import MODES, add_upsampled, largest, upsample
@@ -24,25 +24,25 @@ def test_it_compiles() -> None:
 
 
 def test_wrong_arguments_never_reach_the_compiled_code() -> None:
-    x, shape = native.channels_last(torch.rand(1, 2, 3, 4)), [1, 3, 4, 1, 1, 3, 4, 2]
-    tables = [torch.arange(n, dtype=torch.int32) for n in (3, 4)]
-    name = native.name_of("lattice_gather", x)
-    native.call(name, x, torch.empty_like(x), *tables, shape)
+    x, penalty = native.channels_last(torch.rand(1, 2, 3, 4)), torch.ones(2)
+    taps = [torch.empty_like(x, dtype=torch.int8) for _ in range(2)]
+    name, sizes = native.name_of("dilate", x, *taps[:1]), (1, 3, 4, 2, 3, 4, 1, 1, 3)
+    native.call(name, x, penalty, torch.empty_like(x), *taps, *sizes)
     for wrong, message in [
-        ((x, x, *tables), "takes 5 arguments, got 4"),
-        ((x.double(), x, *tables, shape), "argument 0: expected float., got a tensor of torch.float64"),
-        ((x[..., ::2], x, *tables, shape), "argument 0: expected float."),
-        ((x.contiguous(), x, *tables, shape), "argument 0: expected float."),  # not channels-last
-        ((x, x, tables[0].long(), tables[1], shape), "argument 2: expected int32_t."),
-        ((x, x, *tables, 3.0), "argument 4: expected int64_t., got 3.0"),
+        ((x, penalty, x, *taps), "takes 14 arguments, got 5"),
+        ((x.double(), penalty, x, *taps, *sizes), "argument 0: expected float., got a tensor of torch.float64"),
+        ((x[..., ::2], penalty, x, *taps, *sizes), "argument 0: expected float."),
+        ((x.contiguous(), penalty, x, *taps, *sizes), "argument 0: expected float."),  # not channels-last
+        ((x, penalty, x, taps[0].long(), taps[1], *sizes), "argument 3: expected int8_t."),
+        ((x, penalty, x, *taps, *sizes[:-1], 3.0), "argument 13: expected int64_t, got 3.0"),
     ]:
         with pytest.raises(TypeError, match=message):
             native.call(name, *wrong)
 
 
-def test_every_compiled_function_has_a_signature() -> None:
-    assert all(hasattr(native.library(), name) for name in native.signatures())
-    assert native.signatures()["dilate_float32_int8"][:5] == ["float*", "float*", "float*", "int8_t*", "int8_t*"]
+def test_the_library_says_the_types_of_its_functions() -> None:
+    function, kinds = native.functions()["dilate_float32_int8"]
+    assert kinds[:5] == ["float*", "float*", "float*", "int8_t*", "int8_t*"] and callable(function)
 
 
 def test_operators_have_a_twin_and_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +122,6 @@ def test_batch_norm_is_that_of_torch() -> None:
         y = native.channels_last(x.detach().clone())
         torch.testing.assert_close(ours(y), F.relu(theirs(x)))
         assert torch.equal(y, x)
-        ours.inplace = True
-        ours(y)
-        torch.testing.assert_close(y, F.relu(theirs(x)))
 
 
 def test_batch_norm_with_weights_in_bfloat16() -> None:
@@ -191,11 +188,9 @@ def test_threads_change_no_bit(threads: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("cache", [2**20, 2**13], ids=["small", "small and large"])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("channels", [16, 64])
-def test_gradients_of_a_shared_kernel(monkeypatch, channels: int, stride: int, cache: int) -> None:
-    monkeypatch.setattr(shared_kernel, "CACHE", cache)
+def test_gradients_of_a_kernel(channels: int, stride: int) -> None:
     maps = maps_of([(14, 14), (13, 9), (4, 4), (1, 1)], channels)
     kernel = torch.randn(24, channels, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
     bias, steps = torch.ones(24, requires_grad=True), [1, 4, 2, 8]

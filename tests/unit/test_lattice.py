@@ -1,4 +1,4 @@
-"""Maps continued by border pixels and taken apart into lattices: the compiled way is the plain one, gradients too."""
+"""Maps continued by border pixels, taken apart into lattices, and correlated: as by the plain code, gradients too."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from seunet.ops import correlation, native
 from seunet.ops.correlation import dilated_correlation
-from seunet.ops.lattice import continued, fold, gather, lattices, margins
+from seunet.ops.lattice import continued, join_lattices, split_lattices
 
 
 def test_a_tap_beyond_the_map_reads_the_last_pixel_of_its_lattice() -> None:
@@ -45,10 +45,11 @@ def plain(maps: list, kernel: torch.Tensor, bias: torch.Tensor, stride: int, ste
     [
         ([(14, 14), (13, 9), (4, 4), (1, 1)], [1, 4, 2, 8]),  # small maps, one kernel
         ([(29, 33), (60, 57)], [4, 8]),  # lattices of unequal size
+        ([(28, 56), (14, 16)], [4, 2]),  # and of equal size
         ([(7, 7)] * 4, [1, 2, 4, 8]),  # the last has lattices of one pixel
     ],
 )
-def test_compiled_correlation_is_the_plain_one(border: str, stride: int, sizes: list, steps: list) -> None:
+def test_correlation_is_the_plain_one(border: str, stride: int, sizes: list, steps: list) -> None:
     generator = torch.Generator().manual_seed(0)
     maps = [native.channels_last(torch.randn(2, 16, *size, generator=generator)) for size in sizes]
     inputs = [*maps, torch.randn(8, 16, 3, 3, generator=generator), torch.randn(8, generator=generator)]
@@ -72,35 +73,19 @@ def test_gradients_in_float64(border: str) -> None:
     assert torch.autograd.gradcheck(lambda x, kernel: dilated_correlation([x], kernel, None, 1, [2], border)[0], inputs)
 
 
-@pytest.mark.parametrize(("step", "margin"), [(1, 2), (2, 1), (3, 2), (9, 1)])
-def test_compiled_continuation_is_the_plain_one(step: int, margin: int) -> None:
-    x = torch.randn(2, 3, 8, 7, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    found, expected = continued(x, step, margin), continued.reference(x, step, margin)
-    assert type(found.grad_fn).__name__ == "GatheredBackward" and torch.equal(found, expected)
-    grad = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
-    gradients = [torch.autograd.grad(y, x, grad)[0] for y in (found, expected)]
-    torch.testing.assert_close(*gradients)
-
-
 @pytest.mark.parametrize("border", correlation.BORDERS)
 def test_mixed_types_are_those_of_autocast(border: str) -> None:
     """Under autocast maps are float32 or bfloat16, and the kernel is float32: the outputs are bfloat16 either way."""
     maps = [native.channels_last(torch.randn(1, 16, 21, 21)).to(t) for t in (torch.float32, torch.bfloat16)]
     kernel = torch.randn(8, 16, 3, 3).requires_grad_()
-    for correlate in (dilated_correlation, dilated_correlation.reference):
-        with torch.autocast("cpu", torch.bfloat16):
-            outputs = correlate(maps, kernel, None, 1, [1, 2], border)
-        assert all(y.dtype == torch.bfloat16 for y in outputs)
-        (grad,) = torch.autograd.grad(sum(y.float().square().mean() for y in outputs), kernel)
-        assert grad.dtype == torch.float32 and grad.isfinite().all()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = dilated_correlation(maps, kernel, None, 1, [1, 2], border)
+    assert all(y.dtype == torch.bfloat16 for y in outputs)
+    (grad,) = torch.autograd.grad(sum(y.float().square().mean() for y in outputs), kernel)
+    assert grad.dtype == torch.float32 and grad.isfinite().all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_folding_is_the_transpose_of_gathering(dtype: torch.dtype) -> None:
-    x = native.channels_last(torch.randint(-4, 4, (2, 3, 9, 8)).to(dtype))
-    for blocks in (margins(9, 8, 2, 1), lattices(9, 8, 3, 1), lattices(9, 8, 3, 0)):
-        copied = gather(x, blocks)
-        values = torch.randint(-4, 4, copied.shape).to(dtype)
-        back = fold(values, x.shape, blocks)
-        assert torch.equal((copied.double() * values).sum(), (x.double() * back).sum())
-    assert torch.equal(fold(gather(x, lattices(9, 8, 3, 0)), x.shape, lattices(9, 8, 3, 0)), x)
+def test_lattices_hold_every_dth_pixel_and_join_to_the_map() -> None:
+    x = torch.rand(2, 3, 8, 12)
+    split = split_lattices(x, 4)
+    assert torch.equal(split[2 * (4 * 1 + 3)], x[0, :, 1::4, 3::4]) and torch.equal(join_lattices(split, 4), x)

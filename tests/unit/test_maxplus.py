@@ -46,12 +46,6 @@ def test_compiled_is_plain_to_the_bit(geometry: tuple[int, ...], shape: tuple[in
             found = maxplus.compiled_dilation(x, penalty, stride, step, radius)
             for ours, plain in zip(found, maxplus.dilation.reference(x, penalty, stride, step, radius), strict=True):
                 assert torch.equal(ours, plain)
-            best, *taps = found
-            grad = torch.randn(best.shape, generator=torch.Generator().manual_seed(2))
-            found = maxplus.compiled_scatter(grad, *taps, x.shape, stride, step)
-            plain = maxplus.scatter.reference(grad, *taps, x.shape, stride, step)
-            torch.testing.assert_close(found[0], plain[0], rtol=1e-6, atol=1e-6)
-            torch.testing.assert_close(found[1], plain[1], rtol=1e-5, atol=1e-2)
     finally:
         torch.set_num_threads(before)
 

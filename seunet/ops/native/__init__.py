@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
     ends with the types of the numbers, such as float32: see `name_of`. Raises TypeError, before anything is called, if
     the arguments are not those that the library lists.
     """
-    kinds = signatures()[name]
+    function, kinds = functions()[name]
     if len(arguments) != len(kinds):
         raise TypeError(f"{name}: takes {len(kinds)} arguments, got {len(arguments)}")
     values = []
@@ -65,7 +65,7 @@ def call(name: str, *arguments: Argument | Sequence[Argument]) -> None:
             values.append(converted(kind, value))
         except TypeError as error:
             raise TypeError(f"{name}, argument {i}: {error}") from None
-    getattr(library(), name)(*values, ctypes.c_int64(torch.get_num_threads()))
+    function(*values, ctypes.c_int64(torch.get_num_threads()))
 
 
 def converted(kind: str, value: Argument | Sequence[Argument]) -> Any:
@@ -102,21 +102,20 @@ def describe(value: object) -> str:
 
 
 @functools.cache
-def signatures() -> dict[str, list[str]]:
-    """Return the types of the arguments, without the number of threads, of every function that the library lists.
+def functions() -> dict[str, tuple[Callable[..., None], list[str]]]:
+    """Return every function that the library lists, with the types of its arguments but for the number of threads.
 
     Raises OSError if a function does not end with that number: then `call` cannot call it.
     """
     code = library()
     if code is None:
         raise OSError("there is no compiled code")
-    listing = code.exported_functions
-    listing.restype = ctypes.c_char_p
+    code.exported_functions.restype = ctypes.c_char_p
     found = {}
-    for name, *types in map(str.split, listing().decode().splitlines()):
-        if types[-1:] != ["int64_t"]:
-            raise OSError(f"{name}: the last argument has to be the number of threads, int64_t; it takes {types}")
-        found[name] = types[:-1]
+    for name, address, *kinds in map(str.split, code.exported_functions().decode().splitlines()):
+        if kinds.pop() != "int64_t":
+            raise OSError(f"{name}: the last argument has to be the number of threads, int64_t")
+        found[name] = (ctypes.CFUNCTYPE(None)(int(address)), kinds)
     return found
 
 

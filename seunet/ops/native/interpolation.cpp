@@ -1,6 +1,6 @@
 // Linear interpolation of channels-last maps along both axes, added to a map or in a maximum over maps, and backward.
 // interpolation.py says what is computed. Output i of an axis reads inputs first[i] and second[i], with the weights
-// 1 − weight[i] and weight[i].
+// 1 − weight[i] and weight[i]. These tables come as three arrays, of the rows and then the columns of each map.
 #include "exports.h"
 
 namespace {
@@ -22,8 +22,10 @@ void blend_rows(const T* x, Axis y, int64_t row, int64_t length, float* out) {
 
 // z = y + up(x), x (images, h, w, channels), y and z (images, height, width, channels)
 template <typename T>
-void add(const T* x, const T* y, T* z, Axis rows, Axis columns, int64_t images, int64_t h, int64_t w, int64_t height,
-         int64_t width, int64_t channels, int64_t threads) {
+void add(const T* x, const T* y, T* z, const int32_t* const* firsts, const int32_t* const* seconds,
+         const float* const* weights, int64_t images, int64_t h, int64_t w, int64_t height, int64_t width, int64_t channels,
+         int64_t threads) {
+    const Axis rows{firsts[0], seconds[0], weights[0]}, columns{firsts[1], seconds[1], weights[1]};
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> blended(w * channels);
@@ -94,9 +96,11 @@ void maximum(const T* const* maps, const float* keep, const int64_t* sizes, cons
 // grad_x: the transpose of up on a gradient (images, height, width, channels). With a place, only where that is
 // `number`, times keep. Each input row gathers from the output rows first_row[r] … last_row[r] − 1.
 template <typename T>
-void transpose(const T* grad, const int8_t* place, const float* keep, T* grad_x, Axis rows, Axis columns,
-               const int32_t* first_row, const int32_t* last_row, int64_t number, int64_t images, int64_t h, int64_t w,
-               int64_t height, int64_t width, int64_t channels, int64_t threads) {
+void transpose(const T* grad, const int8_t* place, const float* keep, T* grad_x, const int32_t* const* firsts,
+               const int32_t* const* seconds, const float* const* weights, const int32_t* first_row,
+               const int32_t* last_row, int64_t number, int64_t images, int64_t h, int64_t w, int64_t height,
+               int64_t width, int64_t channels, int64_t threads) {
+    const Axis rows{firsts[0], seconds[0], weights[0]}, columns{firsts[1], seconds[1], weights[1]};
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> gathered(width * channels), line(w * channels);
@@ -143,36 +147,11 @@ void transpose(const T* grad, const int8_t* place, const float* keep, T* grad_x,
     }
 }
 
+EXPORT(interpolate_add_float32, add<float>)
+EXPORT(interpolate_add_bfloat16, add<bfloat16>)
+EXPORT(interpolate_maximum_float32, maximum<float>)
+EXPORT(interpolate_maximum_bfloat16, maximum<bfloat16>)
+EXPORT(interpolate_transpose_float32, transpose<float>)
+EXPORT(interpolate_transpose_bfloat16, transpose<bfloat16>)
+
 }  // namespace
-
-#define EXPORT(NAME, T)                                                                                                \
-    extern "C" void interpolate_add_##NAME(const T* x, const T* y, T* z, const int32_t* row_first,                     \
-                                           const int32_t* row_second, const float* row_weight,                         \
-                                           const int32_t* column_first, const int32_t* column_second,                  \
-                                           const float* column_weight, int64_t images, int64_t h, int64_t w,           \
-                                           int64_t height, int64_t width, int64_t channels, int64_t threads) {         \
-        add(x, y, z, {row_first, row_second, row_weight}, {column_first, column_second, column_weight}, images, h, w,  \
-            height, width, channels, threads);                                                                         \
-    }                                                                                                                  \
-    extern "C" void interpolate_maximum_##NAME(                                                                        \
-        const T* const* maps, const float* keep, const int64_t* sizes, const int32_t* const* firsts,                   \
-        const int32_t* const* seconds, const float* const* weights, T* best, int8_t* place, int64_t count,             \
-        int64_t images, int64_t height, int64_t width, int64_t channels, int64_t threads) {                            \
-        maximum(maps, keep, sizes, firsts, seconds, weights, best, place, count, images, height, width, channels,      \
-                threads);                                                                                              \
-    }                                                                                                                  \
-    extern "C" void interpolate_transpose_##NAME(                                                                      \
-        const T* grad, const int8_t* place, const float* keep, T* grad_x, const int32_t* row_first,                    \
-        const int32_t* row_second, const float* row_weight, const int32_t* column_first, const int32_t* column_second, \
-        const float* column_weight, const int32_t* first_row, const int32_t* last_row, int64_t number, int64_t images, \
-        int64_t h, int64_t w, int64_t height, int64_t width, int64_t channels, int64_t threads) {                      \
-        transpose(grad, place, keep, grad_x, {row_first, row_second, row_weight},                                      \
-                  {column_first, column_second, column_weight}, first_row, last_row, number, images, h, w, height,     \
-                  width, channels, threads);                                                                           \
-    }                                                                                                                  \
-    REGISTER(interpolate_add_##NAME)                                                                                   \
-    REGISTER(interpolate_maximum_##NAME)                                                                               \
-    REGISTER(interpolate_transpose_##NAME)
-
-EXPORT(float32, float)
-EXPORT(bfloat16, bfloat16)

@@ -1,6 +1,5 @@
-// Two-dimensional max-plus convolution with a parabola, row by row then column by column, and its backward pass, on
-// channels-last maps. The arithmetic is that of maxplus.py, operation by operation, so both give the same bits in
-// float32.
+// Two-dimensional max-plus convolution with a parabola, row by row then column by column, on channels-last maps. The
+// arithmetic is that of maxplus.py, operation by operation, so both give the same bits in float32.
 #include "exports.h"
 
 namespace {
@@ -120,62 +119,9 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
     }
 }
 
-// grad_x comes as float32 zeros, even for bfloat16: several outputs may add to one input. Channels share nothing, so
-// threads take channels; squares (images, channels) receives Σ g (k² + l²).
-template <typename T, typename P>
-void scatter(const T* grad, const P* rows, const P* columns, float* grad_x, float* squares, int64_t images,
-             int64_t height, int64_t width, int64_t channels, int64_t out_height, int64_t out_width, int64_t stride,
-             int64_t step, int64_t threads) {
-    constexpr int64_t GROUP = 16;
-    const int64_t groups = (channels + GROUP - 1) / GROUP;
-    const int32_t down = static_cast<int32_t>(step * width * channels), right = static_cast<int32_t>(step * channels);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t part = 0; part < images * groups; ++part) {
-        const int64_t image = part / groups, first = part % groups * GROUP;
-        over_channels(std::min(GROUP, channels - first), [&](int64_t start, auto constant) {
-            constexpr int W = decltype(constant)::value;
-            const int64_t c = first + start;
-            float* target = grad_x + image * height * width * channels + c;
-            float sums[W] = {};
-            for (int64_t pixel = 0; pixel < out_height * out_width; ++pixel) {
-                const int64_t row = pixel / out_width * stride, column = pixel % out_width * stride;
-                const int64_t place = (image * out_height * out_width + pixel) * channels + c;
-                int32_t offset[W];
-                float g[W];
-                for (int i = 0; i < W; ++i) {
-                    const int32_t k = rows[place + i], l = columns[place + i];
-                    g[i] = load(grad + place + i);
-                    offset[i] = k * down + l * right + i;
-                    sums[i] += g[i] * static_cast<float>(k * k + l * l);
-                }
-                float* centre = target + (row * width + column) * channels;
-                for (int i = 0; i < W; ++i) centre[offset[i]] += g[i];
-            }
-            for (int i = 0; i < W; ++i) squares[image * channels + c + i] = sums[i];
-        });
-    }
-}
+EXPORT(dilate_float32_int8, dilate<float, int8_t>)
+EXPORT(dilate_float32_int16, dilate<float, int16_t>)
+EXPORT(dilate_bfloat16_int8, dilate<bfloat16, int8_t>)
+EXPORT(dilate_bfloat16_int16, dilate<bfloat16, int16_t>)
 
 }  // namespace
-
-#define EXPORT(NAME, T, P)                                                                                             \
-    extern "C" void dilate_##NAME(const T* x, const float* penalty, T* best, P* rows, P* columns, int64_t images,      \
-                                  int64_t height, int64_t width, int64_t channels, int64_t out_height,                 \
-                                  int64_t out_width, int64_t stride, int64_t step, int64_t radius, int64_t threads) {  \
-        dilate(x, penalty, best, rows, columns, images, height, width, channels, out_height, out_width, stride, step,  \
-               radius, threads);                                                                                       \
-    }                                                                                                                  \
-    extern "C" void dilate_backward_##NAME(const T* grad, const P* rows, const P* columns, float* grad_x,              \
-                                           float* squares, int64_t images, int64_t height, int64_t width,              \
-                                           int64_t channels, int64_t out_height, int64_t out_width, int64_t stride,    \
-                                           int64_t step, int64_t threads) {                                            \
-        scatter(grad, rows, columns, grad_x, squares, images, height, width, channels, out_height, out_width, stride,  \
-                step, threads);                                                                                        \
-    }                                                                                                                  \
-    REGISTER(dilate_##NAME)                                                                                            \
-    REGISTER(dilate_backward_##NAME)
-
-EXPORT(float32_int8, float, int8_t)
-EXPORT(float32_int16, float, int16_t)
-EXPORT(bfloat16_int8, bfloat16, int8_t)
-EXPORT(bfloat16_int16, bfloat16, int16_t)

@@ -57,12 +57,17 @@ void add_moments(const T* x, const float* shift, float* out, Block block, int64_
     });
 }
 
-// Of each channel, mean and variance of the maps, which count alike, and a and b of batch norm as a x + b. Summed is
-// x − shift, a value of x, because squares of x itself might be much larger than the variance.
+// What each channel has: mean and variance of the maps, which count alike, and a and b of batch norm as a x + b.
+struct Facts {
+    float *mean, *variance, *a, *b;
+    Facts(float* values, int64_t channels)
+        : mean(values), variance(mean + channels), a(variance + channels), b(a + channels) {}
+};
+
+// Summed is x − shift, a value of x, because squares of x itself might be much larger than the variance.
 template <typename T>
-void statistics(const T* const* x, const std::vector<Block>& blocks, const int64_t* pixels, const float* weight,
-                const float* bias, float* mean, float* variance, float* a, float* b, int64_t maps, int64_t channels,
-                double eps, int64_t threads) {
+void compute_facts(const T* const* x, const std::vector<Block>& blocks, const int64_t* pixels, const float* weight,
+                   const float* bias, Facts facts, int64_t maps, int64_t channels, double eps, int64_t threads) {
     std::vector<float> shift(channels), parts(blocks.size() * 2 * channels);
     for (int64_t c = 0; c < channels; ++c) shift[c] = load(x[0] + c);
     over_blocks(blocks, threads, [&](Block block, int64_t number) {
@@ -76,17 +81,20 @@ void statistics(const T* const* x, const std::vector<Block>& blocks, const int64
             second += sums[map * 2 * channels + channels + c] / (pixels[map] * maps);
         }
         const double spread = std::max(0., second - first * first);
-        mean[c] = first + shift[c];
-        variance[c] = second != second ? NAN : spread;  // which `max` would hide
-        a[c] = weight[c] / std::sqrt(variance[c] + eps);
-        b[c] = bias[c] - mean[c] * a[c];
+        facts.mean[c] = first + shift[c];
+        facts.variance[c] = second != second ? NAN : spread;  // which `max` would hide
+        facts.a[c] = weight[c] / std::sqrt(facts.variance[c] + eps);
+        facts.b[c] = bias[c] - facts.mean[c] * facts.a[c];
     }
 }
 
-// y = a x + b, then its positive part if `positive`
+// y = a x + b, then its positive part if `positive`; facts (4 × channels) are computed
 template <typename T>
-void apply(const T* const* maps, T* const* outs, const std::vector<Block>& blocks, const float* a, const float* b,
-           int64_t channels, int64_t positive, int64_t threads) {
+void normalise(const T* const* maps, T* const* outs, const int64_t* pixels, float* values, const float* weight,
+               const float* bias, int64_t count, int64_t channels, int64_t positive, double eps, int64_t threads) {
+    const std::vector<Block> blocks = blocks_of(pixels, count);
+    const Facts facts(values, channels);
+    compute_facts(maps, blocks, pixels, weight, bias, facts, count, channels, eps, threads);
     const float floor = positive ? 0.f : -INFINITY;
     over_blocks(blocks, threads, [&](Block block, int64_t) {
         const T* x = maps[block.map];
@@ -95,7 +103,9 @@ void apply(const T* const* maps, T* const* outs, const std::vector<Block>& block
             constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
             typedef typename Vector<L>::type Values;
             Values slope[R], offset[R];
-            for (int r = 0; r < R; ++r) slope[r] = load_vector<L>(a + c + r * L), offset[r] = load_vector<L>(b + c + r * L);
+            for (int r = 0; r < R; ++r) {
+                slope[r] = load_vector<L>(facts.a + c + r * L), offset[r] = load_vector<L>(facts.b + c + r * L);
+            }
             for (int64_t p = block.first; p < block.last; ++p) {
                 const int64_t place = p * channels + c;
                 for (int r = 0; r < R; ++r) {
@@ -109,8 +119,7 @@ void apply(const T* const* maps, T* const* outs, const std::vector<Block>& block
 
 // out = Σ g, then Σ g (x − mean), g the gradient where a x + b is positive (everywhere unless `positive`)
 template <typename T>
-void add_products(const T* grad, const T* x, const float* a, const float* b, const float* mean, float* out, Block block,
-                  int64_t channels, int64_t positive) {
+void add_products(const T* grad, const T* x, Facts facts, float* out, Block block, int64_t channels, int64_t positive) {
     const float floor = positive ? 0.f : -INFINITY;
     over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
         constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
@@ -118,8 +127,8 @@ void add_products(const T* grad, const T* x, const float* a, const float* b, con
         Values sum[R] = {}, products[R] = {}, slope[R], offset[R], middle[R];
         for (int r = 0; r < R; ++r) {
             const int64_t start = c + r * L;
-            slope[r] = load_vector<L>(a + start), offset[r] = load_vector<L>(b + start);
-            middle[r] = load_vector<L>(mean + start);
+            slope[r] = load_vector<L>(facts.a + start), offset[r] = load_vector<L>(facts.b + start);
+            middle[r] = load_vector<L>(facts.mean + start);
         }
         for (int64_t p = block.first; p < block.last; ++p) {
             const int64_t place = p * channels + c;
@@ -139,8 +148,8 @@ void add_products(const T* grad, const T* x, const float* a, const float* b, con
 
 // grad_x = a g + slope (x − mean) + offset, g as above
 template <typename T>
-void add_gradient(const T* grad, const T* x, T* grad_x, const float* a, const float* b, const float* mean,
-                  const float* slope, const float* offset, Block block, int64_t channels, int64_t positive) {
+void add_gradient(const T* grad, const T* x, T* grad_x, Facts facts, const float* slope, const float* offset, Block block,
+                  int64_t channels, int64_t positive) {
     const float floor = positive ? 0.f : -INFINITY;
     over_registers(channels, [&](int64_t c, auto lanes, auto registers) {
         constexpr int L = decltype(lanes)::value, R = decltype(registers)::value;
@@ -148,7 +157,8 @@ void add_gradient(const T* grad, const T* x, T* grad_x, const float* a, const fl
         Values p0[R], p1[R], p2[R], p3[R], p4[R];
         for (int r = 0; r < R; ++r) {
             const int64_t start = c + r * L;
-            p0[r] = load_vector<L>(a + start), p1[r] = load_vector<L>(b + start), p2[r] = load_vector<L>(mean + start);
+            p0[r] = load_vector<L>(facts.a + start), p1[r] = load_vector<L>(facts.b + start);
+            p2[r] = load_vector<L>(facts.mean + start);
             p3[r] = load_vector<L>(slope + start), p4[r] = load_vector<L>(offset + start);
         }
         for (int64_t p = block.first; p < block.last; ++p) {
@@ -165,14 +175,14 @@ void add_gradient(const T* grad, const T* x, T* grad_x, const float* a, const fl
 // The gradients of weight and bias first, then those of the maps, which reach x through mean and variance as well:
 // there a value of a map counts 1 / (maps · pixels).
 template <typename T>
-void backward(const T* const* grads, const T* const* x, T* const* grad_x, const int64_t* pixels, const float* mean,
-              const float* variance, const float* a, const float* b, float* grad_weight, float* grad_bias, int64_t maps,
-              int64_t channels, int64_t positive, double eps, int64_t threads) {
+void backward(const T* const* grads, const T* const* x, T* const* grad_x, const int64_t* pixels, float* values,
+              float* grad_weight, float* grad_bias, int64_t maps, int64_t channels, int64_t positive, double eps,
+              int64_t threads) {
     const std::vector<Block> blocks = blocks_of(pixels, maps);
+    const Facts facts(values, channels);
     std::vector<float> parts(blocks.size() * 2 * channels), slope(maps * channels), offset(maps * channels);
     over_blocks(blocks, threads, [&](Block block, int64_t number) {
-        add_products(grads[block.map], x[block.map], a, b, mean, parts.data() + number * 2 * channels, block, channels,
-                     positive);
+        add_products(grads[block.map], x[block.map], facts, parts.data() + number * 2 * channels, block, channels, positive);
     });
     const std::vector<double> sums = sums_of(blocks, parts, maps, 2 * channels);
     for (int64_t c = 0; c < channels; ++c) {
@@ -181,50 +191,25 @@ void backward(const T* const* grads, const T* const* x, T* const* grad_x, const 
             sum += sums[map * 2 * channels + c];
             products += sums[map * 2 * channels + channels + c];
         }
-        const double inverse = 1 / std::sqrt(variance[c] + eps);
+        const double inverse = 1 / std::sqrt(facts.variance[c] + eps);
         grad_bias[c] = sum;
         grad_weight[c] = products * inverse;
         for (int64_t map = 0; map < maps; ++map) {
-            const double share = a[c] / (static_cast<double>(maps) * pixels[map]);
+            const double share = facts.a[c] / (static_cast<double>(maps) * pixels[map]);
             slope[map * channels + c] = -share * inverse * inverse * products;
             offset[map * channels + c] = -share * sum;
         }
     }
     over_blocks(blocks, threads, [&](Block block, int64_t) {
         const int64_t row = block.map * channels;
-        add_gradient(grads[block.map], x[block.map], grad_x[block.map], a, b, mean, slope.data() + row,
-                     offset.data() + row, block, channels, positive);
+        add_gradient(grads[block.map], x[block.map], grad_x[block.map], facts, slope.data() + row, offset.data() + row, block,
+                     channels, positive);
     });
 }
 
+EXPORT(normalise_float32, normalise<float>)
+EXPORT(normalise_bfloat16, normalise<bfloat16>)
+EXPORT(normalise_backward_float32, backward<float>)
+EXPORT(normalise_backward_bfloat16, backward<bfloat16>)
+
 }  // namespace
-
-// facts: mean, variance, a and b, (4 × channels)
-#define EXPORT(NAME, T)                                                                                                \
-    extern "C" void normalise_##NAME(const T* const* x, T* const* y, const int64_t* pixels, float* facts,              \
-                                     const float* weight, const float* bias, int64_t maps, int64_t channels,           \
-                                     int64_t positive, double eps, int64_t threads) {                                  \
-        const std::vector<Block> blocks = blocks_of(pixels, maps);                                                     \
-        float *mean = facts, *variance = mean + channels, *a = variance + channels, *b = a + channels;                 \
-        statistics(x, blocks, pixels, weight, bias, mean, variance, a, b, maps, channels, eps, threads);               \
-        apply(x, y, blocks, a, b, channels, positive, threads);                                                        \
-    }                                                                                                                  \
-    extern "C" void normalise_apply_##NAME(const T* const* x, T* const* y, const int64_t* pixels, const float* a,      \
-                                           const float* b, int64_t maps, int64_t channels, int64_t positive,           \
-                                           int64_t threads) {                                                          \
-        apply(x, y, blocks_of(pixels, maps), a, b, channels, positive, threads);                                       \
-    }                                                                                                                  \
-    extern "C" void normalise_backward_##NAME(const T* const* grads, const T* const* x, T* const* grad_x,              \
-                                              const int64_t* pixels, const float* facts, float* grad_weight,           \
-                                              float* grad_bias, int64_t maps, int64_t channels, int64_t positive,      \
-                                              double eps, int64_t threads) {                                           \
-        const float *mean = facts, *variance = mean + channels, *a = variance + channels, *b = a + channels;           \
-        backward(grads, x, grad_x, pixels, mean, variance, a, b, grad_weight, grad_bias, maps, channels, positive,     \
-                 eps, threads);                                                                                        \
-    }                                                                                                                  \
-    REGISTER(normalise_##NAME)                                                                                         \
-    REGISTER(normalise_apply_##NAME)                                                                                   \
-    REGISTER(normalise_backward_##NAME)
-
-EXPORT(float32, float)
-EXPORT(bfloat16, bfloat16)

@@ -1,3 +1,0 @@
-#include "exports.h"
-
-extern "C" const char* exported_functions() { return exported().c_str(); }
