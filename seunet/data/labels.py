@@ -11,7 +11,10 @@ LARGEST = 2**53  # whole numbers up to here are exact in a float
 def check_mask(picture: Picture) -> None:
     """Raise UserError for a mask whose compression changes values."""
     if picture.lossy:
-        raise UserError(f"{picture.name}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF")
+        raise UserError(
+            f"{picture.name}: a JPEG mask; compression changes the class values: save masks as PNG or TIFF, black and "
+            "white ones by a threshold (ImageMagick: mogrify -format png -threshold 50% *.jpg)"
+        )
 
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}

@@ -371,9 +371,26 @@ def stacks(root: Path) -> None:
         tifffile.imwrite(root / f"{name}.tif", np.zeros((4, SIDE, SIDE), np.uint8), photometric="minisblack")
 
 
+def once_jpeg(channels: int) -> Callable[[Path], None]:
+    """Return a function that writes black and white masks as PNG, with what JPEG made of them."""
+
+    def build(root: Path) -> None:
+        for i in range(COUNT):
+            save(root / f"images/{i}.jpg", picture(i))
+            mask = binary(truth(i))
+            save(root / "mask.jpg", mask if channels == 1 else np.stack([mask] * 3, axis=-1))
+            with Image.open(root / "mask.jpg") as image:
+                save(root / f"masks/{i}.png", np.asarray(image))
+        (root / "mask.jpg").unlink()
+
+    return build
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [
+        (once_jpeg(1), "mogrify -threshold 50%"),
+        (once_jpeg(3), "mogrify -threshold 50%"),
         (one_patient_of_many, "10 of 16 files are in no pair"),
         (labels_alone, "no images with masks"),
         (coco, "annotations.json: COCO"),

@@ -32,6 +32,10 @@ FORMS = {
     ".tfrecord": "records with images inside: save these as files",
 }
 POLYGONS = "polygons or coded masks, which are not read: draw them into PNG masks first, with the names of the images"
+DRAWN_BY = {
+    "COCO": " (annToMask of pycocotools draws an annotation)",
+    "labelme": " (labelme2voc.py in the examples of labelme does)",
+}
 STUDIO = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")
 
 
@@ -39,7 +43,7 @@ def nothing_found(found: FolderScan) -> UserError:
     """Return the error for a folder without pairs, in one line."""
     root = found.root
     if polygons := polygon_files(found):
-        return UserError(f"{root / polygons[0]}: {polygons[1]}: {POLYGONS}")
+        return UserError(f"{root / polygons[0]}: {polygons[1]}: {POLYGONS}{DRAWN_BY.get(polygons[1], '')}")
     if studio := next((path for path in found.images if STUDIO.match(path.name)), None):
         return UserError(
             f"{root / studio}: Label Studio numbers masks by task, so no mask has the name of its image; rename each "

@@ -18,6 +18,7 @@ from seunet.runtime.errors import UserError
 
 MOST_IMAGES, MOST_MASKS = 200, 400  # that are read; of more, an even choice
 MOST_CLASSES = 40  # more values than these are taken for instances
+NEAR = 32  # a value is nearly black or white
 Classes = dict[str, int | str | list[int]]  # as in a configuration: {name: value or colour}, {"nonzero": name}
 T = TypeVar("T")
 
@@ -86,9 +87,11 @@ def inspect_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tu
     """
     sets, palettes, inverted, one_bit = [], Palettes(), False, False
     rim: Counter = Counter()
+    pixels: Counter = Counter()
     for file in files:
         picture = open_image(read_file(file), str(file))
         stored = values(picture, None if kind in ("values", "colours") else kind)
+        pixels.update(dict(zip(*map(np.ndarray.tolist, np.unique(stored, return_counts=True)), strict=True)))
         sets.append(set(np.unique(stored).tolist()))
         inverted, one_bit = inverted or picture.white_is_zero, one_bit or picture.bits == 1
         palettes.add(picture, stored)
@@ -100,6 +103,8 @@ def inspect_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tu
         return {"background": 0, "nonzero": "object"}, [], True
     if palettes.disagree:
         return None
+    if is_blurred(pixels):
+        raise blurred(files[0].parent, len(every))
     if len(every) > MOST_CLASSES and 0 in every:
         notes["classes"] = f"{len(every)} values, {every[0]} to {every[-1]}: taken for objects, all of one class"
         return {"background": 0, "nonzero": "object"}, [], True
@@ -138,6 +143,22 @@ def is_instances(sets: Sequence[set[int]]) -> bool:
     return max(counts) > 2 and all(0 in found for found in sets) and mostly and len(set(counts)) > 1
 
 
+def is_blurred(pixels: Counter) -> bool:
+    """Tell whether values, with their numbers of pixels, are black and white and what a compression makes of them."""
+    black, white = ([value for value in pixels if abs(value - end) <= NEAR] for end in (0, 255))
+    between = sum(pixels[value] for value in set(pixels).difference(black, white))
+    several = len(white) > 2 and len(pixels) > 5 and min(pixels) >= 0 and max(pixels) <= 255
+    return several and max(pixels[value] for value in white) > between
+
+
+def blurred(folder: Path, values: int) -> UserError:
+    """Return the error for masks with black, white, and values between."""
+    return UserError(
+        f"{folder}: masks in black and white, but of {values} values, as JPEG and smoothing leave them: save them anew "
+        "as 0 and 255 alone (ImageMagick: mogrify -threshold 50% *.png)"
+    )
+
+
 class Palettes:
     """Whether a colour has the same numbers in the palettes of all masks; GIFs are read by grey values."""
 
@@ -169,6 +190,11 @@ def colour_classes(files: Sequence[Path], notes: dict[str, str]) -> tuple[Classe
                 f"{file}: masks of more than 255 colours; are these masks? Smoothed edges and JPEG "
                 "add colours: save masks anew without"
             )
+    greys: Counter = Counter()
+    for colour, count in found.items():
+        greys[round(sum(colour) / 3) if max(colour) - min(colour) <= NEAR else -1] += count
+    if is_blurred(greys):
+        raise blurred(files[0].parent, len(found))
     if len(found) < 2:
         raise UserError(f"{files[0].parent}: masks of one colour alone; at least two classes are needed")
     notes["classes"] = f"masks in colour, of {len(found)} colours, the most frequent first"
