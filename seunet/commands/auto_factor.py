@@ -1,31 +1,28 @@
 """`--at auto` and `--at auto-each`: images are shown at the factor of their own pixels that the network finds best."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from io import StringIO
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from seunet.commands.factor_table import TABLE, Row, row_of, update_table
+from seunet.commands.inputs import Input, find_images
 from seunet.runtime.errors import UserError
-from seunet.runtime.files import atomic
-from seunet.runtime.tables import read_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from seunet.commands.inputs import Input
     from seunet.data.formats.picture import Picture
     from seunet.experiment.application import InputScale, TrainedNetwork
     from seunet.experiment.fingerprint import Fingerprint
     from seunet.experiment.magnification import Magnification
 
-TABLE = "magnification.csv"
-COLUMNS = ("file", "factor", "score", "second_best", "margin")
 REFERENCES = 32  # images of a folder that make a fingerprint
 GUESSES = 8  # images that tell whether a hint is due
+MOST_READ = 2**25  # pixels, of all images that decide together; of larger ones fewer are read
 CLEARLY = 0.05  # nats by which another factor must be better for a hint
 
 
@@ -34,46 +31,53 @@ class FixedFactor:
 
     def __init__(self, network: "TrainedNetwork", scale: "InputScale", description: str):
         self.network, self.scale, self.description, self.key = network, scale, description, str(scale)
+        self.rows: dict[Input, Row | None] = {}
 
-    def of(self, image: "Input") -> "InputScale":
+    def of(self, image: Input) -> "InputScale":
         """Return the scale."""
         return self.scale
 
-    def logits(self, image: "Input", picture: "Picture") -> "Tensor":
+    def logits(self, image: Input, picture: "Picture") -> "Tensor":
         """Return the logits (1, classes, h, w) of an image that is opened."""
+        self.rows[image] = None
         return self.network.logits(picture, self.scale)
 
     def context(self) -> AbstractContextManager[None]:
         """Return a context that changes nothing."""
         return nullcontext()
 
-    def write(self, output: Path, keep: bool = False) -> None:
-        """Write nothing: no factor was looked for."""
+    def write(self, output: Path, answered: Iterable[Input]) -> None:
+        """Take the images from the table of an earlier call with --at auto."""
+        update_table(output, self.rows)
 
 
 class AutoFactors:
     """--at auto: one factor for all images, found from a few of them; --at auto-each: one for each."""
 
-    def __init__(self, network: "TrainedNetwork", images: Sequence["Input"], reference: "Fingerprint", each: bool):
+    def __init__(self, network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint", each: bool):
         self.network, self.reference = network, reference
-        self.for_all = None if each else find(network, images, reference)
+        # logits that the search left are those of one image, and not of all
+        self.for_all = None if each else replace(find(network, images, reference), as_it_is=None)
         self.description = str(self.for_all) if self.for_all else f"each shown at a factor of its own, see {TABLE}"
         self.key = f"auto {self.for_all.factor}" if self.for_all else "auto-each"  # what decides the answers
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.rows: dict[Input, Row | None] = {}
 
-    def of(self, image: "Input") -> "InputScale":
+    def of(self, image: Input) -> "InputScale":
         """Return the scale of an image."""
         from seunet.experiment.application import InputScale
 
         return InputScale(self.found(image).factor)
 
-    def found(self, image: "Input") -> "Magnification":
+    def found(self, image: Input) -> "Magnification":
         """Return the factor of an image, and keep how it was found for the table."""
-        found = self.for_all or find(self.network, [image], self.reference)
-        self.rows[str(image.path)] = row_of(found)
+        try:
+            found = self.for_all or find(self.network, [image], self.reference)
+        except UserError as error:
+            raise UserError(error if str(image.path) in str(error) else f"{image.path}: {error}") from error
+        self.rows[image] = row_of(found)
         return found
 
-    def logits(self, image: "Input", picture: "Picture") -> "Tensor":
+    def logits(self, image: Input, picture: "Picture") -> "Tensor":
         """Return the logits (1, classes, h, w) of an image that is opened, at its factor."""
         from seunet.experiment.application import InputScale
 
@@ -89,36 +93,14 @@ class AutoFactors:
 
         return finest_window_only(self.network.predictor)
 
-    def write(self, output: Path, keep: bool = False) -> None:
-        """Write the table of all images; keep: with the rows that are there of others."""
-        path = output / TABLE
-        there = {row.pop("file"): row for row in read_rows(path)} if keep else {}
-        if rows := there | self.rows:
-            write_rows(path, COLUMNS, [{"file": file, **row} for file, row in rows.items()])
+    def write(self, output: Path, answered: Iterable[Input]) -> None:
+        """Write the rows of these images; answered: others that an earlier call answered, at the factor of all."""
+        for image in answered if self.for_all else ():
+            self.found(image)
+        update_table(output, self.rows)
 
 
-def row_of(found: "Magnification") -> dict[str, Any]:
-    """Return the cells of the table for what was found."""
-    second = found.second
-    return {
-        "factor": f"{found.factor:.4g}",
-        "score": f"{found.best.score:.4f}",
-        "second_best": f"{second.factor:.4g}" if second else "",
-        "margin": f"{found.margin:.4f}" if second else "",
-    }
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Write a CSV file; it is whole or not there."""
-    text = StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-
-
-def find(network: "TrainedNetwork", images: Sequence["Input"], reference: "Fingerprint") -> "Magnification":
+def find(network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint") -> "Magnification":
     """Return the factor of these images; those that cannot be read are passed over, but not all of them."""
     from seunet.experiment.magnification import PROBES, find_magnification, spaced
 
@@ -128,16 +110,20 @@ def find(network: "TrainedNetwork", images: Sequence["Input"], reference: "Finge
     return find_magnification(network.model, pictures, reference)
 
 
-def opened(network: "TrainedNetwork", images: Sequence["Input"], scale: "InputScale | None" = None) -> list[Any]:
+def opened(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale | None" = None) -> list[Any]:
     """Return images (C, H, W) at a scale, by default at their own pixels; UserError where none can be read."""
     from seunet.experiment.application import InputScale, open_picture
 
-    pictures, mistake = [], None
+    pictures, mistake, pixels = [], None, 0
     for image in images:
+        if pixels >= MOST_READ:
+            break
         try:
             pictures.append(network.shown(open_picture(image.path), scale or InputScale(), is_answered=False)[0])
         except UserError as error:
             mistake = error
+        else:
+            pixels += pictures[-1][0].numel()
     if mistake and not pictures:
         raise mistake
     return pictures
@@ -149,14 +135,16 @@ def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint
     As images of --reference show it, else as model.json has it, else as batch norm remembers it.
     Raises UserError where nothing tells it.
     """
-    from seunet.commands.inputs import find_images
     from seunet.experiment.fingerprint import Fingerprint, fingerprint
-    from seunet.experiment.magnification import spaced
+    from seunet.experiment.magnification import LEAST_SIDE, resized, spaced
 
     if folder is not None:
         images = find_images([folder], folder / TABLE)
         chosen = [images[i] for i in spaced(len(images), REFERENCES)]
-        return fingerprint(network.model, (image[None] for image in opened(network, chosen)))
+        parts = [resized(image, 1.0) for image in opened(network, chosen)]
+        if min(min(part.shape[-2:]) for part in parts) < LEAST_SIDE:
+            raise UserError(f"{folder}: images smaller than {LEAST_SIDE} pixels show no scale (--reference)")
+        return fingerprint(network.model, (part[None] for part in parts))
     if written := network.description.get("fingerprint"):
         return Fingerprint.read(written)
     remembered = Fingerprint.of_running_statistics(network.model)
@@ -169,7 +157,7 @@ def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint
     return remembered
 
 
-def hint(network: "TrainedNetwork", images: Sequence["Input"], scale: "InputScale") -> str | None:
+def hint(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale") -> str | None:
     """Return a line for the user where images look as if they had another magnification than those of the training.
 
     Only for a network that remembers those; a few images are shown at half, once and twice the scale.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seunet.runtime.wording import counted
+
 if TYPE_CHECKING:
     from seunet.commands.guessing.layout import Layout
     from seunet.commands.guessing.pixel_content import PixelContent
@@ -43,9 +45,9 @@ def text(folder: Path, layout: "Layout", content: "PixelContent") -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:40] or "mine"
     size, fit, reason = size_and_fit(content)
     notes = layout.notes | content.notes
-    classes = classes_and_notes(layout, content, notes)
+    classes, count = classes_and_notes(layout, content, notes), counted(len(layout.image_files), "image")
     lines = [
-        f"# Guessed by `seunet init {folder}` from {len(layout.image_files)} images with masks. Look it over, then:",
+        f"# Guessed by `seunet init {folder}` from {count} with masks. Look it over, then:",
         "#   snakemake --cores 2 --configfile THIS-FILE",
         *(f"# Note: {remark}." for remark in layout.remarks),
         "datasets:",
@@ -99,7 +101,7 @@ def written(value: Any) -> str:
         return "{" + ", ".join(f"{written(key)}: {written(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
-    plain = isinstance(value, str) and re.fullmatch(r"\w[\w./-]*", value) and yaml.safe_load(value) == value
+    plain = isinstance(value, str) and re.fullmatch(r"[^\W\d][\w./-]*", value) and yaml.safe_load(value) == value
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 

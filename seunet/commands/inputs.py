@@ -10,6 +10,7 @@ from seunet.data.file_matching import SUFFIXES
 from seunet.data.marks import mark_of
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
+from seunet.runtime.wording import be, counted
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ def without_ours(found: list[Input]) -> list[Input]:
     ours = [image.path for image in found if mark_of(image.path)]
     if len(ours) == len(found):
         raise UserError(
-            f"{ours[0]}: written by seunet, as all {len(ours)} images are that were given; name photographs"
+            f"{ours[0]}: written by seunet, as all images are that were given ({len(ours)}); name photographs"
         )
     if ours:
-        typer.echo(f"{len(ours)} files that seunet wrote are passed over, such as {ours[0]}", err=True)
+        passed = f"{counted(len(ours), 'file')} that seunet wrote {be(len(ours))} passed over"
+        typer.echo(f"{passed}, such as {ours[0]}", err=True)
     written = set(ours)
     return [image for image in found if image.path not in written]
 

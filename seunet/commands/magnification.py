@@ -31,7 +31,8 @@ def magnification(
 
     seunet magnification net.onnx frames --reference some-training-images
     """
-    from seunet.commands.auto_factor import find, reference_of, write_rows
+    from seunet.commands.auto_factor import find, reference_of
+    from seunet.commands.factor_table import write_rows
     from seunet.commands.inputs import find_images
     from seunet.report.figures.magnification import draw_magnification
 

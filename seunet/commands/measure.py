@@ -120,6 +120,8 @@ def measure(
 
     if at not in (None, "auto"):
         raise UserError(f"--at: {at!r} is not auto; the scales of the test images are those of --scales")
+    if options.reference and at is None:
+        raise UserError("--reference: goes with --at auto, and this call has none; leave it out")
     weights, folder = weights_and_folder(paths, weights)
     given = options.given()
     description = description_of(weights, given)

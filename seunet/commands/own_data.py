@@ -57,7 +57,7 @@ def in_order_of(names: list[str] | None, entries: dict[str, Any]) -> dict[str, A
 
 
 def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any]) -> dict[str, Any]:
-    """Return the `classes` and `ignore` that masks are read with, and say them.
+    """Return the `classes`, `ignore` and, where it is needed, `mask_channel` that masks are read with, and say them.
 
     They are those of the network's training where these know every value, else guessed. One class and what did not
     count in the training may also be two classes: raises UserError.
@@ -67,6 +67,9 @@ def mask_values(masks: list[Path], ignore: list[int], description: dict[str, Any
 
     trained = (description.get("preparation") or {}).get("mask_values")
     found = classes_in(masks, **trained) if trained and not ignore else None
+    if trained and found is None and "mask_channel" in trained:  # these masks may be of one channel
+        trained = {key: value for key, value in trained.items() if key != "mask_channel"}
+        found = classes_in(masks, **trained)
     if trained and found is not None:
         if IGNORED in found and len(found) <= 2:
             raise UserError(

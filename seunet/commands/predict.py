@@ -8,6 +8,7 @@ import typer
 
 from seunet.commands.network_options import PredictingOptions, Weights, open_network, takes_network
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from seunet.commands.prediction_files import PredictionFiles
     from seunet.data.formats.georeference import Georeference
     from seunet.experiment.application import InputScale, TrainedNetwork
+
+
+AUTO = "auto"  # how the values of --at begin that look for a factor
 
 
 class Kind(StrEnum):
@@ -94,12 +98,17 @@ def predict(
     """
     from tqdm import tqdm
 
+    from seunet.commands.factor_table import refuse_other_table
     from seunet.commands.inputs import find_images
     from seunet.commands.origin import Origin, already_answered
     from seunet.commands.prediction_files import PredictionFiles, refuse_overwriting
 
     network = open_network(weights, options)
     images = find_images(inputs, output)
+    if at.startswith(AUTO):
+        refuse_other_table(output)
+    elif options.reference:
+        raise UserError("--reference: goes with --at auto and --at auto-each, and this call has neither; leave it out")
     shown = shown_at(at, network, images, options.reference)
     answers = PredictionFiles(output, network.classes, overlay, probabilities, kind)
     origin = Origin.of(weights, options, [shown.key, network.value_range])
@@ -107,15 +116,17 @@ def predict(
     of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
     refuse_overwriting(images, answers, overwrite, known, **of_others)
     mistakes: list[str] = []
-    images = [image for image in images if image.path not in done]
-    for image in tqdm(images, unit="image", disable=None):
-        try:
-            prediction = segment(network, image, shown, answers)
-        except UserError as error:
-            mistakes.append(str(error))
-            continue
-        write(answers, image, origin.mark(image.path), **prediction)
-    shown.write(output, keep=skip_existing)
+    before, images = [[image for image in images if (image.path in done) is is_done] for is_done in (True, False)]
+    try:
+        for image in tqdm(images, unit="image", disable=None):
+            try:
+                prediction = segment(network, image, shown, answers)
+            except UserError as error:
+                mistakes.append(str(error))
+                continue
+            write(answers, image, origin.mark(image.path), **prediction)
+    finally:  # the table has what was answered until here
+        shown.write(output, before)
     if done:
         typer.echo(f"{counted(len(done), 'image')} had been answered already")
     report_intensities(network)
@@ -224,8 +235,3 @@ def report_mistakes(mistakes: list[str], images: int) -> None:
         typer.echo(f"{counted(len(mistakes), 'file')} of {images} could not be segmented, see above", err=True)
     if mistakes:
         raise typer.Exit(1)
-
-
-def counted(number: int, what: str) -> str:
-    """Return "1 file", "2 files", …."""
-    return f"{number} {what}{'s' * (number != 1)}"

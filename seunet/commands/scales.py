@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from seunet.experiment.application import TrainedNetwork
     from seunet.experiment.scale_agreement import ScaledPrediction
 
+FIGURE = "magnification.png"  # score against factor, of all images
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -67,6 +69,7 @@ def scales(
     found = find_images(images, output)
     pictures = Pictures(output)
     refuse_overwriting(found, pictures, overwrite)
+    refuse_other_figure(output / FIGURE)
     shown = shown_at(at, network, found, options.reference)
     mistakes, all_answers = [], []
     for image in tqdm(found, unit="image", disable=None):
@@ -101,8 +104,16 @@ def draw_factors(network: "TrainedNetwork", images: "list[Input]", output: Path,
     if reference is None and not network.description.get("fingerprint"):
         return
     found = find(network, images, reference_of(network, reference))
-    draw_magnification([asdict(trial) for trial in found.trials], found.factor, [output / "magnification.png"])
-    typer.echo(f"With --at auto they would be {found}: {output / 'magnification.png'}.")
+    draw_magnification([asdict(trial) for trial in found.trials], found.factor, [output / FIGURE])
+    typer.echo(f"With --at auto they would be {found}: {output / FIGURE}.")
+
+
+def refuse_other_figure(file: Path) -> None:
+    """Raise UserError where a file of the figure's name is there that none of our commands drew."""
+    from seunet.data.marks import mark_of
+
+    if file.exists() and not mark_of(file):
+        raise UserError(f"{file}: is there, and was not drawn by seunet; name another folder for --output")
 
 
 def write(

@@ -10,6 +10,7 @@ from typing import Any
 from seunet.config import paths, plan
 from seunet.data.file_matching import folder_files
 from seunet.data.fit import image_sides
+from seunet.data.marks import mark_of
 from seunet.runtime.content_checksums import content_checksum
 from seunet.settings.configuration import Configuration
 from seunet.settings.dataset import Preparation, Testing
@@ -32,10 +33,17 @@ def checksums(config: Configuration, dataset: str) -> dict[str, str]:
 
 
 def folder_contents(config: Configuration, dataset: str) -> str | None:
-    """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others."""
+    """Return a checksum of the files of a data set of source folder, whose times say nothing; None for the others.
+
+    Images that our commands wrote are no part of it: `prepare` passes over them.
+    """
     settings = config.datasets[dataset]
     files = folder_files(settings)
-    return content_checksum(files, Path(settings.path or "").expanduser()) if files else None
+
+    def is_passed_over(path: Path) -> bool:
+        return files[str(path)] == "images" and mark_of(path) is not None
+
+    return content_checksum(files, Path(settings.path or "").expanduser(), is_passed_over) if files else None
 
 
 def test_sizes(config: Configuration, dataset: str) -> dict[str, Any]:

@@ -131,15 +131,18 @@ def matches(root: Path, wanted: Mapping[str, str]) -> Iterator[tuple[Path, str |
             yield path, None, ""
 
 
-def folder_files(settings: Preparation) -> list[str]:
-    """Return the files that a data set of source folder may read, sorted; nothing for other sources."""
+def folder_files(settings: Preparation) -> dict[str, str]:
+    """Return the files that a data set of source folder may read, sorted, and what each is; nothing for other sources.
+
+    That is the key of its pattern (images, masks, …), or split.
+    """
     if settings.source != "folder" or settings.path is None:
-        return []
+        return {}
     root, wanted = Path(settings.path).expanduser(), patterns_of(settings)
     split = settings.split
     lists = [root / str(entry) for entry in (split.train, split.val, split.test) if is_names_file(entry)]
-    taken = [path for path, key, _ in matches(root, wanted) if key and path.suffix.lower() in SUFFIXES]
-    return sorted(str(path) for path in [*taken, *lists] if path.is_file())
+    taken = {path: key for path, key, _ in matches(root, wanted) if key and path.suffix.lower() in SUFFIXES}
+    return {str(path): key for path, key in sorted((taken | dict.fromkeys(lists, "split")).items()) if path.is_file()}
 
 
 def walk(root: Path, wanted: Mapping[str, str]) -> Iterator[Path]:

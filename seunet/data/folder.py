@@ -13,7 +13,7 @@ import numpy as np
 from seunet.data.duplicates import fingerprint
 from seunet.data.file_matching import MatchedFiles, match_files
 from seunet.data.formats.picture import Picture
-from seunet.data.images import Window, channels_of, counted, open_image, read_file, to_array
+from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.labels import check_mask, values
 from seunet.data.mask_files import MaskReader
 from seunet.data.masks import classes_of
@@ -22,6 +22,7 @@ from seunet.data.source import IGNORED, SPLITS, Sample, Source
 from seunet.data.splits import apply_limits, divide
 from seunet.runtime.errors import UserError
 from seunet.runtime.problems import all_or_problems
+from seunet.runtime.wording import be, counted, have
 from seunet.settings.dataset import Preparation
 
 
@@ -77,23 +78,21 @@ def _report(found: MatchedFiles, splits: dict[str, list[str]]) -> None:
     """Say how many files and images are not used."""
     unused = sorted(set(found.images) - {name for split in SPLITS for name in splits[split]})
     of_class = {name for layers in found.masks.values() for name, _ in layers if name}
-    reports: list[tuple[Sequence, str]] = [
-        (found.left, "files match no pattern and are left out"),
-        (found.ours, "files that seunet wrote are passed over"),
-        (list(found.unpaired.values()), "images without a mask, or masks without an image, are left out"),
-        (found.excluded, "images are left out (`exclude`)"),
-        (unused, "images are in no split and are left out"),
+    reports: list[tuple[Sequence, str, str, str]] = [
+        (found.left, "file", "that no pattern takes", "left out"),
+        (found.ours, "file", "that seunet wrote", "passed over"),
+        (list(found.unpaired.values()), "file", "without a mask or without an image", "left out"),
+        (found.excluded, "image", "that `exclude` names", "left out"),
+        (unused, "image", "in no split", "left out"),
     ]
-    for files, words in reports:
-        if files:
-            print(f"{len(files)} {words}, such as {files[0]}", file=sys.stderr)
+    for files, noun, which, done in reports:
+        if count := len(files):
+            print(f"{counted(count, noun)} {which} {be(count)} {done}, such as {files[0]}", file=sys.stderr)
     for name in sorted(of_class):
         without = [image for image, layers in found.masks.items() if name not in {other for other, _ in layers}]
-        if without:
-            print(
-                f"{len(without)} images have no mask of {name}: nothing is {name} there, such as {without[0]}",
-                file=sys.stderr,
-            )
+        if count := len(without):
+            lacking = f"{counted(count, 'image')} {have(count)} no mask of {name}"
+            print(f"{lacking}: nothing is {name} there, such as {without[0]}", file=sys.stderr)
 
 
 def _open(path: Path) -> Picture:
@@ -108,7 +107,9 @@ def _check_pairs(root: Path, files: MatchedFiles, window: Window | None) -> int:
     depths = {depth: image for (_, depth), (image, _) in zip(found, pairs, strict=True)}
     if len(channels) > 1 and set(channels) != {1, 3}:
         (first, path), (other, other_path), *_ = channels.items()
-        raise UserError(f"{other_path}: {counted(other)}, but {path} has {first}; give all images the same channels")
+        raise UserError(
+            f"{other_path}: {counted(other, 'channel')}, but {path} has {first}; give all images the same channels"
+        )
     if window and len(depths) > 1:
         (depth, path), (other_depth, other_path), *_ = depths.items()
         raise UserError(

@@ -6,8 +6,9 @@ from PIL import Image
 from seunet.data.formats import open_image, read_file
 from seunet.data.formats.picture import Picture, damaged
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import counted
 
-__all__ = ["Window", "channels_of", "counted", "nearest", "open_image", "read_file", "to_array"]
+__all__ = ["Window", "channels_of", "nearest", "open_image", "read_file", "to_array"]
 
 NARROW = 0.1  # of the range: an image that uses less was hardly meant for it
 FEW_LEVELS, NEARLY_ALL = 8, 0.98  # so many levels with such a share of the values: a range that is hardly used
@@ -69,7 +70,7 @@ class Window:
         if narrow:
             name, values = next(iter(narrow.items()))
             lines.append(
-                f"warning: {counted(len(narrow), 'image')} use little of value_range {window}, such as {name}, "
+                f"warning: little of value_range {window} is used by {counted(len(narrow), 'image')}, such as {name}, "
                 f"{values}; are these the intensities that it is of?"
             )
         if seen and np.sort(levels)[-FEW_LEVELS:].sum() > NEARLY_ALL * seen:
@@ -109,16 +110,11 @@ def to_array(
     """
     has = channels_of(picture, window is not None)
     if has != channels and {has, channels} != {1, 3}:
-        raise UserError(f"{picture.name}: {counted(has)}, but {channels} are asked for; convert it")
+        raise UserError(f"{picture.name}: {counted(has, 'channel')}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
         return _resampled(_loaded(picture.pillow, picture.name), channels, size)
     pixels = window(picture.shown(), picture.name) if window else picture.bytes()
     return _resized(pixels, channels, size or pixels.shape[:2])
-
-
-def counted(number: int, what: str = "channel") -> str:
-    """Return "1 channel", "2 channels", …."""
-    return f"{number} {what}" + "s" * (number != 1)
 
 
 def _loaded(image: Image.Image, name: str) -> Image.Image:

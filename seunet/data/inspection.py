@@ -58,12 +58,14 @@ def guess_classes(
     )
 
 
-def classes_in(masks: Iterable[Path], classes: Mapping[str, Any], ignore: Sequence[Any]) -> set[int] | None:
-    """Return the classes, and IGNORED, that masks hold by `classes` and `ignore`, as in a configuration.
+def classes_in(
+    masks: Iterable[Path], classes: Mapping[str, Any], ignore: Sequence[Any], mask_channel: str | None = None
+) -> set[int] | None:
+    """Return the classes, and IGNORED, that masks hold by these keys of a configuration.
 
-    None where these do not say what every pixel is.
+    None where they do not say what every pixel is.
     """
-    to_class = ClassMap(classes, list(ignore))
+    to_class = ClassMap(classes, list(ignore), mask_channel)
     try:
         return set().union(*(np.unique(to_class(open_image(read_file(path), str(path)))).tolist() for path in masks))
     except UserError:

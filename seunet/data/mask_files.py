@@ -1,6 +1,7 @@
 """The class map of an image from its mask files: one, one per object, or one per class; palettes must agree."""
 
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class MaskReader:
         classes = {BACKGROUND: 0, "nonzero": "object"} if self.per_class else settings.classes or {}
         self.to_class = ClassMap(classes, settings.ignore, self.channel)
         self.colours: dict[tuple[int, ...], tuple[int, str]] = {}
+        self.colour_of: dict[int, tuple[tuple[int, ...], str]] = {}
         self.covered = self.seen = 0
 
     def __call__(self, layers: Sequence[Layer]) -> np.ndarray:
@@ -67,7 +69,10 @@ class MaskReader:
         return found
 
     def _check_palette(self, picture: Picture, classes: np.ndarray) -> None:
-        """Raise UserError if a colour is of another class than in an earlier file: then numbers say nothing."""
+        """Raise UserError if a colour is of another class than in an earlier file: then numbers say nothing.
+
+        So too if a class that is one number is of another colour.
+        """
         if picture.palette is None:
             return
         indices, first = np.unique(values(picture), return_index=True)
@@ -78,13 +83,21 @@ class MaskReader:
         for colour, found in own.items():
             if len(found) > 1:  # numbers that look alike: colours say nothing here
                 continue
-            before, name = self.colours.setdefault(colour, (min(found), picture.name))
-            if {before} != found:
-                raise UserError(
-                    f"{picture.name}: colour {list(colour)} of its palette is {self._called(min(found))}, but in "
-                    f"{name} {self._called(before)}: the palettes number colours differently; give classes (and "
-                    "ignore) as colours [r, g, b]"
-                )
+            (index,) = found
+            before, name = self.colours.setdefault(colour, (index, picture.name))
+            if before != index:
+                self._refuse_palette(picture, colour, index, f"{name} {self._called(before)}")
+            if index in self.to_class.of_one_value:
+                other, name = self.colour_of.setdefault(index, (colour, picture.name))
+                if other != colour:
+                    self._refuse_palette(picture, colour, index, f"{name} that class is {list(other)}")
+
+    def _refuse_palette(self, picture: Picture, colour: tuple[int, ...], index: int, before: str) -> NoReturn:
+        raise UserError(
+            f"{picture.name}: colour {list(colour)} of its palette is {self._called(index)}, but in {before}: the "
+            "palettes number colours differently; give classes (and ignore) as colours [r, g, b], or save the masks "
+            "without palettes if the numbers count"
+        )
 
     def _called(self, index: int) -> str:
         return "ignored" if index == IGNORED else f"class {self.classes[index]}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -27,6 +27,13 @@ def classes_of(settings: Preparation) -> list[str]:
     if not isinstance(settings.masks, Mapping):
         return class_names(settings.classes or {})
     return [*([BACKGROUND] if BACKGROUND not in settings.masks else []), *settings.masks]
+
+
+def mask_values(settings: Preparation) -> dict[str, Any] | None:
+    """Return the keys that say what the values of masks mean; None where none does, as for one file per class."""
+    if not settings.classes:
+        return None
+    return {"classes": settings.classes, "ignore": settings.ignore} | settings.non_defaults("mask_channel")
 
 
 class ClassMap:
@@ -66,6 +73,8 @@ class ClassMap:
             if after[0] <= before[1]:
                 raise UserError(f"classes: {self._said(after[0])} stands for two of them ({name!r} is one); change one")
         self.intervals = [interval for interval, *_ in found]
+        owners = [index for (first, last), _, index in found for _ in range(min(2, last - first + 1))]
+        self.of_one_value = {index for index in owners if owners.count(index) == 1} - {self.nonzero, IGNORED}
         self.first, self.last = np.array(self.intervals or [(-1, -1)], dtype=np.int64).T
         self.classes = np.array([index for *_, index in found] or [0], dtype=np.uint8)
 

@@ -13,6 +13,7 @@ from seunet.data import folder as folder_source
 from seunet.data.arrays import Prepared as Prepared  # for those who import it from here
 from seunet.data.arrays import array_file
 from seunet.data.fit import Size, fitted, image_sides, original
+from seunet.data.masks import mask_values
 from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested, without_training
 from seunet.runtime.errors import UserError
@@ -68,7 +69,7 @@ def prepare(
         "dataset": name,
         "source": settings.source,
         "classes": list(source.classes),
-        "mask_values": {"classes": settings.classes, "ignore": settings.ignore} if settings.classes else None,
+        "mask_values": mask_values(settings),
         "channels": source.channels,
         "height": size[0],
         "width": size[1],

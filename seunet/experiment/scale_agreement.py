@@ -13,6 +13,7 @@ from seunet.data.formats.picture import Picture
 from seunet.experiment.application import InputScale, TrainedNetwork, classes_at, own_size
 from seunet.experiment.metrics import confusion_counts
 from seunet.models.windows import Windows
+from seunet.runtime.wording import counted
 from seunet.settings.metric import Metric
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -102,7 +103,7 @@ def verdict(images: Sequence[Sequence[ScaledPrediction]]) -> str:
         at = [answer for image in images for answer in image if answer.scale == scale]
         agreement, overlap = (float(np.mean([getattr(a, key) for a in at])) for key in ("agreement", "overlap"))
         (kept if agreement >= SAME and overlap >= OVERLAP else lost).append(f"×{scale:g} ({agreement:.0%} of pixels)")
-    count = f"{len(images)} image{'s' * (len(images) != 1)}"
+    count = counted(len(images), "image")
     if all(len(np.unique(answer.classes)) == 1 for image in images for answer in image if answer.scale == 1):
         return f"On {count} the network answers one class everywhere: that it agrees with itself says nothing."
     if not lost:

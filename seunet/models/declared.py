@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 METADATA = "seunet"  # under which exported files of ours keep their description, JSON with the keys of model.json
-DESCRIBED = {"architecture": str, "classes": list, "preparation": dict, "training": dict, "seed": int}  # that are read
+DESCRIBED = {  # what is read of it
+    "architecture": str,
+    "classes": list,
+    "preparation": dict,
+    "training": dict,
+    "seed": int,
+    "fingerprint": dict,
+}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,8 +12,12 @@ from seunet.runtime.files import atomic, sha256
 CACHE = Path(".snakemake", "seunet", "contents.json")
 
 
-def content_checksum(paths: Iterable[Path | str], root: Path) -> str:
+def content_checksum(
+    paths: Iterable[Path | str], root: Path, is_passed_over: Callable[[Path], bool] = lambda path: False
+) -> str:
     """Return how many files there are and a checksum of their content, with their names below `root`.
+
+    Files that `is_passed_over` names do not count.
 
     The checksum of a file is remembered with its size and times (in .snakemake/seunet), so that a dry run reads
     nothing. Where that cannot be written, every file is read every time.
@@ -25,7 +29,10 @@ def content_checksum(paths: Iterable[Path | str], root: Path) -> str:
             about = path.stat()
             key = [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
             before = known.get(str(path), {})
-            checksum = before["sha256"] if before.get("key") == key else sha256(path)
+            is_known = before.get("key") == key
+            if not is_known and is_passed_over(path):
+                continue
+            checksum = before["sha256"] if is_known else sha256(path)
             found[str(path)] = {"key": key, "sha256": checksum}
         except OSError:  # the job that reads it says what is wrong
             checksum = "unreadable"

@@ -6,9 +6,9 @@ from pydantic import Field, Tag
 
 from seunet.settings.base import BY_KIND, Distinct, Maybe, Positive, Settings
 
-Weights = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
+Weights = Annotated[list[Annotated[float, Field(gt=0, le=1_000_000)]], Field(min_length=2)]
 Factor = Annotated[float, Field(ge=1 / 16, le=16)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Augmentation(Settings):
@@ -36,7 +36,7 @@ class DatasetTraining(Settings):
     """Side of the random square crop in pixels; `null` for the whole image."""
     learning_rate: Rate = 0.001
     """Of AdamW."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """As in `torch.optim.AdamW`, which multiplies it by the learning rate."""
     schedule: Literal["plateau", "exponential", "cosine", "constant"] = "constant"
     """`plateau`: ×0.1 when the validation loss has not improved by 1e-4 for 30 epochs, floor 1e-6; `exponential`: ÷10

@@ -152,7 +152,8 @@ def test_what_is_printed_reads_the_data(build, tmp_path: Path) -> None:
         (lambda root: None, "no such folder"),
         (lambda root: root.write_text("x"), "is a file"),
         (lambda root: root.mkdir(), "no image in it"),
-        (lambda root: photo(root / "a.png"), "no images with masks"),
+        (lambda root: photo(root / "a.png"), "no images with masks that are enough (1 image file)"),
+        (lambda root: [photo(root / d / "a.png") for d in ("images", "masks")], "at least 3 images with a mask each"),
         (lambda root: [photo(root / d / f"{i}.png", seed=i) for d in ("images", "masks") for i in range(3)], "colours"),
     ],
 )

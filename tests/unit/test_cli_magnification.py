@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from seunet import build_model
 from seunet.cli import app
+from seunet.commands import auto_factor, inputs, predict
+from seunet.experiment import application
 from seunet.experiment.fingerprint import fingerprint
+from seunet.experiment.magnification import PROBES, spaced
 from seunet.models.checkpoint import save_model
 
 
@@ -158,3 +161,91 @@ def test_a_network_with_windows_answers_by_the_window_of_its_training(large: Pat
     assert call("predict", tmp_path / "finest", large, "--at", factor, "--output", tmp_path / "given").exit_code == 0
     maps = [np.asarray(Image.open(tmp_path / kind / "scene1.png")) for kind in ("auto", "given")]
     assert (maps[0] == maps[1]).mean() > 0.999
+
+
+def test_the_table_has_the_factors_of_the_answers_that_are_there(model: Path, large: Path, tmp_path: Path) -> None:
+    """Of earlier calls too, unless their answer is replaced; and it is never written over somebody's file."""
+    same, out = written(tmp_path / "same", 1, 2), tmp_path / "out"
+    table = out / "magnification.csv"
+
+    def files() -> list[str]:
+        return [Path(row["file"]).parent.name + "/" + Path(row["file"]).stem for row in rows(table)]
+
+    def ask(*inputs: Path, at: str = "auto", more: tuple[str, ...] = ()) -> None:
+        result = call("predict", model, *inputs, "--at", at, "--output", out, *more)
+        assert result.exit_code == 0, result.output
+
+    ask(large / "scene0.png", large / "scene2.png")
+    ask(same / "scene1.png")
+    assert files() == [f"{large.name}/scene0", f"{large.name}/scene2", "same/scene1"]
+    ask(same / "scene0.png", more=("--overwrite",))
+    assert files() == [f"{large.name}/scene2", "same/scene1", "same/scene0"]
+    table.unlink()  # as if the call had been killed
+    ask(same / "scene0.png", more=("--skip-existing",))
+    assert files() == ["same/scene0"]
+    ask(same, at="native", more=("--overwrite",))
+    assert not table.exists()
+    table.write_text("my,own\n1,2\n")
+    refused = call("predict", model, large / "scene3.png", "--at", "auto", "--output", out)
+    assert refused.exit_code == 1 and "magnification.csv: is there, and was not written by predict" in refused.output
+    ask(large / "scene3.png", at="native")
+    assert table.read_text() == "my,own\n1,2\n"
+
+
+def test_a_call_that_is_interrupted_leaves_the_factors_of_what_it_answered(
+    model: Path, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = predict.write
+
+    def stopped(answers, image, *rest, **parts):
+        if image.path.stem == "scene2":
+            raise KeyboardInterrupt
+        write(answers, image, *rest, **parts)
+
+    monkeypatch.setattr(predict, "write", stopped)
+    call("predict", model, large, "--at", "auto-each", "--output", tmp_path / "out")
+    assert {"scene0", "scene1"} <= {Path(row["file"]).stem for row in rows(tmp_path / "out" / "magnification.csv")}
+
+
+def test_one_readable_image_does_not_answer_for_the_others(model: Path, tmp_path: Path) -> None:
+    """The factor is found from that one alone, whose logits at ×1 are kept; the others have their own."""
+    same = written(tmp_path / "same", 1, 26)
+    images = sorted(same.iterdir())
+    chosen = {images[i] for i in spaced(len(images), PROBES)}
+    good = min(chosen)
+    for file in chosen - {good}:
+        file.write_bytes(b"broken")
+    call("predict", model, same, "--at", "auto", "--output", tmp_path / "auto")
+    call("predict", model, same, "--at", "native", "--output", tmp_path / "native")
+    (factor,) = {row["factor"] for row in rows(tmp_path / "auto" / "magnification.csv")}
+    assert factor == "1"
+    for file in (tmp_path / "native").glob("*.png"):
+        assert np.array_equal(np.asarray(Image.open(file)), np.asarray(Image.open(tmp_path / "auto" / file.name)))
+
+
+def test_large_images_are_not_all_held_in_memory(model: Path, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = application.TrainedNetwork(model)
+    images = inputs.find_images([large], large / "out")
+    assert len(auto_factor.opened(net, images)) == 4
+    monkeypatch.setattr(auto_factor, "MOST_READ", 128 * 128 + 1)
+    assert len(auto_factor.opened(net, images)) == 2
+
+
+@pytest.mark.parametrize(("size", "said"), [((64, 1), "images smaller than 16 pixels"), ((64, 64), None)])
+def test_references_that_are_too_small_are_refused(model: Path, large: Path, tmp_path: Path, size, said) -> None:
+    Image.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(tmp_path / "small.png")
+    result = call("magnification", model, large, "--reference", tmp_path / "small.png", "--output", tmp_path / "out")
+    assert result.exit_code == (1 if said else 0) and (said or "") in result.output
+
+
+def test_reference_without_a_search_is_refused(model: Path, large: Path, tmp_path: Path) -> None:
+    for command, *more in (["predict", large], ["measure", large]):
+        result = call(command, model, *more, "--reference", large, "--output", tmp_path / "out")
+        assert result.exit_code == 1 and "--reference: goes with --at auto" in result.output
+
+
+def test_scales_leaves_a_figure_of_somebody_else(model: Path, large: Path, tmp_path: Path) -> None:
+    (tmp_path / "magnification.png").write_bytes(b"mine")
+    result = call("scales", model, large / "scene0.png", "--output", tmp_path)
+    assert result.exit_code == 1 and "was not drawn by seunet" in result.output
+    assert (tmp_path / "magnification.png").read_bytes() == b"mine"

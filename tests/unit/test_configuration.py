@@ -284,6 +284,8 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.reef.training.batch_size", "-1", "training.batch_size: -1 is out of bounds", "at least 1"),
     ("datasets.reef.training.learning_rate", "0", "learning_rate: 0 is out of bounds", "more than 0"),
     ("datasets.reef.training.learning_rate", "-0.1", "learning_rate: -0.1 is out of bounds"),
+    ("datasets.reef.training.learning_rate", "1.0e+38", "learning_rate: 1e+38 is out of bounds", "at most 1000"),
+    ("datasets.reef.training.weight_decay", "1.0e+38", "weight_decay: 1e+38 is out of bounds", "at most 1000"),
     ("datasets.reef.training.weight_decay", "-1", "weight_decay: -1 is out of bounds", "at least 0"),
     ("datasets.reef.training.threads", "0", "training.threads: 0 is out of bounds"),
     ("datasets.reef.training.augmentation", "{gain: 2}", "augmentation.gain: 2 is out of bounds", "at most 1"),

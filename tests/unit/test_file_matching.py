@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_own_data import folder, noise, own_settings, prepared, write
+from test_own_data import description, folder, noise, own_settings, prepared, write
 
 from seunet.data.images import Window
 from seunet.data.masks import classes_of
@@ -43,7 +43,7 @@ def test_one_mask_file_per_class(tmp_path, capfd):
     assert data.train[1][0][:, 0].tolist() == [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     said = capfd.readouterr().err
     assert "train: 50 pixels (6.94%) lie in the masks of two classes" in said
-    assert "1 images have no mask of stem: nothing is stem there, such as a" in said
+    assert "1 image has no mask of stem: nothing is stem there, such as a" in said
 
 
 def test_files_of_one_object_each_are_one_mask(tmp_path):
@@ -74,7 +74,7 @@ def test_unpaired_images_are_left_out_and_counted(tmp_path, capfd):
     (tmp_path / "train.txt").write_text("a\nc\nd\ne\n")
     split = {"train": "train.txt", "val": ["f"], "test": ["g", "h"]}
     assert prepared(tmp_path, unpaired="leave", split=split).names["train"] == ["c", "d", "e"]
-    assert "2 images without a mask, or masks without an image, are left out, such as " in capfd.readouterr().err
+    assert "2 files without a mask or without an image are left out, such as " in capfd.readouterr().err
 
 
 def test_excluded_images_need_no_masks(tmp_path):
@@ -128,6 +128,7 @@ def test_values_in_one_channel_of_rgba(tmp_path):
     with pytest.raises(UserError, match="a mask in colour"):
         prepared(tmp_path, **change)
     data = prepared(tmp_path, **change, mask_channel="red", image_size=[12, 10])
+    assert description(tmp_path)["mask_values"]["mask_channel"] == "red"
     assert data.train[1][0][:, 0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     write(tmp_path / "a_m.png", part(slice(3)))
     with pytest.raises(UserError, match=r"a_m\.png: mask_channel is red, but this mask is not in RGB"):

@@ -323,8 +323,8 @@ def test_files_in_no_pair_are_said_first(tmp_path: Path) -> None:
     two_annotators(tmp_path / "data")
     save(tmp_path / "data/extra/poster.png", picture(3))
     head = call(tmp_path / "data", command="init").output.partition("datasets:")[0]
-    assert "10 files {name}_2ndHO.png belong to the same images, and are not used" in head
-    assert "1 of 31 image files are in no pair (extra: 1)" in head
+    assert "10 files {name}_2ndHO.png of the same images are not used" in head
+    assert "1 of 31 image files is in no pair (extra: 1)" in head
     with_answers(tmp_path / "more")
     assert "10 files that seunet wrote are passed over" in call(tmp_path / "more", command="init").output
 
@@ -391,12 +391,12 @@ def once_jpeg(channels: int) -> Callable[[Path], None]:
     [
         (once_jpeg(1), "mogrify -threshold 50%"),
         (once_jpeg(3), "mogrify -threshold 50%"),
-        (one_patient_of_many, "10 of 16 files are in no pair"),
+        (one_patient_of_many, "10 of 16 image files are in no pair"),
         (labels_alone, "no images with masks"),
         (coco, "annotations.json: COCO"),
         (yolo, "a.txt: YOLO"),
-        (arrays, "images.npy: 1 files .npy hold NumPy arrays"),
-        (packed, "a.ppm.gz: 1 files .ppm.gz hold packed images: unpack them"),
+        (arrays, "images.npy: 1 .npy file with NumPy arrays"),
+        (packed, "a.ppm.gz: 1 .ppm.gz file with packed images: unpack them"),
         (braces, "braces in a name"),
         (stacks, "4 frames; save each as an image of its own"),
         (lambda root: each(root, "images/{i}.jpg", "masks/{i}.jpg"), "a JPEG mask"),

@@ -115,7 +115,7 @@ def test_split_by_lists_and_shares_of_the_rest(tmp_path):
 def test_split_by_lists_leaves_the_others_out_and_says_so(tmp_path, capfd):
     data = prepared(folder(tmp_path), split={"train": ["a", "b"], "val": ["c"], "test": ["d"]})
     assert split_of(data) == {"train": {"a", "b"}, "val": {"c"}, "test": {"d"}}
-    assert "4 images are in no split and are left out, such as e" in capfd.readouterr().err
+    assert "4 images in no split are left out, such as e" in capfd.readouterr().err
 
 
 def test_split_by_folders(tmp_path):
@@ -430,7 +430,7 @@ def test_drive(tmp_path, capfd):
     for _, masks in (data.train, data.val, data.test):
         assert (masks[:, :, :2] == 255).all()
         assert (masks[:, :6, 2:] == 0).all() and (masks[:, 6:, 2:] == 1).all()
-    assert "1 files match no pattern and are left out, such as" in capfd.readouterr().err
+    assert "1 file that no pattern takes is left out, such as" in capfd.readouterr().err
     files = folder_files(Preparation.model_validate({"source": "folder", "path": str(tmp_path)} | change))
     assert len(files) == 18 and not any("readme" in file for file in files)
 

@@ -15,6 +15,7 @@ from seunet.commands.guessing.pairing import candidates
 from seunet.commands.guessing.unmatched_files import in_no_pair, without_truth
 from seunet.data.file_matching import MatchedFiles, match_files
 from seunet.data.patterns import expression, patterns
+from seunet.runtime.wording import counted, have
 
 FIELD_OF_VIEW = "a second mask of each image, by its name the field of view; outside, pixels do not count"
 
@@ -131,13 +132,14 @@ def is_alone(text: str) -> bool:
 
 def described(guess: Patterns, files: MatchedFiles, count: int) -> dict[str, str]:
     """Return notes on masks and what lacks them."""
-    notes = {"masks": f"{count} images have one"}
+    images = f"{counted(count, 'image')} {have(count)}"
+    notes = {"masks": f"{images} one"}
     if isinstance(guess.masks, dict) and len(guess.masks) > 1:
-        notes["masks"] = f"{count} images have masks, one file for each class; background is where none is"
+        notes["masks"] = f"{images} masks, one file for each class; background is where none is"
     if any("man_seg" in text for text in guess.texts()):
         notes["masks"] += "; Cell Tracking Challenge: _ST is silver truth, _GT/SEG gold truth of a few frames"
     if files.unpaired:
-        notes["unpaired"] = f"{len(files.unpaired)} images without masks (or masks without images) are left out"
+        notes["unpaired"] = f"{counted(len(files.unpaired), 'file')} without a mask or without an image left out"
     if guess.valid:
         notes["valid"] = FIELD_OF_VIEW
     return notes

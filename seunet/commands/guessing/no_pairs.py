@@ -7,6 +7,7 @@ from pathlib import Path
 from seunet.commands.guessing.folder_scan import FolderScan
 from seunet.data.images import open_image, read_file
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import counted
 
 # Suffixes of files that hold images or masks in forms that are not read, and what to do.
 FORMS = {
@@ -36,6 +37,7 @@ DRAWN_BY = {
     "COCO": " (annToMask of pycocotools draws an annotation)",
     "labelme": " (labelme2voc.py in the examples of labelme does)",
 }
+LEAST_PAIRS = 3  # one to train, one to validate, one to test
 STUDIO = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")
 
 
@@ -54,19 +56,24 @@ def nothing_found(found: FolderScan) -> UserError:
         suffix, count = unread[0]
         what = FORMS.get(suffix, FORMS[".gz"])
         file = next(path for path in found.others if path.name.lower().endswith(suffix))
-        return UserError(f"{root / file}: {count} files {suffix} hold {what}")
+        return UserError(f"{root / file}: {counted(count, f'{suffix} file')} with {what}")
     if not found.images:
-        ours = f" but {found.ours} files that seunet wrote" if found.ours else ""
+        ours = f" but {counted(found.ours, 'file')} that seunet wrote" if found.ours else ""
         return UserError(
             f"{root}: no image in it (PNG, TIFF, GIF, JPEG or BMP){ours}; name the folder that has images and masks"
         )
     for path in found.images[:5]:
         open_image(read_file(root / path), str(root / path))  # stacks and damaged files say what they are
+    if len(found.images) < 2 * LEAST_PAIRS:
+        return UserError(
+            f"{root}: no images with masks that are enough ({counted(len(found.images), 'image file')}); at least "
+            f"{LEAST_PAIRS} images with a mask each are needed, to train, validate and test"
+        )
     folders: dict[str, int] = {}
     for path in found.images:
         folders[str(path.parent)] = folders.get(str(path.parent), 0) + 1
     order = sorted(folders, key=lambda folder: -folders[folder])
-    listed = ", ".join(f"{folder} ({folders[folder]} files)" for folder in order[:6])
+    listed = ", ".join(f"{folder} ({counted(folders[folder], 'file')})" for folder in order[:6])
     more = f" and {len(order) - 6} more" if len(order) > 6 else ""
     return UserError(
         f"{root}: no images with masks of like names found in {listed}{more}; give each mask the name of its image, "

@@ -160,10 +160,14 @@ def blurred(folder: Path, values: int) -> UserError:
 
 
 class Palettes:
-    """Whether a colour has the same numbers in the palettes of all masks; GIFs are read by grey values."""
+    """Whether a colour has the same numbers in the palettes of all masks, and a number the same colour.
+
+    GIFs are read by grey values.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], set[int]] = {}
+        self.colours: dict[int, tuple[int, ...]] = {}
         self.disagree = False
 
     def add(self, picture: Picture, stored: np.ndarray) -> None:
@@ -176,6 +180,7 @@ class Palettes:
                 own.setdefault(tuple(picture.palette[index].tolist()), set()).add(index)
         for colour, found in own.items():
             self.disagree |= not (self.numbers.setdefault(colour, found) & found)
+            self.disagree |= any(self.colours.setdefault(index, colour) != colour for index in found)
 
 
 def colour_classes(files: Sequence[Path], notes: dict[str, str]) -> tuple[Classes, list, bool]:

@@ -10,6 +10,7 @@ from seunet.commands.guessing.folder_scan import FolderScan, split_word
 from seunet.commands.guessing.pairing import Candidate
 from seunet.data.file_matching import MatchedFiles
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import be, counted, have
 
 MOST_LEFT = 0.5  # of the images may be in no pair
 
@@ -37,24 +38,27 @@ def in_no_pair(found: FolderScan, best: Candidate, files: MatchedFiles, unused: 
     for other in unused:
         taken = set(family_of(other.masks.pattern, texts).files) - used - unpaired
         if taken:
-            remarks.append(f"{len(taken)} files {other.masks.pattern} belong to the same images, and are not used")
+            belong = f"{counted(len(taken), 'file')} {other.masks.pattern} of the same images"
+            remarks.append(f"{belong} {be(len(taken))} not used")
             used |= taken
     shape = re.compile(as_other_split(best.images.pattern))
     rest = [text for text in texts if text not in used and text not in unpaired]
     tests = [text for text in rest if shape.fullmatch(text)]
     rest = sorted(set(rest) - set(tests))
     if tests:
-        remarks.append(f"{len(tests)} images have no masks ({counted_folders(tests)}), and are not used")
+        without = f"{counted(len(tests), 'image')} without masks ({counted_folders(tests)})"
+        remarks.append(f"{without} {be(len(tests))} not used")
+    left = f"{len(rest)} of {counted(len(texts), 'image file')} {be(len(rest))} in no pair ({counted_folders(rest)})"
     if len(rest) > MOST_LEFT * len(texts):
+        paired = f"{counted(len(files.images), 'image')} {have(len(files.images))} masks"
         raise UserError(
-            f"{found.root}: only {len(files.images)} images have masks ({best.patterns[0]}, {best.patterns[1]}), and "
-            f"{len(rest)} of {len(texts)} files are in no pair ({counted_folders(rest)}); name the folder that is "
-            "meant, or give each mask the name of its image"
+            f"{found.root}: only {paired} ({best.patterns[0]}, {best.patterns[1]}), and {left}; name the folder that "
+            "is meant, or give each mask the name of its image"
         )
     if rest:
-        remarks.append(f"{len(rest)} of {len(texts)} image files are in no pair ({counted_folders(rest)})")
+        remarks.append(left)
     if found.ours:
-        remarks.append(f"{found.ours} files that seunet wrote are passed over")
+        remarks.append(f"{counted(found.ours, 'file')} that seunet wrote {be(found.ours)} passed over")
     return remarks
 
 

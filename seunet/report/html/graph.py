@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TypedDict
 
+from seunet.runtime.wording import counted
+
 WIDTH, HEIGHT = 150, 34  # of a box
 ACROSS, DOWN = 16, 34  # between boxes
 
@@ -50,7 +52,7 @@ def draw_rules(rules: Mapping[str, Rule]) -> str:
         parts.append(
             f'<rect x="{x - WIDTH / 2}" y="{top}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="#eef3f8" '
             f'stroke="#0173b2"/><text x="{x}" y="{top + 15}">{escape(name)}</text>'
-            f'<text x="{x}" y="{top + 28}" font-size="10" fill="#555">{jobs} job{"s" * (jobs != 1)}</text>'
+            f'<text x="{x}" y="{top + 28}" font-size="10" fill="#555">{counted(jobs, "job")}</text>'
         )
     return "".join([*parts, "</g></svg>"])
 

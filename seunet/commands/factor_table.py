@@ -1,0 +1,77 @@
+"""magnification.csv beside class maps: the factor of its own pixels at which each image was shown."""
+
+import csv
+from collections.abc import Container, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seunet.commands.inputs import Input
+from seunet.runtime.errors import UserError
+from seunet.runtime.files import atomic
+from seunet.runtime.tables import header, read_rows
+
+if TYPE_CHECKING:
+    from seunet.experiment.magnification import Magnification
+
+TABLE = "magnification.csv"
+COLUMNS = ["file", "factor", "score", "second_best", "margin"]
+Row = dict[str, Any]
+
+
+def row_of(found: "Magnification") -> Row:
+    """Return the cells of the table for what was found."""
+    second = found.second
+    return {
+        "factor": f"{found.factor:.4g}",
+        "score": f"{found.best.score:.4f}",
+        "second_best": f"{second.factor:.4g}" if second else "",
+        "margin": f"{found.margin:.4f}" if second else "",
+    }
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is such a table."""
+    try:
+        return header(path) == COLUMNS
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def refuse_other_table(output: Path) -> None:
+    """Raise UserError where a file of the table's name is there that `predict` did not write."""
+    path = output / TABLE
+    if path.exists() and not is_ours(path):
+        raise UserError(f"{path}: is there, and was not written by predict; name another folder for --output")
+
+
+def update_table(output: Path, rows: Mapping[Input, Row | None]) -> None:
+    """Write the rows of images that were answered, None for one without; rows of other answers stay.
+
+    An earlier row is of the same answer if its file ends with the name of one of the images.
+    """
+    path = output / TABLE
+    there = read_rows(path) if is_ours(path) else []
+    names = {image.name.with_suffix("").parts for image in rows}
+    kept: list[Row] = [{**row} for row in there if not ends_with(Path(row["file"]), names)]
+    new = kept + [{"file": str(image.path), **row} for image, row in rows.items() if row is not None]
+    if new:
+        write_rows(path, COLUMNS, new)
+    elif there:
+        path.unlink()
+
+
+def ends_with(file: Path, names: Container[tuple[str, ...]]) -> bool:
+    """Tell whether a path without its suffix ends with one of these names, each in parts."""
+    parts = file.with_suffix("").parts
+    return any(parts[i:] in names for i in range(len(parts)))
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Write a CSV file; it is whole or not there."""
+    text = StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
