@@ -7,8 +7,9 @@ RESULTS: a folder `results` with prepared data sets and trained networks. OUTPUT
 how much is lost against the best factor, and how often the factor is further than half an octave from it).
 """
 
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from seunet.data import rendering, shapes
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, fingerprint, observe
-from seunet.experiment.magnification import INFORMATION, LEAST_SIDE
+from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, Trial, enough, least_gain, search
 from seunet.experiment.metrics import confusion_counts
 from seunet.runtime.tables import write_table
 
@@ -31,6 +32,7 @@ IMAGES, POOLS, SIZES = 32, 20, (1, 2, 4, 8, 16)
 LARGEST = 3  # times the side of training: more is not shown
 SMALL_LOSS = 0.02  # of the metric: a factor that loses less is not wrong
 Rule = Callable[[Observation], float]
+BUILT = "as find_magnification searches"
 
 
 def select(seen: Observation, images: np.ndarray) -> Observation:
@@ -58,6 +60,30 @@ def rules(known: Fingerprint, running: Fingerprint | None) -> dict[str, Rule]:
     if running:
         found["distance from running statistics"] = lambda seen: -running.distance(seen)
     return found
+
+
+def built(found: Mapping[float, Observation], known: Fingerprint) -> float:
+    """Return the factor that `find_magnification` takes, given what is seen at every factor that can be shown."""
+
+    def attempt(factor: float) -> Trial | None:
+        seen = next((seen for shown, seen in found.items() if math.isclose(shown, factor, rel_tol=1e-6)), None)
+        if seen is None:
+            return None
+        gained, distance = float(seen.information.mean()), known.distance(seen)
+        return Trial(factor, INFORMATION * gained - distance, gained, distance)
+
+    factors = sorted(factor for factor in OCTAVES if factor <= 1 or known.layers or known.enlarges)
+    return search(attempt, factors, least_gain(known), enough(known)).factor
+
+
+def takes(known: Fingerprint, running: Fingerprint | None) -> dict[str, Callable[[Mapping[float, Observation]], float]]:
+    """Return, by the name of the rule, what it takes of the factors at which images were shown."""
+
+    def largest(score: Rule) -> Callable[[Mapping[float, Observation]], float]:
+        return lambda found: max(found, key=lambda factor: score(found[factor]))
+
+    by_score = {name: largest(score) for name, score in rules(known, running).items()}
+    return by_score | {BUILT: lambda found: built(found, known)}
 
 
 def images_at(data: Prepared, scale: float, multiple: int) -> tuple[Tensor, Tensor]:
@@ -123,9 +149,9 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
             count = len(next(iter(found.values()))[0].information)
             for size in (n for n in SIZES if n <= count):
                 pools = [generator.choice(count, size, replace=False) for _ in range(POOLS)]
-                for rule, score in rules(known, running).items():
+                for rule, take in takes(known, running).items():
                     for pool in pools:
-                        taken = max(found, key=lambda f: score(select(found[f][0], pool)))
+                        taken = take({factor: select(seen, pool) for factor, (seen, _) in found.items()})
                         loss = iou[best] - iou[taken]
                         far = abs(np.log2(taken / best)) > 0.51 and loss > SMALL_LOSS
                         picks.append(run | {"scale": scale, "images": size, "rule": rule, "loss": loss, "wrong": far})
