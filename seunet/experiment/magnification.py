@@ -177,7 +177,7 @@ def search(
     good: float = -math.inf,
 ) -> Magnification:
     """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, and those beside
-    the best. Where a reduction is best and good, nothing is enlarged.
+    the best.
 
     try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
     factor above 1 must gain. good: while the best score is less, a score that falls does not end the enlargements.
@@ -205,7 +205,7 @@ def search(
     for factor in (f for f in factors if f < 1):
         attempt(factor)
     beside(best())
-    enlarged = 1.0 if best().factor >= 1 or best().score < good else math.inf
+    enlarged = 1.0
     while (enlarged := enlarged * HALF_OCTAVE) <= factors[-1] + 1e-6:
         trial = attempt(enlarged)
         if trial is None or (trial is not best() and best().score >= good):
