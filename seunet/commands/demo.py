@@ -3,9 +3,12 @@
 import importlib.metadata
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +46,8 @@ def demo(
     if not (folder / "Snakefile").is_file():
         copy_workflow(folder)
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--rerun-incomplete", "--quiet", "rules"]
-    done = subprocess.run([*command, "--configfile", CONFIGURATION, "--", "all", REPORT], cwd=folder, check=False)
+    with left_to_the_child():
+        done = subprocess.run([*command, "--configfile", CONFIGURATION, "--", "all", REPORT], cwd=folder, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
     from seunet.report.html import headlines_of
@@ -54,6 +58,16 @@ def demo(
     typer.echo(f"The report is {report}, the figures are in {report.parent / 'figures'}.")
     if person_has_display() if open_report is None else open_report:
         webbrowser.open(report.as_uri())
+
+
+@contextmanager
+def left_to_the_child() -> Iterator[None]:
+    """Let Ctrl-C stop Snakemake alone, which has it too; killed in the middle, it would leave the folder locked."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def copy_workflow(folder: Path) -> None:

@@ -1,6 +1,10 @@
 """`seunet demo`: a folder of its own, the sentence from the tables, and a report that opens for people alone."""
 
+import os
+import signal
 import subprocess
+import sys
+import time
 import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,3 +89,29 @@ def test_a_report_opens_by_itself_for_people_alone(monkeypatch, surroundings, te
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
     assert demo.person_has_display() is expected
+
+
+STOPPED = """import time
+from pathlib import Path
+try:
+    Path("started").touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)  # ends its jobs
+    Path("unlocked").touch()
+    raise SystemExit(1)
+"""
+
+
+def test_ctrl_c_lets_snakemake_unlock_its_folder(tmp_path):
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake" / "__init__.py").touch()
+    (tmp_path / "snakemake" / "__main__.py").write_text(STOPPED)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-c", "from seunet.cli import app; app(['demo', 'new'])"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+    while not (tmp_path / "new" / "started").exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 1
+    assert (tmp_path / "new" / "unlocked").exists()
