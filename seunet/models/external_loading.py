@@ -99,6 +99,8 @@ def kind_of(path: Path) -> str:
             return "bioimageio"
         if any(name.endswith("/constants.pkl") for name in names):
             return "torchscript"
+    elif path.suffix == ".zip":
+        raise UserError(f"{path}: not a whole zip file; download or copy it again")
     if path.suffix == ".zip":
         raise UserError(
             f"{path}: no package of bioimage.io ({DESCRIPTIONS[0]} is not in it); unpack it, and name a file"

@@ -232,3 +232,5 @@ def test_commands_take_a_package(tmp_path):
         archive.writestr("model.txt", "")
     result = call(tmp_path / "other.zip", image, "--output", tmp_path / "out")
     assert result.exit_code == 1 and "no package of bioimage.io (rdf.yaml is not in it)" in result.output
+    (tmp_path / "cut.zip").write_bytes(path.read_bytes()[:200])
+    assert "not a whole zip file" in call(tmp_path / "cut.zip", command="info").output
