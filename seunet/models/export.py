@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -221,6 +222,12 @@ def reader(path: Path):
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hide what torch tells its developers while it exports."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # below it, that torchvision is not installed
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

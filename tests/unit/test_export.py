@@ -1,5 +1,6 @@
 """Ways out of eager torch: traced, compiled and exported networks answer as the network itself."""
 
+import logging
 import shutil
 import warnings
 import zipfile
@@ -12,7 +13,7 @@ from torch import nn
 from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.models.calling import run_padded
-from seunet.models.export import export, reader
+from seunet.models.export import export, quiet, reader
 from seunet.models.external_loading import ExternalSpec, load_external
 from seunet.ops.acceleration import is_traced
 from seunet.runtime.errors import UserError
@@ -134,6 +135,16 @@ def test_a_network_that_cannot_be_exported_leaves_no_file(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="cannot be exported"):
         export(Odd().eval(), tmp_path / "odd.pt2", (1, 1, 8, 8))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_torch_tells_its_developers_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
+    name = "torch.onnx._internal.exporter._registration"
+    with quiet():
+        warnings.warn("internal", stacklevel=1)
+        logging.getLogger(name).warning("torchvision is not installed")
+    assert not caplog.records
+    logging.getLogger(name).warning("heard again")
+    assert len(caplog.records) == 1
 
 
 def test_traced_code_is_recognised() -> None:
