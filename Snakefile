@@ -48,7 +48,7 @@ localrules:
 
 
 onstart:
-    shutil.rmtree(LEFT, ignore_errors=True)
+    shutil.rmtree(ERRORS_FOLDER, ignore_errors=True)
     if workflow.local_exec and not visible_cards():
         logger.info("No GPU is visible here: networks are trained and tested on the CPU.")
     if workflow.dag_settings.forceall or workflow.dag_settings.forcetargets or workflow.dag_settings.forcerun:
@@ -74,7 +74,7 @@ onsuccess:
 onerror:
     finish_record(RECORD, "failed")
     # at exit, --directory no longer counts
-    atexit.register(run_hooks.say_last, LEFT.resolve(), finished.unfinished_note(CONFIG))
+    atexit.register(run_hooks.say_last, ERRORS_FOLDER.resolve(), finished.unfinished_note(CONFIG))
 
 
 rule all:

@@ -68,7 +68,7 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
         sizes = dict.fromkeys(map(evaluator.size, testing.test_scales))
         inputs = [x for size in sizes for _, x, _ in evaluator.batches(size)]
         cuts = crops.crop_sizes(*evaluator.own_size, evaluator.model)
-        inputs += [inputs[0][: crops.IMAGES, :, :height, :width] for height, width in cuts]
+        inputs += [inputs[0][: crops.CROPPED_IMAGES, :, :height, :width] for height, width in cuts]
         inputs = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
         time = medians({"whole": whole, "forward": lambda: forward(evaluator.model, inputs)}, REPETITIONS)
     return time["whole"] / time["forward"]

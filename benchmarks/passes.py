@@ -30,7 +30,7 @@ def passes(images: torch.Tensor, per: str) -> float:
 
     for network in {asked.model, asked.predictor}:
         network.register_forward_pre_hook(count)
-    asked.settle(images)
+    asked.find_common_factor(images)
     for image in images.split(1):
         predict(asked, image)
     return read[0] / images[:, 0].numel()

@@ -102,9 +102,10 @@ class AutoFactors:
 
 def find(network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint") -> "Magnification":
     """Return the factor of these images; those that cannot be read are passed over, but not all of them."""
-    from seunet.experiment.magnification import PROBES, find_magnification, spaced
+    from seunet.data.sampling import evenly_spaced
+    from seunet.experiment.magnification import PROBES, find_magnification
 
-    pictures = opened(network, [images[i] for i in spaced(len(images), PROBES)])
+    pictures = opened(network, [images[i] for i in evenly_spaced(len(images), PROBES)])
     if len({picture.shape[-2:] for picture in pictures}) > 1:
         typer.echo("the images have several sizes; if they have several magnifications, take --at auto-each", err=True)
     return find_magnification(network.model, pictures, reference)
@@ -119,7 +120,8 @@ def opened(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScal
         if pixels >= MOST_READ:
             break
         try:
-            pictures.append(network.shown(open_picture(image.path), scale or InputScale(), is_answered=False)[0])
+            picture = open_picture(image.path)
+            pictures.append(network.network_input(picture, scale or InputScale(), is_answered=False)[0])
         except UserError as error:
             mistake = error
         else:
@@ -135,12 +137,13 @@ def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint
     As images of --reference show it, else as model.json has it, else as batch norm remembers it.
     Raises UserError where nothing tells it.
     """
+    from seunet.data.sampling import evenly_spaced
     from seunet.experiment.fingerprint import Fingerprint, fingerprint
-    from seunet.experiment.magnification import LEAST_SIDE, resized, spaced
+    from seunet.experiment.magnification import LEAST_SIDE, resized
 
     if folder is not None:
         images = find_images([folder], folder / TABLE)
-        chosen = [images[i] for i in spaced(len(images), REFERENCES)]
+        chosen = [images[i] for i in evenly_spaced(len(images), REFERENCES)]
         parts = [resized(image, 1.0) for image in opened(network, chosen)]
         if min(min(part.shape[-2:]) for part in parts) < LEAST_SIDE:
             raise UserError(f"{folder}: images smaller than {LEAST_SIDE} pixels show no scale (--reference)")
@@ -162,14 +165,15 @@ def hint(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale"
 
     Only for a network that remembers those; a few images are shown at half, once and twice the scale.
     """
+    from seunet.data.sampling import evenly_spaced
     from seunet.experiment.fingerprint import Fingerprint
-    from seunet.experiment.magnification import find_magnification, spaced
+    from seunet.experiment.magnification import find_magnification
 
     written = network.description.get("fingerprint")
     if not written:
         return None
     try:
-        shown = opened(network, [images[i] for i in spaced(len(images), GUESSES)], scale)
+        shown = opened(network, [images[i] for i in evenly_spaced(len(images), GUESSES)], scale)
         found = find_magnification(network.model, shown, Fingerprint.read(written), (2, 1, 0.5))
     except UserError:  # the answers themselves will tell
         return None

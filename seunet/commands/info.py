@@ -9,6 +9,7 @@ import typer
 from seunet.commands.network_options import NetworkOptions, Weights, check_weights, open_network, takes_network
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_rows
+from seunet.runtime.wording import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,7 +125,7 @@ def weights_facts(file: Path) -> str:
 def images(description: dict[str, Any]) -> str:
     """Return what images the network takes, and how large those of its training were."""
     preparation = description.get("preparation") or {}
-    parts = [f"{description['in_channels']} channel{'s' * (description['in_channels'] != 1)}"]
+    parts = [counted(description["in_channels"], "channel")]
     if size := preparation.get("image_size"):
         parts.append(f"trained at {size[0]} × {size[1]} pixels (fit: {preparation.get('fit', 'squash')})")
     if preparation.get("value_range"):

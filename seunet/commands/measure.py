@@ -14,7 +14,7 @@ from seunet.commands.network_options import PredictingOptions, open_network, tak
 from seunet.commands.option_parsing import by_options, mask_patterns, numbers, parsed_classes
 from seunet.commands.own_data import data_settings, description_of
 from seunet.runtime.errors import UserError
-from seunet.runtime.files import together
+from seunet.runtime.files import atomic_folder
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared
@@ -142,7 +142,7 @@ def measure(
         data = data_settings(folder, chosen, description)
     output = output or own_folder(weights, folder)
     refuse_other_results(output, overwrite)
-    with together(output) as results, TemporaryDirectory(prefix="seunet-") as temporary:
+    with atomic_folder(output) as results, TemporaryDirectory(prefix="seunet-") as temporary:
         with by_options(name):
             prepare(name, data, {}, Path(temporary), only_test=True)
         prepared = Prepared(temporary)

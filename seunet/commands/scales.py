@@ -8,6 +8,7 @@ import typer
 
 from seunet.commands.network_options import PredictingOptions, Weights, open_network, takes_network
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ def scales(
         tqdm.write(f"{image.path}: {line(answers)}")
     if all_answers:
         count = len(all_answers)
-        typer.echo(f"{count} picture{'s' * (count != 1)} in {output}/; ×1: {shown.description}")
+        typer.echo(f"{counted(count, 'picture')} in {output}/; ×1: {shown.description}")
         typer.echo(scale_agreement.verdict(all_answers))
         draw_factors(network, found, output, options.reference)
     report_intensities(network)

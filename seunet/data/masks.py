@@ -75,8 +75,8 @@ class ClassMap:
         self.intervals = [interval for interval, *_ in found]
         owners = [index for (first, last), _, index in found for _ in range(min(2, last - first + 1))]
         self.of_one_value = {index for index in owners if owners.count(index) == 1} - {self.nonzero, IGNORED}
-        self.first, self.last = np.array(self.intervals or [(-1, -1)], dtype=np.int64).T
-        self.classes = np.array([index for *_, index in found] or [0], dtype=np.uint8)
+        self.first, self.last = np.array(self.intervals).T
+        self.classes = np.array([index for *_, index in found], dtype=np.uint8)
 
     def __call__(self, mask: Picture) -> np.ndarray:
         """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""

@@ -129,7 +129,7 @@ class TrainedNetwork:
         self.value_range = value_range or (self.description.get("preparation") or {}).get("value_range")
         self.window = Window(list(self.value_range)) if self.value_range else None
 
-    def shown(self, image: Picture, scale: InputScale, is_answered: bool = True) -> Tensor:
+    def network_input(self, image: Picture, scale: InputScale, is_answered: bool = True) -> Tensor:
         """Return an opened image as the network reads it, (1, C, h, w) in [0, 1], resampled to `scale`.
 
         is_answered: its values count in what `window` reports.
@@ -142,7 +142,7 @@ class TrainedNetwork:
 
     def logits(self, image: Picture, scale: InputScale) -> Tensor:
         """Return logits (1, classes, h, w) of an opened image, resampled to `scale` in the way of the training."""
-        x = self.shown(image, scale)
+        x = self.network_input(image, scale)
         height, width = x.shape[-2:]
         canvas = scale.canvas((height, width))
         x = F.pad(x, (0, canvas[1] - width, 0, canvas[0] - height))

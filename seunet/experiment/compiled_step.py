@@ -12,7 +12,7 @@ from seunet.runtime.errors import UserError, is_out_of_memory
 from seunet.settings.training import Training
 
 
-def with_choice(training: Training, device: torch.device) -> Training:
+def resolve_compile(training: Training, device: torch.device) -> Training:
     """Return the settings with `compile` decided: where they say nothing, it is for CUDA with triton alone."""
     if training.compile is not None:
         return training

@@ -1,13 +1,12 @@
 """Crop consistency: does the answer at a pixel depend on what is far away? Where it does, tiles have seams."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seunet.experiment.inference import Tile, predict
 from seunet.models.calling import SizeError
 
-IMAGES = 4  # of the test images, evenly spaced
+CROPPED_IMAGES = 4  # of the test images, evenly spaced
 MARGIN = 16  # pixels from the cut that do not count: what lies beyond the cut is near to them
 PERIOD = 64  # pixels after which sizes repeat for a network that does not say so itself
 
@@ -46,8 +45,3 @@ def crop_counts(model: nn.Module, images: Tensor, tiling: Tile | None = None) ->
         same = part[inner] == whole[inner]
         rows.append((height, width, int(same.sum()), same.numel()))
     return rows
-
-
-def chosen_images(count: int) -> np.ndarray:
-    """Return the indices of the images that are cut."""
-    return np.unique(np.linspace(0, count - 1, IMAGES).astype(int))

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.data.sampling import evenly_spaced
 from seunet.data.source import IGNORED
-from seunet.experiment.crops import chosen_images, crop_counts
+from seunet.experiment.crops import CROPPED_IMAGES, crop_counts
 from seunet.experiment.degenerate import warnings_of
 from seunet.experiment.determinism import check_deterministic, check_on_noise
-from seunet.experiment.inference import AutoFactorNetwork, Variant, bare, predict, with_tiling
-from seunet.experiment.magnification import PROBES, spaced
+from seunet.experiment.inference import AutoFactorNetwork, Variant, predict, underlying_network, with_tiling
+from seunet.experiment.magnification import PROBES
 from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_network
 from seunet.experiment.results import Results, Size
@@ -51,8 +52,8 @@ def evaluate(
     data = Prepared(dataset)
     model, _ = open_network(weights, data, variant, device, testing.precision, testing.size_multiple)
     evaluator = Evaluator(model, data, testing, torch.device(device))
-    check_on_noise(bare(model), data.channels, with_tiling(None))
-    check_deterministic(bare(model), evaluator.first_image(), with_tiling(testing.tile))
+    check_on_noise(underlying_network(model), data.channels, with_tiling(None))
+    check_deterministic(underlying_network(model), evaluator.first_image(), with_tiling(testing.tile))
     sizes = [evaluator.size(scale) for scale in testing.test_scales]
     counts, examples = {}, {}
     # scale 1 first, because the others are compared with it; and once each, because several may round to one size
@@ -80,7 +81,7 @@ class Evaluator:
         self.model, self.data, self.testing, self.device = model, data, testing, device
         self.own_size = data.height, data.width
         self.reference = torch.empty(len(data.test[0]), *self.own_size, dtype=torch.uint8, device=device)
-        self.sample_indices = np.unique(np.linspace(0, len(data.test[0]) - 1, SAMPLE_IMAGES).astype(int))
+        self.sample_indices = evenly_spaced(len(data.test[0]), SAMPLE_IMAGES)
 
     def size(self, scale: float) -> Size:
         """Return height and width of the test images at a nominal scale."""
@@ -119,15 +120,15 @@ class Evaluator:
             y = [rescale_mask(image[:, -1], size) for image in pixels]
             yield slice(part.start, part.stop), torch.cat(x), torch.cat(y)
 
-    def settle(self, size: Size) -> None:
+    def find_common_factor(self, size: Size) -> None:
         """Let a network that shows all images at one factor find it, from images of this size."""
         if not isinstance(self.model, AutoFactorNetwork):
             return
-        indices, chosen = np.array(spaced(len(self.data.test[0]), PROBES)), []
+        indices, chosen = np.array(evenly_spaced(len(self.data.test[0]), PROBES)), []
         for part, x, _ in self.batches(size):
             inside = (indices >= part.start) & (indices < part.stop)
             chosen.append(x[indices[inside] - part.start])
-        self.model.settle(torch.cat(chosen))
+        self.model.find_common_factor(torch.cat(chosen))
 
     def logits(self, x: Tensor) -> Tensor:
         """Return logits (n, classes, h, w)."""
@@ -136,9 +137,9 @@ class Evaluator:
 
     def crop_counts(self) -> list[tuple[int, int, int, int]]:
         """Return what `crops.crop_counts` does, of a few test images at scale 1."""
-        images = self.data.test[0][chosen_images(len(self.data.test[0]))]
+        images = self.data.test[0][evenly_spaced(len(self.data.test[0]), CROPPED_IMAGES)]
         x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        self.settle(self.own_size)
+        self.find_common_factor(self.own_size)
         return crop_counts(self.model, x, self.testing.tile)
 
     def test(self, size: Size, counter: WindowCounter) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -146,7 +147,7 @@ class Evaluator:
         counts: list[Tensor] = []
         samples: dict[str, list[np.ndarray]] = {"image": [], "mask": [], "prediction": []}
         classes = len(self.data.classes)
-        self.settle(size)
+        self.find_common_factor(size)
         for part, x, y in self.batches(size):
             logits = self.logits(x)
             chosen = [i - part.start for i in self.sample_indices if part.start <= i < part.stop]

@@ -99,9 +99,9 @@ class MultiScale(nn.Module):
 class AutoFactorNetwork(nn.Module):
     """A network that is shown images at the factor that `magnification` finds: one for all images, or one for each.
 
-    One factor for all is found by `settle`, from images of the set; without it, by the images of each call. A SEU-Net
-    with windows answers by the window of the scale of its training. The factor is found with `model`, whose norms it
-    needs; `predictor` answers as that does.
+    One factor for all is found by `find_common_factor`, from images of the set; without it, by the images of each call.
+    A SEU-Net with windows answers by the window of the scale of its training. The factor is found with `model`, whose
+    norms it needs; `predictor` answers as that does.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class AutoFactorNetwork(nn.Module):
         self.size_multiple = size_multiple(model)
         self.factor: float | None = None
 
-    def settle(self, images: Tensor) -> None:
+    def find_common_factor(self, images: Tensor) -> None:
         """Find the one factor of all images from these (N, C, H, W), where there is one for all."""
         if self.search.per == "dataset":
             self.factor = self.find(images).factor
@@ -158,7 +158,7 @@ class KnownScale(nn.Module):
         return rescale_logits(logits, size_of(images))
 
 
-def bare(model: nn.Module) -> nn.Module:
+def underlying_network(model: nn.Module) -> nn.Module:
     """Return the network that is asked at another scale or at several: rounding may change what those choose."""
     while isinstance(model, MultiScale | KnownScale | AutoFactorNetwork):
         model = model.model

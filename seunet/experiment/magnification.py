@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image
+from seunet.data.sampling import evenly_spaced
 from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, observe
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
@@ -113,7 +113,7 @@ def find_magnification(
             "the network has no batch norm that remembers the scale of its training; give images of the right scale "
             "to compare with (reference, --reference)"
         )
-    probes, alone = [images[i] for i in spaced(len(images), PROBES)], len(images) == 1
+    probes, alone = [images[i] for i in evenly_spaced(len(images), PROBES)], len(images) == 1
     probes = [image for image in probes if min(image.shape[-2:]) >= LEAST_SIDE]
     if not probes:
         raise UserError(f"the images are smaller than {LEAST_SIDE} pixels; there is no scale to find")
@@ -246,8 +246,3 @@ def resized(image: Tensor, factor: float, alone: bool = False) -> Tensor:
     top, left = (height - rows) // 2, (width - columns) // 2
     part = image[:, top : top + rows, left : left + columns]
     return rescale_image(part[None], (max(1, round(rows * factor)), max(1, round(columns * factor))))[0]
-
-
-def spaced(count: int, most: int) -> list[int]:
-    """Return at most so many of the indices 0 … count − 1, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()

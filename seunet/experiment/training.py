@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seunet.data.arrays import Prepared
-from seunet.experiment.compiled_step import with_choice
+from seunet.experiment.compiled_step import resolve_compile
 from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.experiment.determinism import check_deterministic
 from seunet.experiment.fingerprint import fingerprint
@@ -50,7 +50,7 @@ def train(
     `keep_others` waits beside until these settings come back.
     """
     device = torch.device(device)
-    decided = with_choice(training, device)
+    resolved = resolve_compile(training, device)
     torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
     data = Prepared(dataset)
@@ -62,7 +62,7 @@ def train(
         "seed": seed,
         "training": training.model_dump(mode="json"),
         "dataset": dataset_fingerprint(dataset),
-        "compile": decided.compile,
+        "compile": resolved.compile,
         "compiled_layers": device.type == "cpu" and native.is_available(),  # which round otherwise than torch does
     }
     model = build_model(architecture, data.channels, len(data.classes), **options)
@@ -72,7 +72,7 @@ def train(
     check_first_batch(model, data, training, device)
     weights = training.class_weights
     weights = balanced_weights(data.train[1], len(data.classes)) if weights == "balanced" else weights
-    run = TrainingState(model, decided, seed, Loss(training.loss, weights))
+    run = TrainingState(model, resolved, seed, Loss(training.loss, weights))
     if keep_others:
         exchange_state(folder, description)
     run.resume(load_state(folder / "last.pt", description))

@@ -74,8 +74,8 @@ class ScaleCrossCorrelation(ScaleLayer):
     def atlas(self, x: Atlas) -> Atlas:
         """Correlate all scales at once, if nothing but 3 × 3 taps of their own scale is read."""
         (first, *others), layout = self.kernels(), x.layout
-        suits = self.stride == 1 and self.basis == "taps" and first.shape[-1] == 3 and self.border == layout.border
-        if others or not suits or layout.steps != tuple(self.step(scale) for scale in range(len(x))):
+        fits = self.stride == 1 and self.basis == "taps" and first.shape[-1] == 3 and self.border == layout.border
+        if others or not fits or layout.steps != tuple(self.step(scale) for scale in range(len(x))):
             return super().atlas(x)
         return atlas_correlation(x, first, self.bias)
 

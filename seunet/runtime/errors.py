@@ -6,7 +6,7 @@ from pathlib import Path
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "start new thread")
 
 # Where jobs leave their errors, which the process that started them prints last
-LEFT = Path(".snakemake", "seunet", "errors")
+ERRORS_FOLDER = Path(".snakemake", "seunet", "errors")
 
 
 class UserError(Exception):

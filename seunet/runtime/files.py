@@ -35,7 +35,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def together(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give an empty temporary folder; move its files into `folder` when the block ends well.
 
     Otherwise nothing stays: neither a file nor a folder that was not there before. Raises UserError as `atomic`.

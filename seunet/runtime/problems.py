@@ -24,7 +24,7 @@ class Problems:
         self.lines.append(line)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def collecting(self) -> Iterator[None]:
         """Keep the UserError of what is done in this context."""
         try:
             yield
@@ -46,7 +46,7 @@ def all_or_problems(function: Callable[[T], R], arguments: Iterable[T], where: o
     problems = Problems(where)
     results = []
     for argument in arguments:
-        with problems.kept():
+        with problems.collecting():
             results.append(function(argument))
     problems.refuse()
     return results

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet import build_model
-from seunet.experiment.compiled_step import CompiledNetwork, with_choice
+from seunet.experiment.compiled_step import CompiledNetwork, resolve_compile
 from seunet.runtime.errors import UserError
 from seunet.settings.training import Training
 
@@ -73,8 +73,8 @@ def test_a_process_compiles_more_networks_of_one_class_than_torch_allows_a_funct
 
 def test_the_choice_is_part_of_the_settings() -> None:
     settings = Training(epochs=1, batch_size=1)
-    assert with_choice(settings, torch.device("cpu")).compile is False
-    assert with_choice(settings.model_copy(update={"compile": True}), torch.device("cpu")).compile is True
+    assert resolve_compile(settings, torch.device("cpu")).compile is False
+    assert resolve_compile(settings.model_copy(update={"compile": True}), torch.device("cpu")).compile is True
 
 
 @pytest.mark.filterwarnings("ignore")

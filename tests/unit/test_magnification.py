@@ -7,6 +7,7 @@ from torch import nn
 
 from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
+from seunet.data.sampling import evenly_spaced
 from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, observe
 from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import (
@@ -18,7 +19,6 @@ from seunet.experiment.magnification import (
     least_gain,
     resized,
     search,
-    spaced,
 )
 from seunet.settings.configuration import FactorSearch
 
@@ -250,14 +250,15 @@ def test_of_an_image_alone_no_more_pixels_are_shown_than_it_has(size, factor):
 
 
 def test_few_images_decide():
-    assert len(spaced(100, PROBES)) == PROBES == 12 and spaced(3, PROBES) == [0, 1, 2] and spaced(1, PROBES) == [0]
+    assert len(evenly_spaced(100, PROBES)) == PROBES == 12
+    assert evenly_spaced(3, PROBES) == [0, 1, 2] and evenly_spaced(1, PROBES) == [0]
 
 
 def test_one_factor_for_all_and_one_for_each():
     model = network()
     reference, x = fingerprint(model, scenes(1).split(4)), scenes(2, 6)
     together = AutoFactorNetwork(model, FactorSearch(per="dataset"), reference)
-    together.settle(x)
+    together.find_common_factor(x)
     assert together.factor == pytest.approx(0.5, rel=0.2)
     assert predict(together, x).shape == (6, 3, 128, 128)
     alone = AutoFactorNetwork(model, FactorSearch(per="image"), reference)

@@ -6,11 +6,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from seunet.config import checks, run_hooks, digests, figures, finished, parameters, paths, plan, triggers
+from seunet.config import checks, digests, figures, finished, parameters, paths, plan, run_hooks, triggers
 from seunet.config.files import check_files
 from seunet.config.flags import check_flags
 from seunet.runtime import integrity
-from seunet.runtime.errors import LEFT, UserError
+from seunet.runtime.errors import ERRORS_FOLDER, UserError
 
 try:
     # Every job reads this file again: all is checked, and networks are built, in the process that started it.

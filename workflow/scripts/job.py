@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # seunet need not be installed, whatever the working folder
 
-from seunet.runtime.errors import LEFT, UserError, is_out_of_memory
+from seunet.runtime.errors import ERRORS_FOLDER, UserError, is_out_of_memory
 from seunet.runtime.files import write_error
 from seunet.runtime.integrity import record, verify
 from seunet.runtime.result_cache import CachedResult
@@ -54,8 +54,8 @@ def job(snakemake, keep=False):
 
 def leave(text, log):
     """Write an error to the folder in which the process that started the job looks for it."""
-    LEFT.mkdir(parents=True, exist_ok=True)
-    (LEFT / "_".join(log.parts[-3:])).write_text(text, encoding="utf-8")
+    ERRORS_FOLDER.mkdir(parents=True, exist_ok=True)
+    (ERRORS_FOLDER / "_".join(log.parts[-3:])).write_text(text, encoding="utf-8")
 
 
 def cached_result(snakemake, inputs):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,8 +14,10 @@ FEW = 40  # values or colours, that masks of classes have at most
 FLAT = 0.8  # of the neighbours in a mask are equal, at least
 SAMPLE = 5
 
+T = TypeVar("T")
 
-def some(files: Sequence[Path], count: int = SAMPLE) -> list[Path]:
+
+def some(files: Sequence[T], count: int = SAMPLE) -> list[T]:
     """Return a few of some files, evenly spaced."""
     return [files[i] for i in sorted(set(np.linspace(0, len(files) - 1, count).round().astype(int).tolist()))]
 

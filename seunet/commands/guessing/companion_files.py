@@ -13,10 +13,8 @@ COVERS, CONTAINS = 0.4, 0.5  # shares: of the image in its field of view, of the
 # Share of a mask's pixels in another one, at most, for masks of two classes: more where names differ in words alone, as
 # _leaf and _stem do; two annotators' masks of one class share more.
 APART, APART_IN_WORDS = 0.05, 0.5
-PART_OF, LARGER = (
-    0.95,
-    0.7,
-)  # shares of a part's pixels in the whole, and of the whole's in a part, at least and at most
+# Shares of a part's pixels in the whole, at least, and of the whole's in a part, at most.
+PART_OF, LARGER = 0.95, 0.7
 
 
 def companions(best: Candidate, groups: Sequence[Family]) -> list[Candidate]:

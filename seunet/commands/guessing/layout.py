@@ -48,7 +48,7 @@ class Patterns:
 class Layout:
     """What was found: patterns below `path`, files that belong together, the split, and why (`notes`: key → reason).
 
-    kind: of the masks, see `looks.kind_of_masks`. exclude: names that are left out. remarks: to be said first.
+    kind: of the masks, see `appearance.kind_of_masks`. exclude: names that are left out. remarks: to be said first.
     """
 
     path: Path

@@ -10,57 +10,22 @@ from seunet.commands.guessing.families import Family
 
 # Parts of names that masks have, the surest first; "mask" alone is the field of view where a surer one is there.
 MASK_WORDS = (
-    *(
-        "semantic",
-        "manual",
-        "truth",
-        "gt",
-        "label",
-        "lab",
-        "annot",
-        "anno",
-        "ann",
-        "trimap",
-        "segm",
-        "seg",
-        "parsing",
-        "target",
-        "ids",
-    ),
-    "mask",
-)
-IMAGE_WORDS = ("image", "img", "photo", "original", "raw", "rgb", "sat", "jpeg", "input", "ortho", "frame", "picture")
+    "semantic", "manual", "truth", "gt", "label", "lab", "annot", "anno", "ann", "trimap", "segm", "seg", "parsing",
+    "target", "ids", "mask",
+)  # fmt: skip
+IMAGE_WORDS = (
+    "image", "img", "photo", "original", "raw", "rgb", "sat", "jpeg", "input", "ortho", "frame", "picture",
+)  # fmt: skip
 # Masks that are not the first choice, and files that are drawn for people.
 LESS_WORDS = (
-    *("instance", "object", "panoptic", "visual", "vis", "viz", "overlay", "colour", "color", "human"),
-    *(
-        "edge",
-        "bound",
-        "contour",
-        "outline",
-        "2nd",
-        "second",
-        "manual2",
-        "depth",
-        "prob",
-        "confidence",
-        "box",
-        "preview",
-    ),
-    *("skeleton", "distance", "weight", "thumb", "blend", "fov", "roi", "vk", "pred", "coarse"),
-)
+    "instance", "object", "panoptic", "visual", "vis", "viz", "overlay", "colour", "color", "human", "edge",
+    "bound", "contour", "outline", "2nd", "second", "manual2", "depth", "prob", "confidence", "box", "preview",
+    "skeleton", "distance", "weight", "thumb", "blend", "fov", "roi", "vk", "pred", "coarse",
+)  # fmt: skip
+# Masks without outlines.
 MARKERS = (
-    "track",
-    "tra",
-    "marker",
-    "markers",
-    "center",
-    "centre",
-    "centroid",
-    "point",
-    "points",
-    "seeds",
-)  # no outlines
+    "track", "tra", "marker", "markers", "center", "centre", "centroid", "point", "points", "seeds",
+)  # fmt: skip
 SHORT = 4  # words up to here must stand alone
 ENOUGH = 0.5  # of the masks must belong to an image
 MOST_CANDIDATES = 30

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
+from seunet.commands.guessing.appearance import some
 from seunet.commands.guessing.class_files import Table, best_names
 from seunet.commands.guessing.ranges import guess_range
 from seunet.data.formats.picture import Picture
@@ -20,7 +20,6 @@ MOST_IMAGES, MOST_MASKS = 200, 400  # that are read; of more, an even choice
 MOST_CLASSES = 40  # more values than these are taken for instances
 NEAR = 32  # a value is nearly black or white
 Classes = dict[str, int | str | list[int]]  # as in a configuration: {name: value or colour}, {"nonzero": name}
-T = TypeVar("T")
 
 
 @dataclass
@@ -45,8 +44,8 @@ def inspect_pixels(
     kind: of the masks, see `looks.kind_of_masks`. tables: (file, {value or colour: name}) that may name the classes.
     """
     notes: dict[str, str] = {}
-    sizes, channels, value_range = inspect_images(chosen(images, MOST_IMAGES), notes)
-    read = chosen(masks, MOST_MASKS)
+    sizes, channels, value_range = inspect_images(some(images, MOST_IMAGES), notes)
+    read = some(masks, MOST_MASKS)
     found = colour_classes(read, notes) if kind == "colours" else inspect_masks(read, notes, kind)
     classes, ignore, instances = found or colour_classes(read, notes)
     if not instances:
@@ -60,12 +59,6 @@ def inspect_pixels(
     return content
 
 
-def chosen(files: Sequence[T], most: int) -> list[T]:
-    """Return at most so many of the files, evenly spaced."""
-    places = np.unique(np.linspace(0, len(files) - 1, most).round().astype(int))
-    return [files[i] for i in places]
-
-
 def inspect_images(
     files: Sequence[Path], notes: dict[str, str]
 ) -> tuple[list[tuple[int, int]], list[int], list[float] | None]:
@@ -75,7 +68,7 @@ def inspect_images(
     deep = [picture for picture in pictures if not picture.has_bytes()]
     value_range = None
     if deep:
-        value_range, notes["value_range"] = guess_range(chosen(deep, 30))
+        value_range, notes["value_range"] = guess_range(some(deep, 30))
     channels = [channels_of(picture, bool(deep)) for picture in pictures]
     return sizes, channels, value_range
 
