@@ -1,4 +1,4 @@
-"""Run every benchmark; print a table and write benchmarks/latest.json."""
+"""Run every benchmark; print a table and write benchmarks/latest.json. With names, such as steps, print those alone."""
 
 import json
 import sys
@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import (
+    command,
     evaluation,
+    exported,
     kernels,
     loading,
     memory,
@@ -23,6 +25,11 @@ from benchmarks import (
 from seunet.runtime.provenance import commit, hardware, versions
 
 RECORD = Path(__file__).with_name("latest.json")
+ALL = (
+    *(steps, kernels, operators, pooling, memory, loading, evaluation, planning, overhead),
+    *(prediction, windows, passes, exported, command),
+)
+SUBJECTS = {module.__name__.rpartition(".")[2]: module for module in ALL}
 
 
 def main() -> None:
@@ -34,24 +41,13 @@ def main() -> None:
     )
     print("| what | measured | target | |\n|---|---|---|---|")
     rows = []
-    subjects = (
-        steps,
-        kernels,
-        operators,
-        pooling,
-        memory,
-        loading,
-        evaluation,
-        planning,
-        overhead,
-        prediction,
-        windows,
-        passes,
-    )
-    for subject in subjects:
+    names = sys.argv[1:]
+    for subject in [SUBJECTS[name] for name in names] if names else SUBJECTS.values():
         for row in subject.rows():
             rows.append(row.as_json())
             print(row.as_text(), flush=True)
+    if names:
+        return
     RECORD.write_text(json.dumps(facts | {"rows": rows}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\nwritten to {RECORD}", file=sys.stderr)
 

@@ -16,7 +16,7 @@ from torch._inductor import config, metrics
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.measure import Row, uncompiled
-from benchmarks.steps import CLASSES, NETWORKS, U_SHAPE
+from benchmarks.steps import CLASSES, NETWORKS
 from seunet import build_model
 from seunet.experiment.compiled_step import CompiledNetwork
 from seunet.experiment.loss import Loss
@@ -24,10 +24,9 @@ from seunet.layers import lifting
 from seunet.ops import correlation, interpolation, lattice, subsampling
 
 SHAPE = (2, 3, 112, 112)
-WINDOWS = {"num_scales": 2, "scales_in_training": 3, "scales_at_test": 5, "windows": "information", "border": "zeros"}
 CASES = {
     "U-Net": NETWORKS["unet"],
-    "SEU-Net, windows": ("seunet", U_SHAPE | {"geometry": "exact", "layout": "pyramid"} | WINDOWS),
+    "SEU-Net, windows": NETWORKS["windows"],
     "SEU-Net, pyramid": NETWORKS["pyramid"],
     "SEU-Net, dense, exact": NETWORKS["exact"],
 }

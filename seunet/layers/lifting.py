@@ -104,17 +104,14 @@ def blur(image: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
 
     Kept are the pixels 0, stride, 2 stride, … Borders are replicated.
     """
-    correlate = traced_rows if is_traced() else correlate_rows
+    kernel = kernel.to(image.dtype)
+    if is_traced():  # convolutions, which a trace takes for images of any size
+        x = F.pad(image, [kernel.shape[1] // 2] * 4, mode="replicate")
+        x = F.conv2d(x, kernel[:, None, None], stride=(1, stride), groups=len(kernel))
+        return F.conv2d(x, kernel[:, None, :, None], stride=(stride, 1), groups=len(kernel))
     for _ in range(2):
-        image = correlate(image, kernel.to(image.dtype), stride).transpose(2, 3)
+        image = correlate_rows(image, kernel, stride).transpose(2, 3)
     return image
-
-
-def traced_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
-    """Return what `correlate_rows` does, by one convolution, which a trace takes for rows of any length."""
-    radius = kernel.shape[1] // 2
-    place = torch.arange(-radius, x.shape[-1] + radius, device=x.device).clamp(0, x.shape[-1] - 1)
-    return F.conv2d(x[..., place], kernel[:, None, None], stride=(1, stride), groups=len(kernel))
 
 
 def correlate_rows(x: Tensor, kernel: Tensor, stride: int) -> Tensor:

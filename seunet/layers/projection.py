@@ -31,8 +31,7 @@ class ScaleProjection(nn.Module):
         maps = list(unstack_scales(x)) if isinstance(x, Tensor) else x
         factors = [self.base**s for s in range(len(maps))]
         if self.reduction == "max":
-            keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
-            return largest(maps, factors, keep.to(maps[0].device))
+            return largest(maps, factors, keep if keep is None else keep.to(maps[0].device))
         size, maps = size_of(maps[0]), dropped(maps, keep)
         first, *others = (upsample(x_s, t, "aligned", size) for x_s, t in zip(maps, factors, strict=True))
         return sum(others, first) / len(maps)

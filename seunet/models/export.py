@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from seunet.models.calling import run_padded, size_multiple
 from seunet.models.declared import METADATA
 from seunet.models.folding import can_be_folded, folded
 from seunet.models.programs import EXTRA_FILE
+from seunet.ops.onnx_nodes import onnx_nodes
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
@@ -110,7 +111,8 @@ def export(
         try:
             with quiet(), torch.no_grad(), atomic(path) as temporary:
                 say(f"tracing the network: {free}")
-                program = traced(model, example_shape, free)
+                with onnx_nodes() if path.suffix == ".onnx" else nullcontext():
+                    program = traced(model, example_shape, free)
                 metadata = json.dumps({**(description or {}), "size_multiple": free.multiple})
                 say("writing the file")
                 write(program, temporary, metadata, opset)

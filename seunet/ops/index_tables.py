@@ -16,10 +16,13 @@ Sizes = tuple[tuple[int, int], ...]
 Steps = tuple[int, ...]
 
 
-@torch.compiler.assume_constant_result
 def constants(name: str, arguments: tuple[Any, ...], device: str) -> tuple[Tensor, ...]:
     """Return the tables of a function of this module, kept for later calls; where torch traces, they are constants."""
     return kept(name, arguments, device)
+
+
+# what torch.compiler.assume_constant_result does, without the import of torch.compile: half of a command's start
+constants._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seunet.ops import native
+from seunet.ops import native, onnx_nodes
 from seunet.ops.acceleration import Operator, is_traced
 
 MODES = ("nearest", "half_pixel", "aligned")
@@ -23,6 +23,8 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
     height, width = (factor * side for side in x.shape[-2:])
     if factor == 1:
         y = x
+    elif mode == "aligned" and onnx_nodes.takes_onnx_nodes():
+        y = onnx_nodes.resize(x, factor)
     elif mode == "aligned":
         y = with_last_repeated(x)
         y = F.interpolate(y, size=(height + 1, width + 1), mode="bilinear", align_corners=True)
@@ -30,6 +32,8 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
         y = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
     else:
         y = F.interpolate(x, scale_factor=factor, mode="nearest")
+    if onnx_nodes.takes_onnx_nodes() and (isinstance(height, torch.SymInt) or size in (None, (height, width))):
+        return y  # no node that cuts nothing
     height, width = size or (height, width)
     return y[..., :height, :width]
 
@@ -62,20 +66,26 @@ def add_upsampled_compiled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tens
 
 
 @Operator
-def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
+def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor | None) -> Tensor:
     """Return the maximum over scales of keep[s] · upsample(maps[s], factors[s], aligned), cut to the size of maps[0].
 
-    keep (S, N, C). The first scale that has the maximum receives the gradient.
+    keep (S, N, C), by default 1. The first scale that has the maximum receives the gradient.
     """
     size = size_of(maps[0])
     pairs = zip(maps, factors, strict=True)
-    values = torch.stack([upsample(x, factor, "aligned", size) for x, factor in pairs])
-    return (values * keep[..., None, None].to(values)).max(0).values  # amax would split the gradient of a tie
+    values = [upsample(x, factor, "aligned", size) for x, factor in pairs]
+    if keep is None and onnx_nodes.takes_onnx_nodes():
+        return functools.reduce(torch.maximum, values)
+    stacked = torch.stack(values)
+    if keep is not None:
+        stacked = stacked * keep[..., None, None].to(stacked)
+    return stacked.max(0).values  # amax would split the gradient of a tie
 
 
 @largest.compiled
-def largest_compiled(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor) -> Tensor:
+def largest_compiled(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor | None) -> Tensor:
     """Compare all scales in one pass, which interpolates where the scales are coarser."""
+    keep = torch.ones(len(maps), *maps[0].shape[:2]) if keep is None else keep
     return Largest.apply(tuple(factors), keep, *maps)
 
 

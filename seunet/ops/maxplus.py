@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seunet.ops import native
+from seunet.ops import native, onnx_nodes
 from seunet.ops.acceleration import Operator, needs_plain_operators
 from seunet.ops.atlas import Atlas, image_of, pixels_of, with_border
 from seunet.ops.index_tables import constants, tap_type, taps
@@ -14,6 +14,8 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
 
     c ≥ 0 (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
     """
+    if onnx_nodes.takes_onnx_nodes():
+        return onnx_nodes.dilate(x, coefficient / width**2, stride, step, radius)
     if needs_plain_operators():
         return dilation.reference(x, coefficient / width**2, stride, step, radius)[0]
     return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)

@@ -13,9 +13,12 @@ from torch import nn
 from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.models.calling import run_padded
-from seunet.models.export import export, quiet, reader
+from seunet.models.export import OPSET, export, quiet, reader, to_onnx
 from seunet.models.external_loading import ExternalSpec, load_external
 from seunet.ops.acceleration import is_traced
+from seunet.ops.interpolation import upsample
+from seunet.ops.maxplus import quadratic_maximum
+from seunet.ops.onnx_nodes import onnx_nodes
 from seunet.runtime.errors import UserError
 
 U_SHAPE, LIFTED = {"width": 2, "depth": 1}, {"num_scales": 2}
@@ -104,6 +107,21 @@ def test_an_onnx_file_takes_any_size_and_says_what_it_is(tmp_path: Path) -> None
     for size in [(1, 1), (7, 50), (33, 20)]:
         images = torch.rand(3, 1, *size)
         torch.testing.assert_close(predict(loaded, images), predict(model, images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_pools_and_upsamples_as_torch_does(tmp_path: Path) -> None:
+    """At taps two pixels apart, where the pixel beside a border is on another lattice than those inside."""
+
+    class Layers(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return upsample(quadratic_maximum(x, torch.tensor([0.1, 0.5]), 2, 2, 3, 1.0), 4, "aligned")
+
+    x = torch.randn(2, 2, 12, 9, generator=torch.Generator().manual_seed(0))
+    with onnx_nodes(), torch.no_grad():
+        program = torch.export.export(Layers(), (x,))
+    to_onnx(program, tmp_path / "layers.onnx", "", OPSET)
+    torch.testing.assert_close(reader(tmp_path / "layers.onnx")(x), Layers()(x))
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])

@@ -34,10 +34,16 @@ def test_no_floor_imports_the_door_of_the_house() -> None:
                 assert {alias.name for alias in node.names} <= floors, file
 
 
-@pytest.mark.parametrize("module", ["seunet", "seunet.cli"])
-def test_the_package_and_the_help_of_its_commands_do_not_wait_for_torch(module: str) -> None:
-    heavy = "{'torch', 'pandas', 'matplotlib', 'numpy', 'scipy'}"
-    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("seunet", {"torch", "pandas", "matplotlib", "numpy", "scipy"}),
+        ("seunet.cli", {"torch", "pandas", "matplotlib", "numpy", "scipy"}),
+        ("seunet.experiment.training, seunet.experiment.application", {"torch._dynamo", "sympy"}),  # as long as torch
+    ],
+)
+def test_imports_do_not_wait_for_packages_that_are_not_needed(modules: str, heavy: set[str]) -> None:
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
 

@@ -1,0 +1,61 @@
+"""Operators as nodes of ONNX, where those of torch would be many: taken while a network is traced for an ONNX file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seunet.ops.lattice import continued
+
+TAKEN = [False]  # whether a trace is for an ONNX file
+
+
+@contextmanager
+def onnx_nodes() -> Iterator[None]:
+    """Take nodes of ONNX. Of images whose sides are free, every map has the whole size of a multiple."""
+    TAKEN[0] = True
+    try:
+        yield
+    finally:
+        TAKEN[0] = False
+
+
+def takes_onnx_nodes() -> bool:
+    """Tell whether torch traces for an ONNX file."""
+    return torch.compiler.is_exporting() and TAKEN[0]
+
+
+def resize(x: Tensor, factor: int) -> Tensor:
+    """Upsample (N, C, h, w) to (N, C, t h, t w) as `aligned` does: see `interpolation.upsample`."""
+    images, channels, height, width = x.shape
+    scales = torch.tensor([1.0, 1.0, factor, factor])
+    attributes = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
+    shape = (images, channels, factor * height, factor * width)
+    return torch.onnx.ops.symbolic("Resize", (x, None, scales), attributes, dtype=x.dtype, shape=shape)
+
+
+def dilate(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:
+    """Return the maxima of `maxplus.dilation`: each tap is a channel of a convolution, whose bias is its penalty.
+
+    A tap beyond the map reads the nearest one within, and does not win, since its penalty is no lower.
+    """
+    channels, taps = x.shape[1], 2 * radius + 1
+    one_tap = torch.eye(taps).repeat(channels, 1)
+    bias = -(penalty[:, None] * torch.arange(-radius, radius + 1).square()).flatten()
+    x = continued(x, step, radius)
+    for down, along in ((1, 0), (0, 1)):
+        kernel = one_tap.view(-1, 1, *((taps, 1) if down else (1, taps)))
+        spread = {"stride": (stride**down, stride**along), "dilation": (step**down, step**along)}
+        y = F.conv2d(x, kernel, bias, groups=channels, **spread)
+        best = reshape(y, taps).amax(1, keepdim=True)
+        x = reshape(best, channels)
+    return x
+
+
+def reshape(x: Tensor, channels: int) -> Tensor:
+    """(N, C, H, W) → (N · C / channels, channels, H, W), whatever the sizes are."""
+    images, before, height, width = x.shape
+    shape = (images * before // channels, channels, height, width)
+    return torch.onnx.ops.symbolic("Reshape", (x, torch.tensor([-1, channels, 0, 0])), dtype=x.dtype, shape=shape)
