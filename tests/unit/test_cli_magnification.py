@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from seunet import build_model
 from seunet.cli import app
 from seunet.commands import auto_factor, inputs, predict
+from seunet.data.sampling import evenly_spaced
 from seunet.experiment import application
 from seunet.experiment.fingerprint import fingerprint
-from seunet.experiment.magnification import PROBES, spaced
+from seunet.experiment.magnification import PROBES
 from seunet.models.checkpoint import save_model
 
 
@@ -211,7 +212,7 @@ def test_one_readable_image_does_not_answer_for_the_others(model: Path, tmp_path
     """The factor is found from that one alone, whose logits at ×1 are kept; the others have their own."""
     same = written(tmp_path / "same", 1, 26)
     images = sorted(same.iterdir())
-    chosen = {images[i] for i in spaced(len(images), PROBES)}
+    chosen = {images[i] for i in evenly_spaced(len(images), PROBES)}
     good = min(chosen)
     for file in chosen - {good}:
         file.write_bytes(b"broken")
