@@ -81,7 +81,7 @@ class ClassMap:
     def __call__(self, mask: Picture) -> np.ndarray:
         """Return the classes (H, W) uint8 of an opened mask; UserError naming a value that is in no class."""
         codes = _colour_codes(mask) if self.colours else values(mask, self.channel)
-        places = (np.searchsorted(self.first, codes, side="right") - 1).clip(min=0)
+        places = np.searchsorted(self.first, codes, side="right") - 1  # −1, below all, is the last: not known either
         known = (self.first[places] <= codes) & (codes <= self.last[places])
         classes = self.classes[places]
         if self.nonzero is not None:

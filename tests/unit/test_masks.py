@@ -78,7 +78,7 @@ def test_a_value_of_two_classes_is_named_with_the_later_one(classes, ignore, exp
 
 
 @pytest.mark.parametrize(
-    "entry", [True, -1, LARGEST + 1, 1.0, "1..", "..2", "1…2", [], [0, None], {"values": []}, [[]]]
+    "entry", [True, -1, LARGEST + 1, 1.0, "1..", "..2", "5..1", [], [0, None], {"values": []}, [[]]]
 )
 def test_what_is_no_value_is_refused(entry):
     assert said({"a": 7, "b": entry}).startswith(f"classes.b: {entry} must be a pixel value, a range")
@@ -95,6 +95,13 @@ def test_a_colour_has_three_bytes(colour):
     ClassMap({"a": [0, 0, 255], "b": [255, 255, 0]}, [])  # the bounds are
 
 
+@pytest.mark.parametrize("entry", [[0, 0, "x"], [BLUE, [2]]])
+def test_one_entry_that_is_no_colour_makes_all_of_them_values(entry):
+    assert said({"a": entry, "b": BLUE}).startswith(f"classes.a: {entry} must be a pixel value")
+    to_class = ClassMap({"a": [1, 2, 3], "b": 0, "c": {"values": [4, 5, 6]}}, [])
+    assert to_class(picture([[0, 1, 3, 5]])).tolist() == [[1, 0, 0, 2]]
+
+
 def test_colours_go_with_no_channel():
     assert "mask_channel: goes with values" in said({"r": RED, "b": BLUE}, channel="red")
     assert ClassMap({"a": 0, "b": 1}, [], "green")(picture([[[9, 1, 9], [9, 0, 9]]])).tolist() == [[1, 0]]
@@ -107,9 +114,10 @@ def test_there_are_two_classes_to_255():
 
 
 def test_masks_of_classes_begin_with_the_background_unless_it_is_named():
-    def named(masks) -> list[str]:
-        return classes_of(Preparation(source="folder", path=".", masks=masks, image_size=8))
+    def named(masks, classes=None) -> list[str]:
+        return classes_of(Preparation(source="folder", path=".", masks=masks, image_size=8, classes=classes))
 
     assert named({"leaf": "{name}_l.*"}) == ["background", "leaf"]
     assert named({"leaf": "{name}_l.*", "background": "{name}_b.*"}) == ["leaf", "background"]
+    assert named("m/{name}.*", {"b": 0, "nonzero": "cell"}) == ["b", "cell"] and named(None) == []
     assert re.match("classes: .* has a name twice", said({"b": 0, "nonzero": "b"}))
