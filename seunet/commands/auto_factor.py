@@ -82,8 +82,8 @@ class AutoFactors:
         from seunet.experiment.application import InputScale
 
         found = self.found(image)
-        if found.factor == 1 and found.as_it_is is not None:
-            return found.as_it_is
+        if (logits := found.known_logits) is not None:
+            return logits
         with self.context():
             return self.network.logits(picture, InputScale(found.factor))
 

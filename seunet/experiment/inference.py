@@ -137,8 +137,8 @@ class AutoFactorNetwork(nn.Module):
     def alone(self, image: Tensor, tiling: "Tile | None", classes: int | None) -> Tensor:
         """Return the logits of one image (1, C, H, W) at its own factor."""
         found = self.find(image)
-        if found.factor == 1 and found.as_it_is is not None:
-            return found.as_it_is
+        if (logits := found.known_logits) is not None:
+            return logits
         return predict_at(self.predictor, image, found.factor, tiling, classes)
 
 

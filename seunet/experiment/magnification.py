@@ -58,6 +58,11 @@ class Magnification:
     as_it_is: Tensor | None = field(default=None, repr=False, compare=False)
 
     @property
+    def known_logits(self) -> Tensor | None:
+        """The logits (1, classes, H, W) at the chosen factor, if they are known: those at ×1 of an image alone."""
+        return self.as_it_is if self.factor == 1 else None
+
+    @property
     def best(self) -> Trial:
         """The trial of the chosen factor."""
         return next(trial for trial in self.trials if trial.factor == self.factor)
