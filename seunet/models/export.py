@@ -113,7 +113,7 @@ def export(
                 say(f"tracing the network: {free}")
                 with onnx_nodes() if path.suffix == ".onnx" else nullcontext():
                     program = traced(model, example_shape, free)
-                metadata = json.dumps({**(description or {}), "size_multiple": free.multiple})
+                metadata = json.dumps({**described(description or {}), "size_multiple": free.multiple})
                 say("writing the file")
                 write(program, temporary, metadata, opset)
                 say("comparing the file with torch")
@@ -124,6 +124,12 @@ def export(
         except Exception as error:  # of many kinds, all from torch; the next attempt asks for less
             problems.append(" ".join(str(error).split())[:200])
     raise UserError(f"{path}: the network cannot be exported ({problems[-1]})")
+
+
+def described(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description without the layers of its fingerprint, which nobody can watch in a file."""
+    seen = description.get("fingerprint")
+    return {**description, **({"fingerprint": {**seen, "layers": {}}} if seen else {})}
 
 
 def attempts(model: nn.Module, shape: tuple[int, int, int, int]) -> Iterator[Free]:

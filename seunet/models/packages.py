@@ -138,9 +138,11 @@ def described(archive: zipfile.ZipFile) -> dict[str, Any]:
         rdf = yaml.safe_load(archive.read(name))
     except yaml.YAMLError as error:
         raise UserError(f"{name}: no YAML ({' '.join(str(error).split())[:100]})") from error
-    version = str(rdf.get("format_version")) if isinstance(rdf, dict) else ""
-    if not version.startswith(("0.4.", "0.5.")) or rdf.get("type", "model") != "model":
-        raise UserError(f"{name}: format_version {version or 'missing'}; models of 0.4 and 0.5 are read")
+    version = str(rdf.get("format_version", "missing")) if isinstance(rdf, dict) else "missing"
+    if not version.startswith(("0.4.", "0.5.")):
+        raise UserError(f"{name}: format_version {version}; models of 0.4 and 0.5 are read")
+    if (of := rdf.get("type", "model")) != "model":
+        raise UserError(f"{name}: describes a {of}, and no model")
     for kind in ("inputs", "outputs"):
         if len(rdf[kind]) != 1:
             raise UserError(f"{name}: {len(rdf[kind])} {kind}; one is expected")

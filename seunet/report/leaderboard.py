@@ -32,12 +32,17 @@ def row(scores: pd.DataFrame) -> dict[str, float]:
         is_near = max(scales[nearest] / scale, scale / scales[nearest]) <= NEAR
         found[name] = float(values[nearest]) if is_near else math.nan
     beyond = values[(scales < 1 / OCTAVE / NEAR) | (scales > OCTAVE * NEAR)]
-    low, high = stretch(values, int(np.abs(np.log(scales)).argmin()))
     mean = float(beyond.mean()) if len(beyond) else math.nan
-    return {**found, "beyond": mean, "from": float(scales[low]), "to": float(scales[high])}
+    ends = math.nan, math.nan
+    one = int(np.abs(np.log(scales)).argmin())
+    if len(scales) > 1 and not math.isnan(values[one]):
+        low, high = stretch(values, one)
+        ends = float(scales[low]), float(scales[high])
+    return {**found, "beyond": mean, "from": ends[0], "to": ends[1]}
 
 
 def line(name: str, values: dict[str, float]) -> str:
     """Return a row as a line of a table of Markdown, under `HEADER`."""
     cells = ["" if math.isnan(values[key]) else f"{values[key]:.3f}".removeprefix("0") for key in (*AT, "beyond")]
-    return f"| {name} | {' | '.join(cells)} | ×{values['from']:.2g} to ×{values['to']:.2g} |"
+    ends = "" if math.isnan(values["from"]) else f"×{values['from']:.2g} to ×{values['to']:.2g}"
+    return f"| {name} | {' | '.join(cells)} | {ends} |"

@@ -54,7 +54,7 @@ class DatasetTraining(Settings):
     compile: bool | None = None
     """Training steps through torch.compile, which rounds otherwise and takes a minute or more before the first step.
     `null`: on a GPU where triton is installed, not on a CPU."""
-    threads: Positive = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of one training or evaluation. It decides the order of sums and so the last bits of the weights;
     two trainings at once with one thread each are faster than one after the other with two."""
     augmentation: Augmentation = Augmentation()

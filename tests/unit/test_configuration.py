@@ -285,6 +285,7 @@ BAD = [  # path, value in YAML, parts of the message
     ("datasets.reef.training.learning_rate", "0", "learning_rate: 0 is out of bounds", "more than 0"),
     ("datasets.reef.training.learning_rate", "-0.1", "learning_rate: -0.1 is out of bounds"),
     ("datasets.reef.training.learning_rate", "1.0e+38", "learning_rate: 1e+38 is out of bounds", "at most 1000"),
+    ("datasets.reef.training.threads", "10000000000", "threads: 10000000000 is out of bounds", "at most 1024"),
     ("datasets.reef.training.weight_decay", "1.0e+38", "weight_decay: 1e+38 is out of bounds", "at most 1000"),
     ("datasets.reef.training.weight_decay", "-1", "weight_decay: -1 is out of bounds", "at least 0"),
     ("datasets.reef.training.threads", "0", "training.threads: 0 is out of bounds"),

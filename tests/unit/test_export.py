@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.models.calling import run_padded
@@ -122,6 +123,15 @@ def test_onnx_pools_and_upsamples_as_torch_does(tmp_path: Path) -> None:
         program = torch.export.export(Layers(), (x,))
     to_onnx(program, tmp_path / "layers.onnx", "", OPSET)
     torch.testing.assert_close(reader(tmp_path / "layers.onnx")(x), Layers()(x))
+
+
+def test_of_a_fingerprint_a_file_has_what_can_be_compared(tmp_path: Path) -> None:
+    """The answers, and not the layers, which nobody can watch in a file."""
+    model, path = network("unet"), tmp_path / "network.pt2"
+    seen = fingerprint(model, [torch.rand(2, 1, 16, 16)]).written()
+    export(model, path, (1, 1, 16, 16), {"fingerprint": seen})
+    _, description = load_external(path, ExternalSpec())
+    assert seen["layers"] and description["fingerprint"] == {**seen, "layers": {}}
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2"])

@@ -209,6 +209,10 @@ def test_the_row_of_the_leaderboard_by_hand():
     assert (found["from"], found["to"]) == (0.5, 2)
     narrow = leaderboard.row(pd.DataFrame(rows[2:4]))  # nothing was tested at ×½, ×2, ×4, nor beyond an octave
     assert leaderboard.line("net", narrow) == "| net |  | .800 |  |  |  | ×0.7 to ×1 |"
+    alone = leaderboard.row(pd.DataFrame(rows[3:4]))  # no other scale was tested
+    assert leaderboard.line("net", alone) == "| net |  | .800 |  |  |  |  |"
+    absent = leaderboard.row(pd.DataFrame(rows).assign(iou=float("nan")))  # a class that no mask holds
+    assert leaderboard.line("net", absent) == "| net |  |  |  |  |  |  |"
 
 
 def scores_of(values: dict[float, float]) -> pd.DataFrame:

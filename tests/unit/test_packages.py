@@ -181,6 +181,7 @@ def test_the_example_says_whether_white_is_1_or_255(top, white, tmp_path):
 LINE = np.linspace(0, 200, 3 * 64).reshape(1, 3, 8, 8).astype("float32")
 WRONG = {
     "0.3.6; models of 0.4 and 0.5": described([], format_version="0.3.6"),
+    "describes a dataset, and no model": described([]) | {"type": "dataset"},
     "holds keras_hdf5 alone": described([], weights={"keras_hdf5": {"source": "k.h5"}}),
     "names other.onnx, which is not in it": described([], weights={"onnx": {"source": "other.onnx"}}),
     "another sha256": described([], weights={"torchscript": {"source": "weights.pt", "sha256": "0"}}),
