@@ -9,7 +9,7 @@ from PIL import Image
 
 from seunet.data.images import open_image
 from seunet.data.labels import LARGEST
-from seunet.data.masks import ClassMap, classes_of
+from seunet.data.masks import ClassMap, classes_of, mask_values
 from seunet.runtime.errors import UserError
 from seunet.settings.dataset import Preparation
 
@@ -121,3 +121,18 @@ def test_masks_of_classes_begin_with_the_background_unless_it_is_named():
     assert named({"leaf": "{name}_l.*", "background": "{name}_b.*"}) == ["leaf", "background"]
     assert named("m/{name}.*", {"b": 0, "nonzero": "cell"}) == ["b", "cell"] and named(None) == []
     assert re.match("classes: .* has a name twice", said({"b": 0, "nonzero": "b"}))
+
+
+def test_which_classes_stand_for_one_value_alone():
+    classes = {"a": 0, "b": [1, 2], "c": "3..3", "d": "4..9", "e": {"values": [10, "11..12"]}, "nonzero": "f"}
+    assert ClassMap(classes, [255]).of_one_value == {0, 2}
+
+
+def test_the_keys_that_say_what_masks_hold():
+    def keys(**given) -> dict | None:
+        return mask_values(Preparation(source="folder", path=".", image_size=8, **given))
+
+    assert keys() is None and keys(masks={"leaf": "{name}.*"}) is None
+    assert keys(classes={"a": 0, "b": 1}) == {"classes": {"a": 0, "b": 1}, "ignore": []}
+    found = keys(classes={"a": 0, "b": 1}, ignore=[9], mask_channel="red")
+    assert found == {"classes": {"a": 0, "b": 1}, "ignore": [9], "mask_channel": "red"}
