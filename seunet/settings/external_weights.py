@@ -27,7 +27,8 @@ class ExternalWeights(Settings):
     weights: Maybe[OneLine] = None
     """A file, or a folder of a network that was trained here: this network is tested and not trained. `.safetensors`,
     or a state_dict of `torch.save` (read with `weights_only`), belong to `architecture` and `options`; TorchScript,
-    `.pt2` (torch.export) and `.onnx` hold their network. `{dataset}` and `{seed}` stand for those of the run."""
+    `.pt2` (torch.export), `.onnx` and `.zip` (bioimage.io) hold their network. `{dataset}` and `{seed}` stand for those
+    of the run."""
     key: Maybe[OneLine] = None
     """With `weights`: where in a checkpoint they are, such as `state_dict`; by default where only one group of tensors
     has exactly the names of the network."""
