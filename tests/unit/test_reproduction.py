@@ -45,7 +45,8 @@ def test_a_row_that_two_runs_measured_must_be_the_same():
     key, more = ["dataset", "model", "seed", "scale"], old.assign(seed=1)
     assert len(reproduction.joined(old, pd.concat([old, more]), key)) == 2
     with pytest.raises(SystemExit, match="1 rows differ from those of an earlier run"):
-        reproduction.joined(old, old.assign(iou=0.5000001), key)
+        reproduction.joined(old, old.assign(iou=0.50002), key)
+    assert len(reproduction.joined(old, old.assign(iou=0.500001), key)) == 1  # a pixel answered otherwise
 
 
 def test_of_two_verdicts_on_a_claim_the_one_with_more_seeds_stays():
