@@ -68,14 +68,11 @@ def write(name: str, table: pd.DataFrame) -> None:
 def joined(old: pd.DataFrame, new: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """Return the rows of both tables, each once, the older one; a row that both have with other values is an error."""
     both = old.merge(new, on=key, suffixes=("", " again"))
-    numbers = [name for name in old.select_dtypes("number") if name not in key]
-    apart = sum(
-        (both[name] - both[f"{name} again"]).abs() > ROUNDING * both[name].abs().clip(lower=1) for name in numbers
-    )
-    if len(numbers) and (apart > 0).any():
-        raise SystemExit(
-            f"{(apart > 0).sum()} rows differ from those of an earlier run, such as\n{both[apart > 0][:1]}"
-        )
+    measured = [name for name in old.select_dtypes("number") if name not in key]
+    first, again = both[measured], both[[f"{name} again" for name in measured]].set_axis(measured, axis=1)
+    apart = both[((first - again).abs() > ROUNDING).any(axis=1)]
+    if len(apart):
+        raise SystemExit(f"{len(apart)} rows differ from those of an earlier run, such as\n{apart[:1]}")
     return pd.concat([old, new]).drop_duplicates(key)
 
 
