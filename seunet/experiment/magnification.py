@@ -216,9 +216,10 @@ def search(
         if trial is None or (trial is not best() and best().score >= good):
             break
     beside(best())
-    gains = {factor: trial.score - trials[1.0].score for factor, trial in trials.items()}
-    allowed = [factor for factor, gain in gains.items() if gain > (to_enlarge if factor > 1 else MARGIN)]
-    chosen = max(allowed, key=lambda factor: gains[factor], default=1.0)
+    top = best()
+    gain = top.score - trials[1.0].score
+    # where the best enlarges and is not believed, images are small already: nothing is reduced in its place
+    chosen = top.factor if gain > (to_enlarge if top.factor > 1 else MARGIN) else 1.0
     return Magnification(chosen, tuple(trials[factor] for factor in sorted(trials)))
 
 

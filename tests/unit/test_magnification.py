@@ -222,6 +222,17 @@ def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already(
     assert found.factor == 1 and max(trial.factor for trial in found.trials) < 1.5
 
 
+def test_nothing_is_reduced_in_place_of_an_enlargement_that_is_not_believed():
+    scores = {0.5: -0.22, 0.707: -0.16, 1: -0.19, 1.414: -0.13}  # of a network whose cells are too small to be seen
+
+    def attempt(factor):
+        score = next((value for key, value in scores.items() if abs(key - factor) < 0.01), None)
+        return None if score is None else Trial(factor, score, 0, 0)
+
+    assert search(attempt, (0.5, 1, 2)).factor == pytest.approx(1.414, abs=0.01)
+    assert search(attempt, (0.5, 1, 2), to_enlarge=np.inf).factor == 1
+
+
 def test_what_enlargements_did_to_the_references_own_images_decides_what_they_must_gain():
     class Constant(nn.Module):
         """Answers of images below some side differ from those above."""
