@@ -25,6 +25,7 @@ from seunet.layers import (
     ScaleUpsample,
     Subsampling,
     equivariance_error,
+    lifting,
 )
 from seunet.layers.equivariance import interior, rescale
 from seunet.layers.normalisation import ScaleBatchNorm
@@ -267,3 +268,13 @@ def test_the_table_in_the_docs_is_what_is_measured() -> None:
     text = METHOD.read_text(encoding="utf-8").splitlines()
     missing = [line for line in laws.table() if line not in text]
     assert not missing, "python -m benchmarks.laws prints the table of docs/method.md anew"
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_traced_blur_is_the_same(monkeypatch: pytest.MonkeyPatch, stride: int) -> None:
+    half = torch.rand(3, 4)
+    kernel = torch.cat([half, half[:, :-1].flip(1)], dim=1)  # symmetric, another one for each channel
+    image = torch.rand(2, 3, 13, 20)
+    blurred = lifting.blur(image, kernel, stride)
+    monkeypatch.setattr(lifting, "is_traced", lambda: True)
+    torch.testing.assert_close(lifting.blur(image, kernel, stride), blurred)
