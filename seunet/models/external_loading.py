@@ -60,6 +60,7 @@ def load_external(
     """
     conventions, folder = given.conventions, folder_of(path)
     if folder is not None and given.architecture is None:
+        refuse_places(path, given)
         network, description = load_model(folder, device, given.options)
         if conventions != Conventions():
             network = ExternalNetwork(network, conventions, channels or description["in_channels"], path.name)
@@ -72,6 +73,14 @@ def load_external(
     count = classes or (2 if conventions.output == "sigmoid" else declared.classes)
     counts = {"in_channels": declared.channels, "num_classes": count, "options": dict(given.options)}
     return network.to(device).eval(), metadata | counts
+
+
+def refuse_places(path: Path, given: ExternalSpec) -> None:
+    """Raise UserError where key or prefix are given for a network that is no checkpoint."""
+    if given.key is not None or given.prefix is not None:
+        raise UserError(
+            f"{path}: holds a whole network; key and prefix choose among a checkpoint's weights: remove them"
+        )
 
 
 def folder_of(path: Path) -> Path | None:
@@ -119,12 +128,14 @@ def load_network(
     kind = kind_of(path)
     if kind == "state_dict":
         if given.architecture is None:
+            read_weights(path, given.key)  # says so where the file is of another kind
             raise UserError(
                 f"{path}: holds weights alone; name the architecture that they belong to, package.module:factory (or "
                 "give a TorchScript or ONNX file, which holds its network)"
             )
         network, declared = build_and_fit(path, given, channels, given.conventions.out_channels(classes))
         return network, declared, {}
+    refuse_places(path, given)
     if given.architecture is not None:
         raise UserError(f"{path}: {kind}, which holds its own network; leave the architecture out")
     try:

@@ -271,6 +271,19 @@ def test_bad_files_are_one_line(tmp_path, write, part):
     assert len(str(caught.value).splitlines()) == 1 and "w.pt" in str(caught.value)
 
 
+@pytest.mark.parametrize(("key", "prefix"), [("model", None), (None, "net.")])
+def test_places_in_a_checkpoint_are_refused_for_whole_networks(tmp_path, key, prefix):
+    torch.jit.script(stand()).save(tmp_path / "w.pt")
+    with pytest.raises(UserError, match="holds a whole network; key and prefix choose among"):
+        load_external(tmp_path / "w.pt", ExternalSpec(key=key, prefix=prefix))
+
+
+def test_what_holds_no_weights_is_not_asked_for_an_architecture(tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG and more")
+    with pytest.raises(UserError, match=r"photo\.png: (damaged|holds other things)"):
+        given(tmp_path / "photo.png", architecture=None)
+
+
 def test_weights_alone_need_an_architecture(tmp_path):
     save_file(stand().state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(UserError, match="holds weights alone; name the architecture"):
