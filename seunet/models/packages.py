@@ -244,7 +244,8 @@ def white_of(tensor: Mapping[str, Any], before: Sequence[Mapping[str, Any]], ima
     if tensor.get("data_type", data.get("type")) == "uint8" or (first and is_of_image(first)):
         return 255
     top = (tensor.get("data_range") or data.get("range") or [None, None])[1] if image is None else image.max()
-    if top is None:
+    top = math.inf if top is None else float(top)
+    if top == math.inf:
         raise UserError("does not say which values its images have; a test_tensor, or a range, would")
     if top > 255:
         raise UserError(f"wants images with values up to {top:g}, and here they have 8 bits: 0 to 255, or 0 to 1")

@@ -1,7 +1,6 @@
 """Packages of bioimage.io: ours are whole and the same each time; those of other people are read as they say."""
 
 import io
-import json
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -94,7 +93,7 @@ def package(path: Path, rdf: dict, image: np.ndarray | None = None, answer: np.n
     torch.jit.save(torch.jit.trace(Same(), torch.rand(1, 3, 8, 8)), script)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights.pt", script.getvalue())
-        archive.writestr("rdf.yaml", json.dumps(rdf))
+        archive.writestr("rdf.yaml", yaml.safe_dump(rdf))
         for name, array in arrays.items():
             if array is not None:
                 file = io.BytesIO()
@@ -202,6 +201,13 @@ def test_what_is_not_understood_is_one_line(said, tmp_path):
     with pytest.raises(UserError) as error:
         load_external(path, ExternalSpec())
     assert said in str(error.value) and str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+def test_a_range_that_says_nothing_is_said(tmp_path):
+    rdf = described([])
+    rdf["inputs"][0]["data"] = {"type": "float32", "range": [None, float("inf")]}
+    with pytest.raises(UserError, match="does not say which values its images have"):
+        load_external(package(tmp_path / "net.zip", rdf), ExternalSpec())
 
 
 def test_values_of_sixteen_bits_are_refused_where_they_matter(tmp_path):
