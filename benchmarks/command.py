@@ -35,7 +35,7 @@ def rows() -> list[Row]:
         ways = {"before": (folder / "code", ()), "float32": (Path.cwd(), ())}
         if torch.cpu._is_avx512_bf16_supported():
             ways["bfloat16"] = (Path.cwd(), ("--precision", "bfloat16"))
-        seconds = {way: [] for way in ways}
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(REPETITIONS):
             for way, (code, options) in ways.items():
                 seconds[way].append(predict(folder, code, way, *options))

@@ -31,9 +31,14 @@ def resize(x: Tensor, factor: int) -> Tensor:
     """Upsample (N, C, h, w) to (N, C, t h, t w) as `aligned` does: see `interpolation.upsample`."""
     images, channels, height, width = x.shape
     scales = torch.tensor([1.0, 1.0, factor, factor])
-    attributes = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
     shape = (images, channels, factor * height, factor * width)
-    return torch.onnx.ops.symbolic("Resize", (x, None, scales), attributes, dtype=x.dtype, shape=shape)
+    return torch.onnx.ops.symbolic(
+        "Resize",
+        (x, None, scales),
+        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+        dtype=x.dtype,
+        shape=shape,
+    )
 
 
 def dilate(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:

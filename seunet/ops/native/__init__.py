@@ -111,7 +111,7 @@ def functions() -> dict[str, tuple[Callable[..., None], list[str]]]:
     if code is None:
         raise OSError("there is no compiled code")
     code.exported_functions.restype = ctypes.c_char_p
-    found = {}
+    found: dict[str, tuple[Callable[..., None], list[str]]] = {}
     for name, address, *kinds in map(str.split, code.exported_functions().decode().splitlines()):
         if kinds.pop() != "int64_t":
             raise OSError(f"{name}: the last argument has to be the number of threads, int64_t")
