@@ -61,11 +61,6 @@ class Package(Program):
                 self.program = program_of(archive, rdf)
                 self.title, (taken,), (returned,) = path.name, rdf["inputs"], rdf["outputs"]
                 examples = [example(archive, rdf, kind) for kind in ("input", "output")]
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a package as bioimage.io describes them ({error!r})") from error
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-        try:
             self.is_ours = bool(self.program.metadata)  # it takes [0, 1], and continues images itself
             self.taken, self.returned = form_of(taken), form_of(returned)
             before = taken.get("preprocessing") or []
@@ -74,6 +69,8 @@ class Package(Program):
             self.white = 1.0 if self.is_ours else white_of(taken, before, examples[0])
             if examples[0] is not None and examples[1] is not None:
                 self.check(examples[0], examples[1])
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a package as bioimage.io describes them ({error!r})") from error
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         self.whole_images = any(map(is_of_image, before)) and not self.is_ours
@@ -243,8 +240,8 @@ def white_of(tensor: Mapping[str, Any], before: Sequence[Mapping[str, Any]], ima
     first = next((entry for entry in before if name_of(entry) != "ensure_dtype"), None)
     if tensor.get("data_type", data.get("type")) == "uint8" or (first and is_of_image(first)):
         return 255
-    top = (tensor.get("data_range") or data.get("range") or [None, None])[1] if image is None else image.max()
-    top = math.inf if top is None else float(top)
+    said = tensor.get("data_range") or data.get("range") or [None, None]
+    top = float(said[1] or math.inf) if image is None else float(image.max())
     if top == math.inf:
         raise UserError("does not say which values its images have; a test_tensor, or a range, would")
     if top > 255:

@@ -191,6 +191,9 @@ WRONG = {
     "postprocessing scale_linear": described([], [step("scale_linear", gain=-1)]),
     "2 inputs; one is expected": described([]) | {"inputs": [1, 2]},
     "not a package as bioimage.io describes them": {"format_version": "0.5.3"},
+    "not a package as bioimage.io describes them (KeyError('std'))": described(
+        [step("fixed_zero_mean_unit_variance", mean=1)]
+    ),
     "its own example is answered otherwise": described([step("scale_linear", gain=2)]),
 }
 
