@@ -13,7 +13,10 @@ KEYS = ("images", "masks", "valid", "classes", "ignore", "metric", "fit", "tile"
 
 
 def parsed_classes(text: str) -> dict[str, Any]:
-    """Return {name: value} of background=0,leaf=255 or background=0,nonzero=cell, or of JSON."""
+    """Return {name: value} of background=0,leaf=255 or background=0,nonzero=cell, or of JSON.
+
+    A class alone, of another value than 0, stands on a background of 0.
+    """
     if text.lstrip().startswith("{"):
         return from_json("--classes", text)
     pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",")]
@@ -22,7 +25,8 @@ def parsed_classes(text: str) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
         raise UserError(f"--classes: {text!r} names a class twice; change one, or give its values as JSON")
     classes = {name: int(value) if value.lstrip("-").isdecimal() else value for name, value in pairs}
-    return {"background": 0, **classes} if list(classes) == ["nonzero"] else classes
+    is_alone = len(classes) == 1 and "background" not in classes and 0 not in classes.values()
+    return {"background": 0, **classes} if is_alone else classes
 
 
 def mask_patterns(text: str | None) -> Any:

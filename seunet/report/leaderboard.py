@@ -35,7 +35,7 @@ def row(scores: pd.DataFrame) -> dict[str, float]:
     mean = float(beyond.mean()) if len(beyond) else math.nan
     ends = math.nan, math.nan
     one = int(np.abs(np.log(scales)).argmin())
-    if len(scales) > 1 and not math.isnan(values[one]):
+    if len(scales) > 1 and values[one] > 0:  # not NaN either
         low, high = stretch(values, one)
         ends = float(scales[low]), float(scales[high])
     return {**found, "beyond": mean, "from": ends[0], "to": ends[1]}

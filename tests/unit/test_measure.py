@@ -159,6 +159,9 @@ def test_options_hold_more_than_one_value():
     assert parsed_classes("rest=0, leaf=255") == {"rest": 0, "leaf": 255}
     assert parsed_classes("rest=0,nonzero=cell,dust=7..9") == {"rest": 0, "nonzero": "cell", "dust": "7..9"}
     assert parsed_classes("nonzero=cell") == {"background": 0, "nonzero": "cell"}
+    assert parsed_classes("cell=nonzero") == {"background": 0, "cell": "nonzero"}
+    assert parsed_classes("cell=255") == {"background": 0, "cell": 255}
+    assert parsed_classes("cell=0") == {"cell": 0}
     assert parsed_classes('{"leaf": [0, 255, 0]}') == {"leaf": [0, 255, 0]}
     assert options_of(["width=7", "name=resnet", "channels=[1,2]"]) == {
         "width": 7,
@@ -213,6 +216,8 @@ def test_the_row_of_the_leaderboard_by_hand():
     assert leaderboard.line("net", alone) == "| net |  | .800 |  |  |  |  |"
     absent = leaderboard.row(pd.DataFrame(rows).assign(iou=float("nan")))  # a class that no mask holds
     assert leaderboard.line("net", absent) == "| net |  |  |  |  |  |  |"
+    nothing = leaderboard.row(pd.DataFrame(rows[2:4]).assign(iou=0.0))  # of which 90 % is no merit
+    assert leaderboard.line("net", nothing) == "| net |  | .000 |  |  |  |  |"
 
 
 def scores_of(values: dict[float, float]) -> pd.DataFrame:
