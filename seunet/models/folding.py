@@ -6,6 +6,7 @@ convolution with kernel w and bias b, both together are a convolution with kerne
 
 import copy
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,8 +27,32 @@ from seunet.ops.lattice import continued
 
 
 def can_be_folded(model: nn.Module) -> bool:
-    """Tell whether a network is one of ours; a subclass may compute in a way of its own."""
-    return type(model) in (UNet, SEUNet, SResNet)
+    """Tell whether a network is one of ours with our parts; a subclass, or a swapped part, computes in its own way."""
+    return type(model) in (UNet, SEUNet, SResNet) and all(map(has_own_parts, model.modules()))
+
+
+def has_own_parts(module: nn.Module) -> bool:
+    """Tell whether what `folded` changes in a module is as our networks build it."""
+    if isinstance(module, Fusion):
+        return type(module.activation) is ScaleBatchNorm and type(module.fuse).__module__.startswith("seunet.")
+    if not isinstance(module, nn.Sequential):
+        return True
+    layers = list(module)
+    return all(is_own(before) for before, layer in pairwise(layers) if isinstance(layer, ScaleBatchNorm))
+
+
+def is_own(convolution: nn.Module) -> bool:
+    """Tell whether a layer is a correlation of ours, or a convolution as `FoldedConvolution` computes it."""
+    if type(convolution) is not nn.Conv2d:
+        return isinstance(convolution, ScaleCrossCorrelation)
+    usual = nn.Conv2d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]  # torch's own is a tuple of any length
+        padding=convolution.kernel_size[0] // 2,
+        device="meta",
+    )
+    return repr(convolution) == repr(usual)
 
 
 def folded(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:

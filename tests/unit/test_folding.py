@@ -1,5 +1,6 @@
 """Networks for prediction: without batch norms they answer the same, and in bfloat16 nearly so."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,22 @@ def test_networks_with_a_way_of_their_own_are_left_alone() -> None:
 
     assert can_be_folded(network("unet"))
     assert not can_be_folded(Mine(1, 2, width=2, depth=1)) and not can_be_folded(nn.Conv2d(1, 2, 1))
+
+
+def swapped_norm(model: UNet) -> None:
+    model.fusions[0].activation = nn.InstanceNorm2d(4, affine=True)
+
+
+def swapped_convolution(model: UNet) -> None:
+    model.encoder[0][0] = nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect")
+
+
+@pytest.mark.parametrize("swap", [swapped_norm, swapped_convolution])
+def test_networks_with_a_part_of_their_own_are_left_alone(swap: Callable[[UNet], None]) -> None:
+    model = UNet(1, 2, width=2, depth=1).eval()
+    assert for_prediction(model) is not model
+    swap(model)
+    assert for_prediction(model) is model
 
 
 def test_kernels_are_rounded_so_that_their_sums_stay() -> None:
