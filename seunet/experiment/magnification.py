@@ -151,9 +151,9 @@ def least_gain(known: Fingerprint) -> float:
 def enough(known: Fingerprint) -> float:
     """Return the score that says that a factor is good: that of the reference's own images, but for a little.
 
-    −∞ where it is not known, and for a network that enlarged images do not help.
+    −∞ where it is not known.
     """
-    if known.information is None or not known.enlarges:
+    if known.information is None:
         return -math.inf
     return INFORMATION * known.information - AWAY  # at a distance of 0
 
@@ -185,8 +185,9 @@ def search(
     the best.
 
     try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
-    factor above 1 must gain. good: while the best score is less, a score that falls does not end the enlargements.
-    Finer steps gain nothing: the score is that of few images, and flat at its top.
+    factor above 1 must gain. good: while the best score is less, all half octaves that reduce are tried, and, where
+    enlargements are not doubted, a score that falls does not end them. Finer steps gain nothing: the score is that of
+    few images, and flat at its top.
     """
     trials: dict[float, Trial] = {}
 
@@ -210,10 +211,12 @@ def search(
     for factor in (f for f in factors if f < 1):
         attempt(factor)
     beside(best())
+    for factor in (f for f in factors if f < 1 and best().score < good):
+        attempt(factor * HALF_OCTAVE)
     enlarged = 1.0
     while (enlarged := enlarged * HALF_OCTAVE) <= factors[-1] + 1e-6:
         trial = attempt(enlarged)
-        if trial is None or (trial is not best() and best().score >= good):
+        if trial is None or (trial is not best() and (to_enlarge > MARGIN or best().score >= good)):
             break
     beside(best())
     top = best()

@@ -222,6 +222,17 @@ def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already(
     assert found.factor == 1 and max(trial.factor for trial in found.trials) < 1.5
 
 
+def test_where_no_octave_is_good_all_half_octaves_are_tried():
+    scores = {0.125: 0.12, 0.177: 0.138, 0.25: 0.143, 0.354: 0.206, 0.5: 0.142, 0.707: 0.3, 1: 0.131, 1.414: 0.03}
+
+    def attempt(factor):
+        score = next((value for key, value in scores.items() if abs(key - factor) < 0.01), None)
+        return None if score is None else Trial(factor, score, 0, 0)
+
+    assert search(attempt, (0.125, 0.25, 0.5, 1)).factor == pytest.approx(0.354, abs=0.01)
+    assert search(attempt, (0.125, 0.25, 0.5, 1), good=0.25).factor == pytest.approx(0.707, abs=0.01)
+
+
 def test_nothing_is_reduced_in_place_of_an_enlargement_that_is_not_believed():
     scores = {0.5: -0.22, 0.707: -0.16, 1: -0.19, 1.414: -0.13}  # of a network whose cells are too small to be seen
 
