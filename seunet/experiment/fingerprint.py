@@ -202,20 +202,18 @@ def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
     norms = {name: module for name, module in modules.items() if isinstance(module, NORMS)}
     others = {} if norms else {name: module for name, module in modules.items() if isinstance(module, CONVOLUTIONS)}
 
-    def keep(name: str, channels_last: bool, maps: Any) -> None:
+    def keep(name: str, module: nn.Module, maps: Any) -> None:
         if isinstance(maps, list) or (isinstance(maps, Tensor) and maps.dim() > 2):  # others have no pixels
-            seen.setdefault(name, []).append(moments(maps, channels_last))
+            seen.setdefault(name, []).append(moments(maps, has_channels_last(module, maps)))
 
     handles = [
         module.register_forward_pre_hook(
-            lambda module, inputs, name=name: keep(
-                name, isinstance(module, nn.LayerNorm), inputs[0] if inputs else None
-            )
+            lambda module, inputs, name=name: keep(name, module, inputs[0] if inputs else None)
         )
         for name, module in norms.items()
     ]
     handles += [
-        module.register_forward_hook(lambda module, inputs, output, name=name: keep(name, False, output))
+        module.register_forward_hook(lambda module, inputs, output, name=name: keep(name, module, output))
         for name, module in others.items()
     ]
     try:
@@ -223,6 +221,13 @@ def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def has_channels_last(module: nn.Module, maps: Tensor | list[Tensor]) -> bool:
+    """Tell whether a layer's maps are (N, …, C): those of a layer norm, unless a class of its own takes (N, C, H, W)."""
+    if not isinstance(module, nn.LayerNorm) or isinstance(maps, list):
+        return False
+    return type(module) is nn.LayerNorm or maps.shape[1] != module.normalized_shape[-1]
 
 
 def moments(maps: Tensor | list[Tensor], channels_last: bool = False) -> Moments:

@@ -113,6 +113,9 @@ def test_the_schema_for_editors_takes_what_is_shipped(file):
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
 def test_shipped_configurations_are_good(file):
+    if file.name == "networks.yaml":
+        for package in ("monai", "dynamic_network_architectures", "segmentation_models_pytorch"):
+            pytest.importorskip(package, reason="a package of envs/networks.yaml")
     base, demo = ROOT / "config" / "config.yaml", ROOT / "config" / "demo.yaml"
     below = [base, demo] if file.name.startswith("demo-") else [base]
     config = load(*dict.fromkeys([*below, file]))

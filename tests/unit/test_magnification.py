@@ -8,7 +8,7 @@ from torch import nn
 from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
 from seunet.data.sampling import evenly_spaced
-from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, observe
+from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, has_channels_last, observe
 from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import (
     DOUBT,
@@ -180,6 +180,25 @@ def test_a_network_of_one_size_has_a_fingerprint_too():
 
     made = fingerprint(OneSize().eval(), [scenes(1, 2)])
     assert not made.enlarges and made.answers is not None
+
+
+def test_layer_norms_are_watched_wherever_their_channels_are():
+    class ChannelsFirst(nn.LayerNorm):
+        def forward(self, x):
+            return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+    class Usual(nn.LayerNorm):
+        def forward(self, x):
+            return super().forward(x)
+
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), ChannelsFirst(8), nn.Conv2d(8, 2, 1)).eval()
+    reference = fingerprint(model, [scenes(1, 2)])
+    assert [len(mean) for mean, _ in reference.layers.values()] == [8]
+    assert find_magnification(model, list(scenes(2, 2)), reference).trials
+    assert has_channels_last(nn.LayerNorm(8), torch.rand(1, 8, 4, 8))
+    assert has_channels_last(Usual(8), torch.rand(1, 5, 8)) and not has_channels_last(
+        nn.BatchNorm2d(8), torch.rand(1, 8)
+    )
 
 
 def test_a_fingerprint_comes_back_from_json():
