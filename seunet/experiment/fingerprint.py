@@ -224,7 +224,7 @@ def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
 
 
 def has_channels_last(module: nn.Module, maps: Tensor | list[Tensor]) -> bool:
-    """Tell whether a layer's maps are (N, …, C): those of a layer norm, unless a class of its own takes (N, C, H, W)."""
+    """Tell whether a layer's maps are (N, …, C): those of layer norm, unless a class of its own takes (N, C, H, W)."""
     if not isinstance(module, nn.LayerNorm) or isinstance(maps, list):
         return False
     return type(module) is nn.LayerNorm or maps.shape[1] != module.normalized_shape[-1]
