@@ -16,6 +16,7 @@ from test_cli import call, network
 
 from seunet.data.marks import mark_of
 from seunet.report.figures.style import new_figure, save
+from seunet.runtime.wording import be, counted
 
 SIZE = (9, 12)
 PHOTOS = ("png", "jpg", "tif", "ppm", "bmp")
@@ -84,7 +85,7 @@ def test_every_file_is_answered_passed_over_or_named(origin, tmp_path_factory, k
     assert result.exit_code == (1 if named or not answered else 0), result.output
     assert all(f"{place}: " in result.stderr for place in named)
     if ours and (named or answered):
-        assert f"{len(ours)} files that seunet wrote are passed over" in result.stderr
+        assert f"{counted(len(ours), 'file')} that seunet wrote {be(len(ours))} passed over" in result.stderr
     answers = {place: out / place.relative_to(folder).with_suffix(f".{form}") for place in answered}
     assert set(out.rglob("*.*")) == set(answers.values())
     for place, answer in answers.items():
