@@ -36,10 +36,9 @@ def test_content_and_names_count_and_times_do_not(folder):
 
 def test_what_did_not_change_is_not_read_again(folder, monkeypatch):
     before = of(folder)
-    monkeypatch.setattr(content_checksums, "sha256", lambda path: pytest.fail(f"{path} was read"))
-    assert of(folder) == before
-    monkeypatch.undo()
-    os.chdir(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(content_checksums, "sha256", lambda path: pytest.fail(f"{path} was read"))
+        assert of(folder) == before
     (folder / content_checksums.CACHE).write_text("[damaged")
     assert of(folder) == before
 

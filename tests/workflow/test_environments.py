@@ -14,7 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+NETWORKS = ROOT / "envs" / "networks.yaml"  # packages of other people's networks, which no rule of ours imports
+ENVIRONMENTS = sorted(set((ROOT / "envs").glob("*.yaml")) - {NETWORKS})
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 TOOLS = {"nnunetv2"}  # which integrations are for; they are installed by who has them
 FOLDERS = (ROOT, ROOT / "workflow" / "scripts")  # where our own modules are found
@@ -57,6 +58,12 @@ def test_an_environment_has_the_versions_of_the_lock_file(path, lock):
     found = environment(path)
     assert found and None not in found.values(), "every package of an environment has an exact version"
     assert found == {name: lock.get(name) for name in found}
+
+
+def test_the_environment_of_other_peoples_networks_has_our_versions_and_pins_theirs(lock):
+    found = environment(NETWORKS)
+    assert None not in found.values() and {"torch", "monai", "segmentation-models-pytorch"} <= found.keys()
+    assert found == {name: lock.get(name, version) for name, version in found.items()}
 
 
 def test_the_lock_file_pins_what_the_project_allows(project, lock):
