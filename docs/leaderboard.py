@@ -13,40 +13,27 @@ import matplotlib
 import pandas as pd
 import torch
 import yaml
-from reproduction import joined, replaced
-from reproduction_tables import digits
-from snakemake.utils import update_config
+from reproduction import TITLES, evidence, joined, replaced
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seunet.config.plan import network_options
-from seunet.config.reading import read
 from seunet.models import build_model
 from seunet.report.figures import style
 from seunet.report.figures.axes import draw_band, mark_training, scale_axis
-from seunet.report.leaderboard import AT, row
+from seunet.report.leaderboard import AT, cells_of, row
 from seunet.report.tables import with_true_scale
 from seunet.report.verdict import KEPT
 from seunet.runtime.tables import read_table, write_table
-from seunet.settings.configuration import Configuration
 
 HERE = Path(__file__).parent
 PAGE, SCORES, COST = HERE / "leaderboard.md", HERE / "scores" / "networks.csv", HERE / "scores" / "networks-cost.csv"
-TITLES = {"reef": "Generated scenes, mean IoU", "pet": "Pet, mean IoU", "hela": "HeLa, IoU of the cells"}
 ONE_FACTOR = "-one-factor"
 OURS = ("unet", "unet-jitter2", "seunet-windows-jitter1.4", "sresnet")
 TWINS = {"seunet-windows-jitter1.4": "windows"}  # of the twin's name, where it is another
 FAMILIES = {"monai": "MONAI", "nnunet": "nnU-Net", "smp": "smp", "unet-": "U-Net, one part swapped"}  # by prefix
 REFERENCE = "unet-jitter2"  # in every panel
 SIDE, BATCH, REPEATS = 64, 8, 5  # of the images on which the cost is measured
-
-
-def configuration() -> Configuration:
-    """Return the configuration of the page's run."""
-    mapping: dict = {}
-    for file in ("config", "laptop", "evidence", "networks"):
-        update_config(mapping, yaml.safe_load((HERE.parent / "config" / f"{file}.yaml").read_text(encoding="utf-8")))
-    return read(mapping)
 
 
 def networks() -> list[str]:
@@ -71,7 +58,7 @@ def add(results: Path) -> None:
 
 def measure_cost() -> None:
     """Measure each network, as on the generated scenes: parameters, products of a forward pass, seconds of a step."""
-    config, torch_threads = configuration(), torch.get_num_threads()
+    config, torch_threads = evidence("networks"), torch.get_num_threads()
     torch.set_num_threads(1)
     rows = []
     for name in networks():
@@ -110,15 +97,10 @@ def table(scores: pd.DataFrame, cost: pd.DataFrame) -> Iterator[str]:
     seeds, label = scores.groupby("model")["seed"].nunique(), dict(zip(scores["model"], scores["label"], strict=True))
     spent = cost.set_index("model")
     for name in sorted((name for name in networks() if name in rows), key=lambda name: -rows[name]["beyond"]):
-        cells = described(rows[name], (*AT, "beyond"))
-        cells += described(rows[twin(name)], ("×½", "×4", "beyond")) if twin(name) in rows else [""] * 4
+        cells = cells_of(rows[name], (*AT, "beyond"))
+        cells += cells_of(rows[twin(name)], ("×½", "×4", "beyond")) if twin(name) in rows else [""] * 4
         size = f"{spent.parameters[name] / 1e6:.2f} M | {spent.gflop[name]:.2f} | {spent.seconds[name]:.1f}"
         yield f"| {label[name]} | {size} | {' | '.join(cells)} | {seeds[name]} |"
-
-
-def described(values: dict[str, float], keys: tuple[str, ...]) -> list[str]:
-    """Return the cells of a row: IoU, and from where to where it is kept."""
-    return [*(digits(values[key]) for key in keys), f"×{values['from']:.2g} to ×{values['to']:.2g}"]
 
 
 def family(name: str) -> str | None:

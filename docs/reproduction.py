@@ -116,10 +116,10 @@ def keep_record(record: dict[str, Any]) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def evidence() -> Configuration:
-    """Return the configuration of the evidence."""
+def evidence(*overlays: str) -> Configuration:
+    """Return the configuration of the evidence, with other files of config/ laid over it."""
     mapping: dict[str, Any] = {}
-    for file in ("config", "laptop", "evidence"):
+    for file in ("config", "laptop", "evidence", *overlays):
         update_config(mapping, yaml.safe_load((HERE.parent / "config" / f"{file}.yaml").read_text(encoding="utf-8")))
     return read(mapping)
 

@@ -1,6 +1,7 @@
 """The row of docs/leaderboard.md: what a change of scale leaves of one network."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,12 @@ def row(scores: pd.DataFrame) -> dict[str, float]:
     return {**found, "beyond": mean, "from": ends[0], "to": ends[1]}
 
 
-def line(name: str, values: dict[str, float]) -> str:
+def line(name: str, values: Mapping[str, float]) -> str:
     """Return a row as a line of a table of Markdown, under `HEADER`."""
-    cells = ["" if math.isnan(values[key]) else f"{values[key]:.3f}".removeprefix("0") for key in (*AT, "beyond")]
-    ends = "" if math.isnan(values["from"]) else f"×{values['from']:.2g} to ×{values['to']:.2g}"
-    return f"| {name} | {' | '.join(cells)} | {ends} |"
+    return f"| {name} | {' | '.join(cells_of(values, (*AT, 'beyond')))} |"
+
+
+def cells_of(values: Mapping[str, float], keys: Sequence[str]) -> list[str]:
+    """Return the cells of some columns of a row, and of the stretch; nothing for what was not tested."""
+    cells = ["" if math.isnan(values[key]) else f"{values[key]:.3f}".removeprefix("0") for key in keys]
+    return [*cells, "" if math.isnan(values["from"]) else f"×{values['from']:.2g} to ×{values['to']:.2g}"]
