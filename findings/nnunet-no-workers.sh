@@ -12,7 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet nnunetv2==2.8.1 torch==2.13.0 pillow==13.0.0 2>/dev/null
+env/bin/pip install --quiet nnunetv2==2.8.1 torch==2.13.0 pillow==13.0.0
 export nnUNet_raw=$folder/raw nnUNet_preprocessed=$folder/preprocessed nnUNet_results=$folder/results
 
 env/bin/python - <<'END'

@@ -11,7 +11,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet snakemake==9.27.0 2>/dev/null
+env/bin/pip install --quiet snakemake==9.27.0
 echo 'size: large' >base.yaml
 echo 'colour: red' >mine.yaml
 cat >Snakefile <<'END'

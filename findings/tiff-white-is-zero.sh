@@ -12,7 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet pillow==13.0.0 tifffile==2026.3.3 numpy==2.4.6 2>/dev/null
+env/bin/pip install --quiet pillow==13.0.0 tifffile==2026.3.3 numpy==2.4.6
 
 env/bin/python - <<'END'
 import numpy, PIL, tifffile

@@ -13,7 +13,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet torch==2.13.0 numpy==2.4.6 2>/dev/null
+env/bin/pip install --quiet torch==2.13.0 numpy==2.4.6
 
 TORCHINDUCTOR_CACHE_DIR="$folder" env/bin/python - <<'END'
 import torch

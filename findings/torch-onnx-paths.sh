@@ -12,7 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet torch==2.13.0 numpy==2.4.6 onnx==1.23.2 onnxscript==0.7.2 2>/dev/null
+env/bin/pip install --quiet torch==2.13.0 numpy==2.4.6 onnx==1.23.2 onnxscript==0.7.2
 mkdir private
 cat >private/network.py <<'END'
 from torch import nn
@@ -29,7 +29,7 @@ class Network(nn.Module):
         return x
 END
 
-env/bin/python - <<'END' 2>/dev/null
+env/bin/python -W ignore - <<'END'
 import sys
 from pathlib import Path
 

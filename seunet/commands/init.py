@@ -9,7 +9,7 @@ import typer
 from seunet.runtime.wording import counted
 
 if TYPE_CHECKING:
-    from seunet.commands.guessing.layout import Layout
+    from seunet.commands.guessing.layout import FolderLayout
     from seunet.commands.guessing.pixel_content import PixelContent
 
 LARGEST = 256  # sides of training images, at most: larger ones take hours on a CPU
@@ -40,7 +40,7 @@ def init(
     typer.echo(text(folder, layout, content), nl=False)
 
 
-def text(folder: Path, layout: "Layout", content: "PixelContent") -> str:
+def text(folder: Path, layout: "FolderLayout", content: "PixelContent") -> str:
     """Return the configuration, as YAML with comments."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:40] or "mine"
     size, fit, reason = size_and_fit(content)
@@ -75,7 +75,7 @@ def text(folder: Path, layout: "Layout", content: "PixelContent") -> str:
     return "\n".join(lines) + "\n"
 
 
-def classes_and_notes(layout: "Layout", content: "PixelContent", notes: dict[str, str]) -> list[str]:
+def classes_and_notes(layout: "FolderLayout", content: "PixelContent", notes: dict[str, str]) -> list[str]:
     """Return the lines about what the values of images and masks mean."""
     lines = []
     if not isinstance(layout.patterns.masks, dict):
@@ -105,7 +105,7 @@ def written(value: Any) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def metric(layout: "Layout", content: "PixelContent") -> Any:
+def metric(layout: "FolderLayout", content: "PixelContent") -> Any:
     """Return the metric: of the one class beside the background where there are two."""
     names = ["object" if key == "nonzero" else key for key in content.classes]
     if isinstance(layout.patterns.masks, dict):

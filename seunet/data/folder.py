@@ -1,7 +1,7 @@
 """Your own data: files of a folder, where an image and its mask are found by patterns (see `file_matching`).
 
-Images are PNG, TIFF, GIF, JPEG or BMP; masks are no JPEG, since that changes pixel values. What could be read in
-two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
+Images are PNG, TIFF, GIF, JPEG, BMP, PGM or PPM; masks are no JPEG, since that changes pixel values. What could be read
+in two ways (several frames, EXIF rotation, colours where values were named) is refused with the reason.
 """
 
 import sys

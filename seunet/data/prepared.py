@@ -10,7 +10,6 @@ import numpy as np
 
 from seunet.data import duplicates, hela, pet, shapes
 from seunet.data import folder as folder_source
-from seunet.data.arrays import Prepared as Prepared  # for those who import it from here
 from seunet.data.arrays import array_file
 from seunet.data.fit import Size, fitted, image_sides, original
 from seunet.data.masks import mask_values

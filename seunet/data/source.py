@@ -18,7 +18,7 @@ class Source:
     """A data set that can be read split by split.
 
     - `classes`: names; the index is the class's value in a mask.
-    - `channels`: 1 (grey) or 3 (RGB).
+    - `channels`: 1 (grey), 3 (RGB) or another number.
     - `splits`: names of the samples that are kept, for "train", "val" and "test".
     - `read(split)`: yields each sample of `splits[split]` exactly once, in any order, an image and its mask at the
       size that they are stored at. An image that cannot be read raises UserError; one that is left out on purpose

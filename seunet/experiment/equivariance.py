@@ -20,7 +20,7 @@ from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image
 from seunet.experiment.evaluation import BATCH_PIXELS
 from seunet.experiment.inference import Variant
-from seunet.experiment.opening import open_network
+from seunet.experiment.opening import open_variant
 from seunet.layers.equivariance import interior
 from seunet.models.calling import call_network
 from seunet.ops.interpolation import size_of
@@ -48,7 +48,7 @@ def measure(
     """
     torch.set_num_threads(threads)
     data = Prepared(dataset)
-    model, description = open_network(weights, data, variant, device)
+    model, description = open_variant(weights, data, variant, device)
     base = description["options"].get("base", 2)
     rows = []
     for scale in testing.test_scales:

@@ -18,7 +18,7 @@ from seunet.experiment.determinism import check_deterministic, check_on_noise
 from seunet.experiment.inference import AutoFactorNetwork, Variant, predict, underlying_network, with_tiling
 from seunet.experiment.magnification import PROBES
 from seunet.experiment.metrics import confusion_counts, consistency_counts
-from seunet.experiment.opening import open_network
+from seunet.experiment.opening import open_variant
 from seunet.experiment.results import Results, Size
 from seunet.experiment.windows import WindowCounter
 from seunet.settings.dataset import Testing
@@ -50,7 +50,7 @@ def evaluate(
     """
     torch.set_num_threads(threads)
     data = Prepared(dataset)
-    model, _ = open_network(weights, data, variant, device, testing.precision, testing.size_multiple)
+    model, _ = open_variant(weights, data, variant, device, testing.precision, testing.size_multiple)
     evaluator = Evaluator(model, data, testing, torch.device(device))
     check_on_noise(underlying_network(model), data.channels, with_tiling(None))
     check_deterministic(underlying_network(model), evaluator.first_image(), with_tiling(testing.tile))

@@ -22,7 +22,7 @@ WAYS = {  # by the channels of images and network: the key of given weights, whi
 }
 
 
-def open_network(
+def open_variant(
     weights: Path,
     data: Prepared,
     variant: Variant,

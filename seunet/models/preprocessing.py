@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,12 +109,5 @@ def stretched(x: Tensor, dims: Sequence[int], low: float, high: float, eps: floa
     ordered = [dim for dim in (1, 2, 3) if dim not in dims]
     flat = x.permute(0, *ordered, *dims).flatten(1 + len(ordered)).cpu().double().numpy()
     shape = [size if dim == 0 or dim in ordered else 1 for dim, size in enumerate(x.shape)]
-    ends = [torch.from_numpy(quantile(flat, q)).reshape(shape).to(x) for q in (low, high)]
+    ends = [torch.from_numpy(np.quantile(flat, q, axis=-1)).reshape(shape).to(x) for q in (low, high)]
     return (x - ends[0]) / (ends[1] - ends[0] + eps)
-
-
-def quantile(values: Any, q: float) -> Any:
-    """Return a quantile along the last axis, interpolated."""
-    import numpy as np
-
-    return np.quantile(values, q, axis=-1)

@@ -49,7 +49,7 @@ POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
 
 
 @dataclass(frozen=True)
-class Layout:
+class LayoutOperators:
     """The four operators in which the layouts differ; in a pyramid all act at every scale as at scale 0."""
 
     lifting: Callable[..., nn.Module]
@@ -59,8 +59,8 @@ class Layout:
 
 
 LAYOUTS = {
-    "dense": Layout(Lifting, ScaleCrossCorrelation, QuadraticDilation, FlatDilation),
-    "pyramid": Layout(PyramidLifting, PyramidCrossCorrelation, PyramidQuadraticDilation, PyramidFlatDilation),
+    "dense": LayoutOperators(Lifting, ScaleCrossCorrelation, QuadraticDilation, FlatDilation),
+    "pyramid": LayoutOperators(PyramidLifting, PyramidCrossCorrelation, PyramidQuadraticDilation, PyramidFlatDilation),
 }
 
 

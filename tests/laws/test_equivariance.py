@@ -10,7 +10,8 @@ import torch
 from conftest import TINY, TINY_SCALES
 from torch import Tensor, nn
 
-from seunet.data.prepared import Prepared, prepare, render
+from seunet.data.arrays import Prepared
+from seunet.data.prepared import prepare, render
 from seunet.data.rescaling import rescale_image
 from seunet.experiment.equivariance import crop_side, image_pairs, measure, scale_steps, stage_errors, stages_of
 from seunet.experiment.inference import MultiScale, Variant

@@ -11,7 +11,8 @@ from snakemake.utils import update_config
 from test_cli import call
 
 from seunet.config import checks
-from seunet.data.prepared import Prepared, prepare
+from seunet.data.arrays import Prepared
+from seunet.data.prepared import prepare
 from seunet.settings.dataset import Preparation
 
 ROOT = Path(__file__).parents[2]

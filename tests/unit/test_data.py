@@ -16,9 +16,10 @@ from PIL import Image
 
 from seunet.config.reading import validated
 from seunet.data import arrays, formats
+from seunet.data.arrays import Prepared
 from seunet.data.images import nearest, open_image, to_array
 from seunet.data.masks import ClassMap
-from seunet.data.prepared import Prepared, prepare, render
+from seunet.data.prepared import prepare, render
 from seunet.data.splits import limited, random_split
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256

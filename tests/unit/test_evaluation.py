@@ -12,7 +12,8 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from seunet.data import reef
-from seunet.data.prepared import Prepared, render
+from seunet.data.arrays import Prepared
+from seunet.data.prepared import render
 from seunet.experiment import evaluation
 from seunet.experiment.evaluation import evaluate
 from seunet.experiment.inference import Variant

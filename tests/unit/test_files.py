@@ -28,10 +28,11 @@ from image_files import (
 )
 
 from seunet.commands.inputs import find_images
+from seunet.data.arrays import Prepared
 from seunet.data.formats.picture import UPRIGHT
 from seunet.data.images import Window, open_image, read_file, to_array
 from seunet.data.labels import colours, values
-from seunet.data.prepared import Prepared, prepare
+from seunet.data.prepared import prepare
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import folders_below
 from seunet.settings.dataset import Preparation

@@ -13,7 +13,7 @@ from test_network_options import Red
 from torch import nn
 
 from seunet.experiment.inference import Variant
-from seunet.experiment.opening import open_network
+from seunet.experiment.opening import open_variant
 from seunet.models.calling import call_network
 from seunet.models.declared import Declared
 from seunet.models.external_loading import ExternalSpec, load_external
@@ -255,9 +255,9 @@ def test_the_option_for_other_channels_is_named(tmp_path):
     ours = network(tmp_path / "net", classes=2, channels=3)
     for weights, data, way in ((three, grey, "rgb"), (ours, grey, "rgb"), (one, colour, "grey")):
         with pytest.raises(UserError, match=f"--channels {way}") as caught:
-            open_network(weights, data, Variant(given=ExternalSpec()), "cpu")
+            open_variant(weights, data, Variant(given=ExternalSpec()), "cpu")
         assert "train again" not in str(caught.value)
-        opened, _ = open_network(
+        opened, _ = open_variant(
             weights, data, Variant(given=ExternalSpec(conventions=Conventions(channels=way))), "cpu"
         )
         assert call_network(opened, IMAGES[:, : data.channels], 2).shape == (6, 2, 12, 20)

@@ -45,7 +45,7 @@ class Patterns:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """What was found: patterns below `path`, files that belong together, the split, and why (`notes`: key → reason).
 
     kind: of the masks, see `appearance.kind_of_masks`. exclude: names that are left out. remarks: to be said first.
@@ -74,7 +74,7 @@ class Layout:
         return sorted(name for name in self.files.images if not name.startswith(tuple(self.exclude)))
 
 
-def find_layout(folder: Path) -> tuple[Layout, FolderScan]:
+def find_layout(folder: Path) -> tuple[FolderLayout, FolderScan]:
     """Return how the images and masks of a folder belong together, and all that is there; UserError without pairs."""
     found = scan_folder(folder)
     if not found.images:
@@ -89,7 +89,8 @@ def find_layout(folder: Path) -> tuple[Layout, FolderScan]:
     kept = {name: path for name, path in files.images.items() if not name.startswith(tuple(exclude))}
     left_out = [*files.unpaired, *(path.stem for path in files.unpaired.values()), *(files.images.keys() - kept.keys())]
     split, notes["split"] = official_split(kept, left_out, found.others, found.root)
-    layout = Layout(found.root, guess, kind, files, split, exclude, remarks, notes | described(guess, files, len(kept)))
+    notes |= described(guess, files, len(kept))
+    layout = FolderLayout(found.root, guess, kind, files, split, exclude, remarks, notes)
     return shortened(layout), found
 
 
@@ -145,7 +146,7 @@ def described(guess: Patterns, files: MatchedFiles, count: int) -> dict[str, str
     return notes
 
 
-def shortened(layout: Layout) -> Layout:
+def shortened(layout: FolderLayout) -> FolderLayout:
     """Return the layout with what begins all its patterns as part of its path, unless that is the folder of a split."""
     split = layout.split or {}
     while True:
