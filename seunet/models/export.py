@@ -3,7 +3,6 @@
 import copy
 import json
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,6 +18,7 @@ from seunet.models.calling import run_padded, size_multiple
 from seunet.models.declared import METADATA
 from seunet.models.folding import can_be_folded, folded
 from seunet.models.programs import EXTRA_FILE
+from seunet.ops.interpolation import cut, of_length, size_of
 from seunet.ops.onnx_nodes import onnx_nodes
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
@@ -33,12 +33,14 @@ AXES = {0: "batch", 2: "height", 3: "width"}
 class Free:
     """What may change from image to image: the batch, and height and width.
 
-    multiple: to which the file continues images by their border pixels before the network; 0: sides are fixed.
+    multiple: to which the file continues images by their border pixels before the network; 0: sides are fixed. step:
+    pixels of the image between two of the network's coarsest map; traces need larger images.
     """
 
     batch: bool
     multiple: int
     size: tuple[int, int]
+    step: int = 1
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -52,15 +54,12 @@ class Free:
         """Return the free dimensions of the image as torch.export takes them."""
         dimensions: dict[int, object] = {0: Dim("batch", min=1)} if self.batch else {}
         if self.multiple:
-            dimensions |= {axis: Dim(AXES[axis], min=self.multiple + 1) for axis in (2, 3)}  # two steps at least
+            dimensions |= {axis: Dim(AXES[axis], min=self.step + 1) for axis in (2, 3)}
         return (dimensions,)
 
 
 class AnySize(nn.Module):
-    """A network with what surrounds it in a prediction: images are continued by their border pixels, logits are cut.
-
-    Both are done by index: of slices and pads, torch.export asks whether they change anything.
-    """
+    """A network with what surrounds it in a prediction: images are continued by their border pixels, logits are cut."""
 
     def __init__(self, model: nn.Module, multiple: int):
         super().__init__()
@@ -70,17 +69,13 @@ class AnySize(nn.Module):
         """(N, C, H, W) → (N, classes, H, W)."""
         if self.multiple <= 1:
             return self.model(image)
-        height, width = image.shape[-2:]
-        logits = self.model(self.part(self.part(image, 2, self.whole(height)), 3, self.whole(width)))
-        return self.part(self.part(logits, 2, height), 3, width)
+        height, width = size_of(image)
+        logits = self.model(of_length(of_length(image, 2, self.whole(height)), 3, self.whole(width)))
+        return cut(logits, (height, width))
 
     def whole(self, side: int) -> int:
         """Return the next multiple."""
         return (side + self.multiple - 1) // self.multiple * self.multiple
-
-    def part(self, x: Tensor, axis: int, length: int) -> Tensor:
-        """Return the first `length` rows or columns; behind the last one its repetitions."""
-        return x.index_select(axis, torch.arange(length, device=x.device).clamp(max=x.shape[axis] - 1))
 
 
 def export(
@@ -134,16 +129,17 @@ def described(description: Mapping[str, Any]) -> dict[str, Any]:
 
 def attempts(model: nn.Module, shape: tuple[int, int, int, int]) -> Iterator[Free]:
     """Yield what may be free, the most first."""
-    yield Free(True, period(model), shape[2:])
+    yield Free(True, size_multiple(model), shape[2:], coarsest_step(model))
     yield Free(True, 0, shape[2:])
     yield Free(False, 0, shape[2:])
 
 
-def period(model: nn.Module) -> int:
-    """Return the multiple of sides at which all maps of a network have whole sizes, which traces need."""
-    coarsest = getattr(model, "base", 1) ** (getattr(model, "scales_at_test", 1) - 1) * 2 ** getattr(model, "depth", 0)
-    is_pyramid = getattr(model, "layout", "dense") == "pyramid"
-    return math.lcm(size_multiple(model), round(coarsest)) if is_pyramid else size_multiple(model)
+def coarsest_step(model: nn.Module) -> int:
+    """Return how many pixels of the image lie between two of the network's coarsest map."""
+    if getattr(model, "layout", "dense") == "dense":
+        return size_multiple(model)
+    pyramid: Any = model
+    return round(pyramid.base ** (pyramid.scales_at_test - 1)) * 2**pyramid.depth
 
 
 def traced(model: nn.Module, shape: tuple[int, int, int, int], free: Free) -> ExportedProgram:
@@ -153,7 +149,7 @@ def traced(model: nn.Module, shape: tuple[int, int, int, int], free: Free) -> Ex
         value.data = value.data.contiguous()
     batch, channels, height, width = shape
     if free.multiple:  # sides that are no multiples, and not equal, so that the trace takes none for a constant
-        height, width = (-(-side // free.multiple) * free.multiple + 1 for side in (height, width + free.multiple))
+        height, width = (-(-side // free.step) * free.step + 1 for side in (height, width + free.step))
     image = torch.rand(max(2, batch) if free.batch else batch, channels, height, width)  # a batch of 1 is a constant
     program = torch.export.export(
         AnySize(lean, free.multiple),
@@ -202,12 +198,12 @@ def check(model: nn.Module, path: Path, shape: tuple[int, int, int, int], free: 
     if free.batch:
         sizes.append((batch + 1, channels, height, width))
     if free.multiple:
-        sizes.append((batch, channels, height + free.multiple // 2 + 1, width + free.multiple))
+        sizes.append((batch, channels, height + free.step // 2 + 1, width + free.step))
     generator = torch.Generator().manual_seed(0)
     answer = reader(path)
     for size in sizes:
         image = torch.rand(size, generator=generator)
-        expected = run_padded(model, image, max(1, free.multiple))
+        expected = run_padded(model, image, size_multiple(model))
         difference = float((answer(image) - expected).abs().max() / expected.abs().max().clamp(min=1))
         if not difference <= TOLERANCE:
             raise UserError(f"for an image of {size} the file's answer is {difference:.1e} from torch's")

@@ -32,10 +32,31 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
         y = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
     else:
         y = F.interpolate(x, scale_factor=factor, mode="nearest")
-    if onnx_nodes.takes_onnx_nodes() and (isinstance(height, torch.SymInt) or size in (None, (height, width))):
-        return y  # no node that cuts nothing
-    height, width = size or (height, width)
-    return y[..., :height, :width]
+    return cut(y, size or (height, width))
+
+
+def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the first rows and columns of (N, C, h, w); an export takes the sizes of maps, by `size_of`."""
+    if not torch.compiler.is_exporting():
+        return x[..., : size[0], : size[1]]
+    if known_to_be_of(x, size):
+        return x
+    return onnx_nodes.cut(x, size) if onnx_nodes.takes_onnx_nodes() else of_length(of_length(x, 2, size[0]), 3, size[1])
+
+
+def known_to_be_of(x: Tensor, size: tuple[int, int]) -> bool:
+    """Tell whether a trace knows that a map has this size, whatever the image has; it takes no answer for a rule."""
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # slow to import
+
+    return all(statically_known_true(side == wanted) for side, wanted in zip(x.shape[-2:], size, strict=True))
+
+
+def of_length(x: Tensor, axis: int, length: int) -> Tensor:
+    """Return the first `length` rows or columns; behind the last one its repetitions.
+
+    By index: of slices and pads, torch.export asks whether they change anything, and takes the answer for a rule.
+    """
+    return x.index_select(axis, torch.arange(length, device=x.device).clamp(max=x.shape[axis] - 1))
 
 
 def with_last_repeated(x: Tensor) -> Tensor:
@@ -48,6 +69,8 @@ def with_last_repeated(x: Tensor) -> Tensor:
 
 def size_of(x: Tensor) -> tuple[int, int]:
     """Return height and width of maps (…, H, W)."""
+    if onnx_nodes.takes_onnx_nodes():
+        onnx_nodes.remember_size(x)
     return x.shape[-2], x.shape[-1]
 
 

@@ -9,22 +9,36 @@ from torch import Tensor
 
 from seunet.ops.lattice import continued
 
-TAKEN = [False]  # whether a trace is for an ONNX file
+SIZES: list[dict[str, Tensor]] = []  # of the trace for an ONNX file, if there is one: height and width as it knows them
 
 
 @contextmanager
 def onnx_nodes() -> Iterator[None]:
-    """Take nodes of ONNX. Of images whose sides are free, every map has the whole size of a multiple."""
-    TAKEN[0] = True
+    """Take nodes of ONNX."""
+    SIZES.append({})
     try:
         yield
     finally:
-        TAKEN[0] = False
+        SIZES.pop()
 
 
 def takes_onnx_nodes() -> bool:
     """Tell whether torch traces for an ONNX file."""
-    return torch.compiler.is_exporting() and TAKEN[0]
+    return torch.compiler.is_exporting() and bool(SIZES)
+
+
+def remember_size(x: Tensor) -> None:
+    """Add the node that reads height and width of a map, once for each size, for `cut`."""
+    key = str(tuple(x.shape[-2:]))
+    if key not in SIZES[-1]:
+        SIZES[-1][key] = torch.onnx.ops.symbolic("Shape", (x,), {"start": 2, "end": 4}, dtype=torch.int64, shape=(2,))
+
+
+def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the first rows and columns of (N, C, h, w); the size is one that was remembered, or of numbers."""
+    ends = torch.tensor(size) if all(type(side) is int for side in size) else SIZES[-1][str(tuple(size))]
+    inputs = (x, torch.tensor([0, 0]), ends, torch.tensor([2, 3]))
+    return torch.onnx.ops.symbolic("Slice", inputs, dtype=x.dtype, shape=(*x.shape[:2], *size))
 
 
 def resize(x: Tensor, factor: int) -> Tensor:
