@@ -1,8 +1,8 @@
 """`seunet init` on the layouts of public data sets and labelling tools: every image is read with its mask."""
 
-import json
+import shutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -11,6 +11,8 @@ from PIL import Image
 from test_cli import call
 from test_cli_init import guessed
 
+from seunet.commands.guessing.families import families
+from seunet.commands.guessing.pairing import candidates
 from seunet.data.arrays import Prepared
 from seunet.data.prepared import prepare
 from seunet.settings.dataset import Preparation
@@ -150,13 +152,67 @@ def numbered_masks(root: Path) -> None:
     each(root, "benign ({i}).png", "benign ({i})_mask_1.png", lambda m: binary(m == 2), only=(1, 4))
 
 
+def numbered_on(i: int) -> np.ndarray:
+    """Return two or three numbered objects."""
+    return truth(i, 4 - i % 2)
+
+
 def cell_tracking(root: Path) -> None:
     for i in range(COUNT):
         sequence, frame = f"0{i // 5 + 1}", f"{i % 5:03}"
         save(root / f"{sequence}/t{frame}.tif", picture(i)[..., 0])
-        save(root / f"{sequence}_ST/SEG/man_seg{frame}.tif", truth(i, 4 - i % 2).astype(np.uint16))
-        save(root / f"{sequence}_GT/TRA/man_track{frame}.tif", truth(i, 4 - i % 2).astype(np.uint16))
+        save(root / f"{sequence}_ST/SEG/man_seg{frame}.tif", numbered_on(i).astype(np.uint16))
+        save(root / f"{sequence}_GT/TRA/man_track{frame}.tif", numbered_on(i).astype(np.uint16))
         note(root / f"{sequence}_GT/TRA/man_track.txt", "1 0 4 0\n")
+
+
+def gold_truth_of_few(root: Path) -> None:
+    """Frames without outlines have tracking markers alone."""
+    cell_tracking(root)
+    for sequence in ("01", "02"):
+        (root / f"{sequence}_ST").rename(root / f"{sequence}_GT/ST")
+        (root / f"{sequence}_GT/ST/SEG").rename(root / f"{sequence}_GT/SEG")
+    for frame in range(5, 30):
+        save(root / f"01/t{frame:03}.tif", picture(0)[..., 0])
+        save(root / f"01_GT/TRA/man_track{frame:03}.tif", truth(0, 3).astype(np.uint16))
+
+
+def codes_of_a_microscope(root: Path) -> None:
+    for i in range(COUNT):
+        place = f"images/run_20110321_a{i:02}"
+        save(root / f"{place}_w1{i + 10:x}f{i * 2654435761 % 2**28:07x}-d2.png", picture(i))
+        save(root / f"{place}_w2{i + 90:x}f{i * 40503 % 2**28:07x}-d2.png", 255 - picture(i))
+        save(root / f"labels/run_20110321_a{i:02}.png", truth(i))
+
+
+def classes_that_count_on(root: Path) -> None:
+    """0 to 1 in half of the masks, 0 to 3 in the others, each class in several places."""
+    for i in range(COUNT):
+        save(root / f"images/{i}.png", picture(i))
+        save(root / f"masks/{i}.png", in_two_places(i))
+
+
+def in_two_places(i: int) -> np.ndarray:
+    """Return a class map whose classes lie left and right."""
+    mask = np.minimum(truth(0, 4), 1 + 2 * (i % 2)).astype(np.uint8)
+    return np.maximum(mask, np.roll(mask, 16, axis=1))
+
+
+def answers_of_another_tool(root: Path) -> None:
+    each(root, "train/image/{i}.png", "train/label/{i}.png", binary)
+    for i in range(4):
+        save(root / f"test/{i:03}.png", 255 - picture(i))
+        save(root / f"test/{i:03}_predict.png", binary(np.roll(truth(i), 9, axis=0)))
+
+
+def masks_without_an_object(root: Path) -> None:
+    each(root, "{split}/frames/{i}.png", "{split}/truth/other_labels/{i}.png", lambda m: m * 0)
+    each(root, "{split}/frames/{i}.png", "{split}/truth/tool_labels/{i}.png")
+
+
+def region_and_lesion(root: Path) -> None:
+    each(root, "{i}_photo.bmp", "{i}_roi_label.bmp", lambda m: binary(np.roll(m, 7, axis=0)))
+    each(root, "{i}_photo.bmp", "{i}_lesion.bmp", binary)
 
 
 def numbers_in_red(root: Path) -> None:
@@ -261,6 +317,12 @@ LAYOUTS = {
     tables_with_header: {"split": {part: f"splits/{part}.csv" for part in OFFICIAL}},
     numbered_masks: {"masks": {"object": "{name}_mask*.png"}},
     cell_tracking: {"images": "{folder}/t{name}.tif", "masks": "{folder}_ST/SEG/man_seg{name}.tif"},
+    gold_truth_of_few: {"masks": "{folder}_GT/SEG/man_seg{name}.tif", "unpaired": "leave"},
+    codes_of_a_microscope: {"masks": "labels/{name}.png"},
+    classes_that_count_on: {"classes": {"background": 0, "class1": 1, "class2": 2, "class3": 3}},
+    answers_of_another_tool: {"images": "train/image/{name}.png", "masks": "train/label/{name}.png"},
+    masks_without_an_object: {"masks": "{folder}/truth/tool_labels/{name}.png"},
+    region_and_lesion: {"masks": "{name}_lesion.bmp"},
     numbers_in_red: {"mask_channel": "red"},
     split_in_names: {"split": {"train": "train*", "val": "val*", "test": "test*"}},
     folders_in_folders: {"split": {part: f"uavid_{part}/" for part in OFFICIAL}},
@@ -278,8 +340,12 @@ OBJECTS = (
     nuclei_of_one_file_each,
     numbered_masks,
     cell_tracking,
+    gold_truth_of_few,
+    answers_of_another_tool,
+    region_and_lesion,
     white_is_zero,
 )  # one class of objects
+OWN_TRUTH = {cell_tracking: numbered_on, gold_truth_of_few: numbered_on, classes_that_count_on: in_two_places}
 
 
 @pytest.mark.parametrize("build", LAYOUTS, ids=lambda build: build.__name__)
@@ -295,8 +361,7 @@ def test_every_image_has_its_mask(build: Callable, tmp_path: Path) -> None:
     seen = {}
     levels = sorted((image.mean(), split, k) for split in OFFICIAL for k, image in enumerate(getattr(data, split)[0]))
     for i, (_, split, k) in enumerate(levels):  # images are known again by their brightness
-        mask, own = getattr(data, split)[1][k], truth(i)
-        own = truth(i, 4 - i % 2) if build is cell_tracking else own
+        mask, own = getattr(data, split)[1][k], OWN_TRUTH.get(build, truth)(i)
         own = own > 0 if build in OBJECTS else own
         pairs = set(zip(own.ravel().tolist(), mask.ravel().tolist(), strict=True))
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}), i  # classes are kept apart
@@ -304,7 +369,8 @@ def test_every_image_has_its_mask(build: Callable, tmp_path: Path) -> None:
         if set(settings["split"]) == set(OFFICIAL) and all(isinstance(p, str) for p in settings["split"].values()):
             assert SPLITS[i] == split
     assert len(seen) == (8 if build is cityscapes else COUNT)
-    assert len({json.dumps(sorted(classes.items())) for classes in seen.values()}) == 1  # and mean the same everywhere
+    everywhere = {pair for classes in seen.values() for pair in classes.items()}
+    assert len(everywhere) == len({a for a, _ in everywhere}) == len({b for _, b in everywhere})  # mean the same
 
 
 def test_no_data_is_no_black(tmp_path: Path) -> None:
@@ -333,6 +399,43 @@ def one_patient_of_many(root: Path) -> None:
     each(root, "p1/img/{i}.png", "p1/mask/{i}.png", only=range(3))
     for i in range(COUNT):
         save(root / f"p{i + 2}/scan_{chr(97 + i)}.png", picture(i))
+
+
+def patients_by_number(root: Path) -> None:
+    """Names of masks begin with that of their folder: one folder's pattern is not another's."""
+    for patient in range(4):
+        for i in range(3):
+            save(root / f"{patient:03}/scan/a{i}.png", picture(i))
+            save(root / f"{patient:03}/labels/{patient:03}_a{i}.png", truth(i))
+
+
+def channels_in_two_files(root: Path) -> None:
+    each(root, "imagesTr/a_{i}_0000.png", "labelsTr/a_{i}.png")
+    each(root, "imagesTr/a_{i}_0001.png", "labelsTr/a_{i}.png")
+
+
+def run_lengths(root: Path) -> None:
+    for i in range(COUNT):
+        save(root / f"{('train', 'test')[i % 2]}/0a{i}.jpg", picture(i))
+    note(root / "train.csv", "ImageId,EncodedPixels\n0a000.jpg,1 3 7 2\n")
+
+
+def names_that_differ(root: Path) -> None:
+    for i in range(COUNT):
+        save(root / f"images/DSC{3000 + 7 * i}.jpg", picture(i))
+        save(root / f"PixelLabelData/Label_{i + 1}.png", truth(i))
+    note(root / "gTruth.mat", "x")
+
+
+def markers_alone(root: Path) -> None:
+    cell_tracking(root)
+    for sequence in ("01", "02"):
+        shutil.rmtree(root / f"{sequence}_ST")
+
+
+def outlines_of_a_map(root: Path) -> None:
+    each(root, "RGB/RGB_img{i}.png", "MUL/MUL_img{i}.png", lambda m: picture(int(m.sum()) % 9))
+    note(root / "buildings/img0.geojson", "{}")
 
 
 def labels_alone(root: Path) -> None:
@@ -392,6 +495,12 @@ def once_jpeg(channels: int) -> Callable[[Path], None]:
         (once_jpeg(1), "mogrify -threshold 50%"),
         (once_jpeg(3), "mogrify -threshold 50%"),
         (one_patient_of_many, "10 of 16 image files are in no pair"),
+        (patients_by_number, "only 3 images have masks"),
+        (channels_in_two_files, "a_000_0000.png and a_000_0001.png are channels of one image"),
+        (run_lengths, "train.csv: a table of run lengths"),
+        (names_that_differ, "no images with masks of like names found in PixelLabelData"),
+        (markers_alone, "no images with masks of like names"),
+        (outlines_of_a_map, "img0.geojson: GeoJSON"),
         (labels_alone, "no images with masks"),
         (coco, "annotations.json: COCO"),
         (yolo, "a.txt: YOLO"),
@@ -416,6 +525,8 @@ def test_what_is_not_read_is_named_in_one_line(build: Callable, said: str, tmp_p
         ("classes.txt", "1 leaf\n2 stem\n", {"background": 0, "leaf": 1, "stem": 2}),
         ("dataset.json", '{"labels": {"soil": 0, "leaf": 1, "stem": 2}}', {"soil": 0, "leaf": 1, "stem": 2}),
         ("classes.json", '[{"id": 1, "name": "leaf"}, {"id": 2, "name": "on"}]', {"background": 0, "leaf": 1, "on": 2}),
+        ("class_dict.csv", "name,r,g,b\nsoil,0,0,0\nleaf,1,1,1\nstem,2,2,2\n", {"soil": 0, "leaf": 1, "stem": 2}),
+        ("class_mapping.csv", "name,color\nsoil,0 0 0\nleaf,1 1 1\nstem,2 2 2\n", {"soil": 0, "leaf": 1, "stem": 2}),
         ("classes.txt", "leaf\nstem\nroot\n", {"background": 0, "class1": 1, "class2": 2}),  # of a detector?
         ("class_dict.csv", "name,value\nleaf,1\n", {"background": 0, "class1": 1, "class2": 2}),  # not all of them
     ],
@@ -440,3 +551,20 @@ def test_names_of_colours(file: str, words: str, tmp_path: Path) -> None:
     note(tmp_path / "data" / file, words)
     expected = {"sky": [128, 128, 128], "car": [0, 0, 192], "road": [64, 0, 128]}
     assert guessed(tmp_path / "data")[1]["classes"] == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/20110321_{i:04}.png", "masks/20110321_{i:04}.png"),  # all names have one number
+        ("train/{i:05}f{i:03}/images/{i:05}f{i:03}.png", "train/{i:05}f{i:03}/masks/9{other:04}c.png"),  # other numbers
+        ("images/a{i}_w1{other:x}f0a1b2c{i:x}.tif", "labels/a{i}.png"),
+    ],
+)
+def test_of_large_folders_images_and_their_masks_are_looked_at(image: str, mask: str) -> None:
+    words = [{"i": i, "other": i * 7919 % 10000} for i in range(1500)]
+    files = [PurePosixPath(name.format(**word)) for word in words for name in (image, mask)]
+    best, *_ = candidates(families(files))
+    assert len(best.names) > 100
+    parts = [pattern.split("/")[:-1] for pattern in best.patterns]
+    assert [part[-1] for part in parts] == [PurePosixPath(name).parts[-2] for name in (image, mask)]

@@ -4,31 +4,37 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seunet.commands.guessing.appearance import are_masks, kind_of_masks
+from seunet.commands.guessing.appearance import are_masks, kind_of_masks, one_value, some
 from seunet.commands.guessing.families import Family
 from seunet.commands.guessing.folder_scan import FolderScan
 from seunet.commands.guessing.no_pairs import nothing_found
-from seunet.commands.guessing.pairing import IMAGE_WORDS, Candidate, has, less, rest_of, sureness
+from seunet.commands.guessing.pairing import IMAGE_WORDS, Candidate, has, less, marks, rest_of, sureness
 from seunet.runtime.errors import UserError
 
 WITHIN = 6.0  # of the worth of the likeliest guess, for another to be taken where its files look wrong
+READ = 40  # masks of a guess, at most, to see that all of them are empty
 
 
 def chosen(guesses: Sequence[Candidate], found: FolderScan, groups: Sequence[Family]) -> tuple[Candidate, str]:
     """Return the likeliest guess whose masks look like masks, and the kind of the masks; UserError if none does."""
-    problem: UserError | None = None
+    problem: UserError | None = None  # of files that are masks by their names
+    doubt: UserError | None = None  # of others
     flat: tuple[Candidate, str] | None = None  # images of few colours: only where there are no others
-    for guess in guesses:
-        if guess.worth < guesses[0].worth - WITHIN:
+    likely = [guess for guess in guesses if not marks(rest_of(guess.masks.literal, guess.images.literal))]
+    for guess in likely:
+        if guess.worth < likely[0].worth - WITHIN:
             break
         images, masks = paths_of(guess, found.root)
-        try:
-            kind = kind_of_masks(masks)
-        except UserError as error:
-            problem = problem or error
-            continue
         own, others = guess.images.literal, guess.masks.literal
         words, mask_words = rest_of(own, others), rest_of(others, own)
+        try:
+            kind = kind_of_masks(masks)
+            if kind and all(map(one_value, some(masks))) and all(map(one_value, some(masks, READ))):
+                raise UserError(f"{masks[0].parent}: masks of one value alone; at least two classes are needed")
+        except UserError as error:
+            problem = problem or (error if sureness(mask_words) else None)
+            doubt = doubt or error
+            continue
         named = has(IMAGE_WORDS, words) or sureness(mask_words)
         suspect = sureness(words) or less(words) or not named
         if not kind and sureness(mask_words):
@@ -44,7 +50,7 @@ def chosen(guesses: Sequence[Candidate], found: FolderScan, groups: Sequence[Fam
             flat = flat or (guess, kind)
     if flat:
         return flat
-    raise problem or nothing_found(found)
+    raise problem or nothing_found(found, doubt)
 
 
 def widened(guess: Candidate, groups: Sequence[Family]) -> Candidate:

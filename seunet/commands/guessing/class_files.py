@@ -107,7 +107,9 @@ def parted(line: str) -> list[str]:
     if match := re.fullmatch(r"(\d+)\s*[:=\s]\s*(\D.*)", line.strip()):
         return list(match.groups())
     separator = next((s for s in (",", ";", "\t") if s in line), None)
-    return [part.strip() for part in (cells(line, separator) if separator else line.split())]
+    parts = [part.strip() for part in (cells(line, separator) if separator else line.split())]
+    inner = [re.fullmatch(r"[(\[]?(\d+)[ ,;]+(\d+)[ ,;]+(\d+)[)\]]?", part) for part in parts]  # "0 128 0" in a cell
+    return [word for part, colour in zip(parts, inner, strict=True) for word in (colour.groups() if colour else [part])]
 
 
 def from_rows(rows: Iterable[Sequence[str]]) -> Table:
@@ -128,9 +130,16 @@ def has_values(table: Table) -> bool:
     return all(isinstance(key, int) for key in table)
 
 
+def as_greys(table: Table) -> Table:
+    """Return a table of colours that are all grey as one of values, as masks in black and white hold them; else {}."""
+    found: Table = {key[0]: name for key, name in table.items() if not isinstance(key, int) and len(set(key)) == 1}
+    return found if len(found) == len(table) else {}
+
+
 def best_names(tables: Sequence[tuple[str, Table]], keys: Iterable[Key]) -> tuple[str, Table] | None:
     """Return the first table that names all of some values or colours, with as few others as there may be; or None."""
     keys = set(keys)
+    tables = [*tables, *((file, grey) for file, table in tables if (grey := as_greys(table)))]
     whole = [(file, table if 0 in table or not has_values(table) else BEFORE | table) for file, table in tables]
     fitting = [(file, table) for file, table in whole if keys <= table.keys()]
     return min(fitting, key=lambda entry: len(entry[1]), default=None)

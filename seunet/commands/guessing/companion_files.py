@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from seunet.commands.guessing.appearance import inside, overlap, some
 from seunet.commands.guessing.families import Family
-from seunet.commands.guessing.pairing import MASK_WORDS, Candidate, has, less, rest_of
+from seunet.commands.guessing.folder_scan import split_word
+from seunet.commands.guessing.pairing import MASK_WORDS, Candidate, has, less, rest_of, words_of
 
 VALID_WORDS = ("fov", "roi", "valid", "mask")
 COVERS, CONTAINS = 0.4, 0.5  # shares: of the image in its field of view, of the objects that lie in it
@@ -66,6 +67,7 @@ def are_alike(one: Candidate, other: Candidate) -> bool:
     first, second = one.masks.literal, other.masks.literal
     return (
         not less(rest_of(second, first))
+        and split_word(first) == split_word(second)
         and PurePosixPath(one.masks.pattern).suffix == PurePosixPath(other.masks.pattern).suffix
     )
 
@@ -112,6 +114,9 @@ def class_words(classes: Sequence[Candidate]) -> list[str]:
     for i, literal in enumerate(literals):
         others = " ".join(literals[:i] + literals[i + 1 :])
         words = [word for word in rest_of(literal, others).split() if not word.isdigit()]
-        name = max(words, key=len, default=f"class{i + 1}")
+        longest = max(words, key=len, default=f"class{i + 1}")
+        parts = [words_of(part) for part in literal.split("/")]
+        whole = next((part for part in parts if longest in part), [longest])  # nutrient_deficiency, not deficiency
+        name = "_".join(word for word in whole if word in words or word == longest)
         names.append(name if name not in names else f"{name}{i + 1}")
     return names

@@ -4,7 +4,6 @@ Patterns are those of a configuration. Which of them are images and which masks 
 """
 
 import re
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from seunet.commands.guessing.folder_scan import WORD, split_word
+from seunet.commands.guessing.sampling import sampled
 from seunet.data.patterns import expression, name_of
 
-MOST_FILES = 1200  # that are looked at: of more, those of some names
 MOST_FAMILIES = 260
 LEAST_SHARE = 0.02  # of the largest family's files, for a family to count
+CODE = re.compile(r"(?:(?<=[_\-. ])|(?<=[_\-. ][A-Za-z]\d))[0-9a-f]{8}[0-9a-f-]*$", re.IGNORECASE)
+LONGEST_START = 60  # of names, in letters
 BOUNDARY = re.compile(r"[_\-. ]+|(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
 
 
@@ -95,21 +96,6 @@ def families(images: Sequence[PurePosixPath]) -> list[Family]:
     return [family for family in order if len(family.places) >= LEAST_SHARE * most][:MOST_FAMILIES]
 
 
-def sampled(images: Sequence[PurePosixPath]) -> list[PurePosixPath]:
-    """Return at most about MOST_FILES files, so that an image is among them if and only if its masks are.
-
-    Files whose names have the same longest number belong together, or the same letters where they have none.
-    """
-    parts = -(-len(images) // MOST_FILES)
-    return [file for file in images if zlib.crc32(identity(file).encode()) % parts == 0] if parts > 1 else list(images)
-
-
-def identity(file: PurePosixPath) -> str:
-    """Return the part of a file's name that its partners have too: its longest number, else its first letters."""
-    numbers = re.findall(r"\d{2,}", file.stem) or re.findall(r"\d+", file.as_posix())
-    return max(numbers, key=len) if numbers else file.stem[:4].lower()
-
-
 def family_of(pattern: str, texts: Iterable[str]) -> Family:
     """Return the family of the files that a pattern takes."""
     shape, family = expression(pattern), Family(pattern)
@@ -176,7 +162,7 @@ def endings(stems: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """Return for each stem what may stand before and after its {name}: nothing, or what several stems have."""
     tails: Counter = Counter()
     starts: Counter = Counter()
-    cuts = {stem: [m.start() for m in BOUNDARY.finditer(stem) if 0 < m.start() < len(stem)] for stem in stems}
+    cuts = {stem: [m.start() for m in BOUNDARY.finditer(stem) if 0 < m.start() < code_start(stem)] for stem in stems}
     for stem, places in cuts.items():
         tails.update(generalised(stem[i:]) for i in places[-6:] if re.search("[A-Za-z]", stem[i:]))
         starts.update(stem[: m.end()] for m in BOUNDARY.finditer(stem) if re.search("[A-Za-z]", stem[: m.end()]))
@@ -187,7 +173,9 @@ def endings(stems: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         for tail, count in tails.items()
         if count >= (least if re.search("[A-Za-z]", tail) else max(3, 0.9 * len(stems)))
     }
-    start_words = {start for start, count in starts.items() if count >= max(2, 0.1 * len(stems)) and len(start) < 30}
+    start_words = {
+        start for start, count in starts.items() if count >= max(2, 0.1 * len(stems)) and len(start) < LONGEST_START
+    }
     found = {}
     for stem, places in cuts.items():
         after = [""] + [tail for i in places[-6:] if (tail := generalised(stem[i:])) in tail_words]
@@ -199,9 +187,17 @@ def endings(stems: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
 
 
 def generalised(tail: str) -> str:
-    """Return an end of names with * for the word of a split: "_training" and "_test" are "_*"."""
+    """Return an end of names with * for what differs: "_training" and "_test" are "_*", "_w1-9e84f49f" is "_w1-*"."""
+    tail = tail[: code_start(tail)] + "*" if code_start(tail) < len(tail) else tail
     match = WORD.search(tail)
     return f"{tail[: match.start()]}*{tail[match.end() :]}" if match and split_word(tail) else tail
+
+
+def code_start(stem: str) -> int:
+    """Return where the code at the end of a name begins, digits and a to f, as each file has its own; or its end."""
+    code = CODE.search(stem)
+    is_code = code and re.search(r"\d", code[0]) and re.search("[a-fA-F]", code[0])
+    return code.start() if code and is_code else len(stem)
 
 
 def per_image(files: Sequence[PurePosixPath]) -> Counter:
@@ -210,15 +206,20 @@ def per_image(files: Sequence[PurePosixPath]) -> Counter:
     for file in files:
         for i in range(len(file.parts) - 1):
             names[file.parts[:i]].add(file.parts[i])
+    alike = Counter((file.parent, re.sub(r"\d+", "0", file.name)) for file in files)
     found: Counter = Counter()
     for file in files:
         *folders, last = file.parts
+        numbered = (
+            alike[file.parent, re.sub(r"\d+", "0", last)] > 1
+        )  # a0.png beside a1.png: several images, or channels
         for i, name in enumerate(folders):
             if len(names[file.parts[:i]]) < 3:
                 continue
             inner = [part.replace(name, "*") for part in folders[i + 1 :]]
             stem = file.stem.replace(name, "*")
-            for end in {last, f"{stem}{file.suffix}", f"*{file.suffix}"}:
+            ends = {last, f"{stem}{file.suffix}"} if not numbered else set()
+            for end in ends | {f"*{file.suffix}"}:
                 found["/".join([*folders[:i], "{name}", *inner, end])] += 1
     least = max(2, 0.01 * len(files))
     return Counter({pattern: count for pattern, count in found.items() if count >= least})

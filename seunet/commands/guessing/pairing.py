@@ -20,11 +20,12 @@ IMAGE_WORDS = (
 LESS_WORDS = (
     "instance", "object", "panoptic", "visual", "vis", "viz", "overlay", "colour", "color", "human", "edge",
     "bound", "contour", "outline", "2nd", "second", "manual2", "depth", "prob", "confidence", "box", "preview",
-    "skeleton", "distance", "weight", "thumb", "blend", "fov", "roi", "vk", "pred", "coarse",
+    "skeleton", "distance", "weight", "thumb", "blend", "fov", "roi", "vk", "pred", "predict", "coarse",
 )  # fmt: skip
 # Masks without outlines.
 MARKERS = (
-    "track", "tra", "marker", "markers", "center", "centre", "centroid", "point", "points", "seeds",
+    "track", "tracks", "tra", "marker", "markers", "center", "centers", "centre", "centres", "centroid", "centroids",
+    "point", "points", "seeds",
 )  # fmt: skip
 SHORT = 4  # words up to here must stand alone
 ENOUGH = 0.5  # of the masks must belong to an image
@@ -51,11 +52,11 @@ class Candidate:
         mask_words, image_words = rest_of(masks, images), rest_of(images, masks)
         sure = sureness(mask_words)
         worth = 6 * len(self.names) / len(self.masks.places) + 3 * math.log2(len(self.names))
-        worth += 3 * bool(sure) + 0.1 * sure + has(IMAGE_WORDS, image_words)
+        worth += 3 * bool(sure) + 0.1 * sure + has(IMAGE_WORDS, image_words) + 0.3 * has(["rgb"], image_words)
         worth -= 5 * bool(sureness(image_words)) + 3 * (has(IMAGE_WORDS, mask_words) and not sure)
-        worth -= 2 * less(mask_words) + 2 * less(image_words) + 6 * has(MARKERS, image_words)
+        worth -= 5 * less(mask_words) + 2 * less(image_words) + 6 * marks(image_words)
         worth += 0.5 * (self.images.simplicity + self.masks.simplicity)
-        worth -= 4 * lossy(self.masks.pattern) + 6 * has(MARKERS, mask_words)
+        worth -= 4 * lossy(self.masks.pattern) + 6 * marks(mask_words)
         worth += lossy(self.images.pattern) and not lossy(self.masks.pattern)
         numbers = {word for word in image_words.split() if word.isdigit()}  # 01/ has not its masks in 02_masks/
         return worth - (not self.masks.single) - min(2, len(numbers))
@@ -117,6 +118,11 @@ def sureness(text: str) -> int:
 def less(text: str) -> bool:
     """Tell whether a word says that masks are not the first choice."""
     return has(LESS_WORDS, text)
+
+
+def marks(text: str) -> bool:
+    """Tell whether a word says that objects are marked by points or pieces, without their outlines."""
+    return not set(MARKERS).isdisjoint(re.sub(r"\d+\b", "", text).split())
 
 
 def lossy(pattern: str) -> bool:

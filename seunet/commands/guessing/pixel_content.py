@@ -9,6 +9,7 @@ import numpy as np
 
 from seunet.commands.guessing.appearance import some
 from seunet.commands.guessing.class_files import Table, best_names
+from seunet.commands.guessing.instances import are_numbered, in_pieces
 from seunet.commands.guessing.ranges import guess_range
 from seunet.data.formats.picture import Picture
 from seunet.data.images import channels_of, open_image, read_file
@@ -17,6 +18,7 @@ from seunet.data.labels import colours, values
 from seunet.runtime.errors import UserError
 
 MOST_IMAGES, MOST_MASKS = 200, 400  # that are read; of more, an even choice
+MOST_LOOKED_AT = 40  # for the regions in which their values lie
 MOST_CLASSES = 40  # more values than these are taken for instances
 NEAR = 32  # a value is nearly black or white
 Classes = dict[str, int | str | list[int]]  # as in a configuration: {name: value or colour}, {"nonzero": name}
@@ -81,16 +83,19 @@ def inspect_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tu
     sets, palettes, inverted, one_bit = [], Palettes(), False, False
     rim: Counter = Counter()
     pixels: Counter = Counter()
+    channel = None if kind in ("values", "colours") else kind
     for file in files:
         picture = open_image(read_file(file), str(file))
-        stored = values(picture, None if kind in ("values", "colours") else kind)
+        stored = values(picture, channel)
         pixels.update(dict(zip(*map(np.ndarray.tolist, np.unique(stored, return_counts=True)), strict=True)))
         sets.append(set(np.unique(stored).tolist()))
         inverted, one_bit = inverted or picture.white_is_zero, one_bit or picture.bits == 1
         palettes.add(picture, stored)
         rim.update(np.concatenate([stored[0], stored[-1], stored[:, 0], stored[:, -1]]).tolist())
     every = sorted(set().union(*sets))
-    if is_instances(sets):
+    if are_numbered(sets) and not in_pieces(
+        values(open_image(read_file(file), str(file)), channel) for file in some(files, MOST_LOOKED_AT)
+    ):
         most = max(len(found - {0}) for found in sets)
         notes["classes"] = f"up to {most} values in a mask, numbered on: instances, all of one class"
         return {"background": 0, "nonzero": "object"}, [], True
@@ -126,14 +131,6 @@ def inspect_masks(files: Sequence[Path], notes: dict[str, str], kind: str) -> tu
         notes["classes"] += "; which of them is the background, if any, is not clear"
     names = ["background" if value == 0 and is_background else f"class{value}" for value in named]
     return dict(zip(names, named, strict=True)), ignore, False
-
-
-def is_instances(sets: Sequence[set[int]]) -> bool:
-    """Tell whether values number objects: each mask has 0 and 1 to n, almost, and n differs from mask to mask."""
-    counts = [len(found - {0}) for found in sets]
-    numbered = [not (found - {0}) or max(found) <= 1.5 * len(found) for found in sets]
-    mostly = bool(np.mean(numbered) > 0.8)
-    return max(counts) > 2 and all(0 in found for found in sets) and mostly and len(set(counts)) > 1
 
 
 def is_blurred(pixels: Counter) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from seunet.commands.guessing.appearance import one_value, some
@@ -34,17 +35,17 @@ def in_no_pair(found: FolderScan, best: Candidate, files: MatchedFiles, unused: 
     used = {path.relative_to(found.root).as_posix() for path in [*files.images.values(), *files.valid.values()]}
     used |= {path.relative_to(found.root).as_posix() for layers in files.masks.values() for _, path in layers}
     unpaired = {path.relative_to(found.root).as_posix() for path in files.unpaired.values()}
+    shape = re.compile(as_other_split(best.images.pattern))
+    tests = [text for text in texts if shape.fullmatch(text) and text not in used | unpaired]
+    siblings = in_siblings(best, texts)
     remarks = []
     for other in unused:
-        taken = set(family_of(other.masks.pattern, texts).files) - used - unpaired
+        taken = set(family_of(other.masks.pattern, texts).files) - used - unpaired - set(tests) - siblings
         if taken:
             belong = f"{counted(len(taken), 'file')} {other.masks.pattern} of the same images"
             remarks.append(f"{belong} {be(len(taken))} not used")
             used |= taken
-    shape = re.compile(as_other_split(best.images.pattern))
-    rest = [text for text in texts if text not in used and text not in unpaired]
-    tests = [text for text in rest if shape.fullmatch(text)]
-    rest = sorted(set(rest) - set(tests))
+    rest = sorted(set(texts) - used - unpaired - set(tests))
     if tests:
         without = f"{counted(len(tests), 'image')} without masks ({counted_folders(tests)})"
         remarks.append(f"{without} {be(len(tests))} not used")
@@ -60,6 +61,20 @@ def in_no_pair(found: FolderScan, best: Candidate, files: MatchedFiles, unused: 
     if found.ours:
         remarks.append(f"{counted(found.ours, 'file')} that seunet wrote {be(found.ours)} passed over")
     return remarks
+
+
+def in_siblings(best: Candidate, texts: Sequence[str]) -> set[str]:
+    """Return the files of folders beside that of a guess, made as it is: they are of other images with like names."""
+    heads = [pattern.partition("{")[0].split("/")[:-1] for pattern in best.patterns]
+    own = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*heads, strict=False))]
+    known, found = set(texts), set()
+    for text in texts:
+        parts = text.split("/")
+        for i, name in enumerate(own):
+            if parts[:i] == own[:i] and len(parts) > len(own) and parts[i] != name:
+                twin = "/".join([*own[: i + 1], *(part.replace(parts[i], name) for part in parts[i + 1 :])])
+                found |= {text} if twin in known else set()
+    return found
 
 
 def as_other_split(pattern: str) -> str:
