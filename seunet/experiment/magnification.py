@@ -34,6 +34,7 @@ LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
 ROUNDING = 1e-4  # by which resampling may leave [0, 1]
 HALF_OCTAVE = math.sqrt(2)
+FINER = (HALF_OCTAVE, 2**0.25)  # steps that are halved, towards the better neighbour of the best factor
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def find_magnification(
     largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
     with finest_window_only(model):
         possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
-        found = search(try_factor, possible, least_gain(known), enough(known))
+        found = search(try_factor, possible, least_gain(known), enough(known), alone)
     return replace(found, as_it_is=answers.get(1.0))
 
 
@@ -180,14 +181,15 @@ def search(
     factors: Sequence[float],
     to_enlarge: float = MARGIN,
     good: float = -math.inf,
+    alone: bool = False,
 ) -> Magnification:
-    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, and those beside
-    the best.
+    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, those beside the
+    best, and finer steps beside it.
 
     try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
     factor above 1 must gain. good: while the best score is less, all half octaves that reduce are tried, and, where
-    enlargements are not doubted, a score that falls does not end them. Finer steps gain nothing: the score is that of
-    few images, and flat at its top.
+    enlargements are not doubted, a score that falls does not end them. alone: finer steps cost an image alone too much
+    at its own pixels, which are kept then.
     """
     trials: dict[float, Trial] = {}
 
@@ -220,15 +222,35 @@ def search(
             break
     beside(best())
     top = best()
-    gain = top.score - trials[1.0].score
     # where the best enlarges and is not believed, images are small already: nothing is reduced in its place
-    chosen = top.factor if gain > (to_enlarge if top.factor > 1 else MARGIN) else 1.0
-    return Magnification(chosen, tuple(trials[factor] for factor in sorted(trials)))
+    chosen = top if gains(top, trials[1.0], to_enlarge) else trials[1.0]
+    for step in FINER:
+        if chosen.factor == 1 and (alone or step != FINER[0]):
+            break
+        around = [trials[f] for f in map(on_grid, (chosen.factor * step, chosen.factor / step)) if f in trials]
+        if around:
+            better = max(around, key=lambda trial: trial.score)
+            finer = attempt(math.sqrt(chosen.factor * better.factor))
+            if finer and gains(finer, chosen, to_enlarge):
+                chosen = finer
+    return Magnification(chosen.factor, tuple(trials[factor] for factor in sorted(trials)))
+
+
+def gains(trial: Trial, other: Trial, to_enlarge: float) -> bool:
+    """Return whether a trial is to be taken in place of another.
+
+    Between two that enlarge, as small a lead as that of ×1 decides nothing: blurred images look smaller than they are.
+    """
+    if other.factor == 1:
+        least = to_enlarge if trial.factor > 1 else MARGIN
+    else:
+        least = MARGIN if trial.factor > 1 else 0.0
+    return trial.score - other.score > least
 
 
 def on_grid(factor: float) -> float:
-    """Return the half octave that a factor is but for rounding: the same by whichever way it is reached."""
-    nearest = 2 ** (round(2 * math.log2(factor)) / 2)
+    """Return the eighth of an octave that a factor is but for rounding: the same by whichever way it is reached."""
+    nearest = 2 ** (round(8 * math.log2(factor)) / 8)
     return nearest if math.isclose(factor, nearest, rel_tol=1e-6) else factor
 
 

@@ -210,6 +210,35 @@ def test_a_fingerprint_comes_back_from_json():
     assert made.distance(observe(model, images)[0]) == pytest.approx(0, abs=1e-4)
 
 
+def between(scores):
+    """Return a function that tries a factor: its score on straight lines between those given."""
+    factors = sorted(scores)
+
+    def attempt(factor):
+        if not factors[0] * 0.99 < factor < factors[-1] * 1.01:
+            return None
+        return Trial(factor, np.interp(np.log2(factor), np.log2(factors), [scores[f] for f in factors]), 0, 0)
+
+    return attempt
+
+
+@pytest.mark.parametrize("right", [0.3, 0.45, 0.58, 1.6, 3.2])
+def test_finer_steps_end_within_an_eighth_of_an_octave(right):
+    def attempt(factor):
+        return Trial(factor, -abs(np.log2(factor / right)), 0, 0)
+
+    found = search(attempt, (0.125, 0.25, 0.5, 1, 2, 4))
+    assert abs(np.log2(found.factor / right)) <= 1 / 8
+
+
+def test_an_image_alone_is_not_shown_at_finer_steps_beside_its_own_pixels():
+    def attempt(factor):
+        return Trial(factor, -abs(np.log2(factor / 1.15)), 0, 0)
+
+    assert search(attempt, (0.5, 1, 2)).factor == pytest.approx(1.19, abs=0.01)
+    assert search(attempt, (0.5, 1, 2), alone=True).factor == 1
+
+
 def test_enlargements_are_tried_only_while_the_score_rises():
     tried = []
 
@@ -232,9 +261,7 @@ def test_an_enlargement_must_gain_more_where_it_did_not_help_reduced_images():
 def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already():
     scores = {0.5: 0.0, 0.707: 0.05, 1: 0.11, 1.414: 0.09, 2: 0.23, 2.828: 0.1, 4: -0.1}  # of scenes at ×½
 
-    def attempt(factor):
-        return Trial(factor, next(value for key, value in scores.items() if abs(key - factor) < 0.01), 0, 0)
-
+    attempt = between(scores)
     assert search(attempt, (0.5, 1, 2, 4)).factor == 1
     assert search(attempt, (0.5, 1, 2, 4), good=0.235).factor == 2
     found = search(attempt, (0.5, 1, 2, 4), good=0.1)
@@ -244,10 +271,7 @@ def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already(
 def test_where_no_octave_is_good_all_half_octaves_are_tried():
     scores = {0.125: 0.12, 0.177: 0.138, 0.25: 0.143, 0.354: 0.206, 0.5: 0.142, 0.707: 0.3, 1: 0.131, 1.414: 0.03}
 
-    def attempt(factor):
-        score = next((value for key, value in scores.items() if abs(key - factor) < 0.01), None)
-        return None if score is None else Trial(factor, score, 0, 0)
-
+    attempt = between(scores)
     assert search(attempt, (0.125, 0.25, 0.5, 1)).factor == pytest.approx(0.354, abs=0.01)
     assert search(attempt, (0.125, 0.25, 0.5, 1), good=0.25).factor == pytest.approx(0.707, abs=0.01)
 
@@ -255,10 +279,7 @@ def test_where_no_octave_is_good_all_half_octaves_are_tried():
 def test_nothing_is_reduced_in_place_of_an_enlargement_that_is_not_believed():
     scores = {0.5: -0.22, 0.707: -0.16, 1: -0.19, 1.414: -0.13}  # of a network whose cells are too small to be seen
 
-    def attempt(factor):
-        score = next((value for key, value in scores.items() if abs(key - factor) < 0.01), None)
-        return None if score is None else Trial(factor, score, 0, 0)
-
+    attempt = between(scores)
     assert search(attempt, (0.5, 1, 2)).factor == pytest.approx(1.414, abs=0.01)
     assert search(attempt, (0.5, 1, 2), to_enlarge=np.inf).factor == 1
 
