@@ -16,6 +16,7 @@ from seunet.layers import (
     crosscorrelation,
 )
 from seunet.layers.crosscorrelation import SIGMA, gaussian_derivatives
+from seunet.layers.equivariance import interior
 from seunet.layers.lifted import lattice, stack_scales, unstack_scales, whole_power, whole_step
 from seunet.layers.lifting import Lifting, blur
 from seunet.layers.pyramid import PyramidCrossCorrelation, PyramidFlatDilation, PyramidLifting, PyramidQuadraticDilation
@@ -77,7 +78,8 @@ def test_gaussian_derivatives_are_functions_of_norm_1(unit):
     expected = torch.tensor([[1, 0, -(3**-0.5)], [0, 1, 0], [-(3**-0.5), 0, 1]], dtype=torch.float64)
     torch.testing.assert_close(products, expected, rtol=0, atol=0.01)
     torch.testing.assert_close(found.flip(1), found * torch.tensor([[1.0], [-1.0], [1.0]], dtype=torch.float64))
-    assert found[0, radius] > 0 and found[1, radius - 1] > 0 and found[2, radius] < 0
+    assert found[0, radius].item() == pytest.approx(1 / (unit * math.sqrt(SIGMA * math.sqrt(math.pi))), rel=1e-12)
+    assert found[1, radius - 1] > 0 and found[2, radius] < 0
 
 
 def farthest_read(layer: nn.Module, scale: int, side: int = 161) -> int:
@@ -231,3 +233,31 @@ def test_an_atlas_is_pooled_at_once_where_all_scales_have_its_taps(monkeypatch, 
     monkeypatch.setattr(pooling, "quadratic_maximum_atlas", lambda *args: calls.append(0) or whole(*args))
     in_an_atlas(QuadraticDilation(2, geometry=geometry), list(torch.rand(2, 1, 2, 12, 10)), steps, "zeros")
     assert bool(calls) == at_once
+
+
+def test_windows_of_quadratic_pooling_reach_three_units():
+    exact, released = (QuadraticDilation(1, 2**0.5, geometry, zero_scale=1.0) for geometry in ("exact", "released"))
+    for scale, (step, radius, unit) in enumerate([(1, 3, 1), (1, 4, 2**0.5), (2, 3, 1), (2, 4, 2**0.5)]):
+        assert exact.window(scale) == pytest.approx((step, radius, 2 * unit))
+    for scale, radius in enumerate([3, 4, 6, 8]):
+        assert released.window(scale) == pytest.approx((1, radius, 2 * (2 ** ((scale + 1) / 2) - 1)))
+
+
+def test_a_coarser_scale_of_a_pyramid_is_interpolated():
+    fine, coarse = torch.zeros(1, 1, 1, 8), torch.tensor([[[[0.0, 2, 4, 6]]]])
+    layer = PyramidCrossCorrelation(1, 1, scale_size=2)
+    assert layer.neighbour([fine, coarse], 0, 1).flatten().tolist() == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert torch.equal(layer.neighbour([fine, coarse], 1, 1), coarse)  # the last stands for those that are cut off
+
+
+def test_the_projection_takes_one_scale_and_is_a_maximum_by_default():
+    x, keep = torch.rand(2, 3, 4, 4), torch.tensor([1.0, 0.0])[:, None].expand(1, 2, 3)
+    assert torch.equal(ScaleProjection()([x, x - 1]), x)
+    for reduction in ("max", "mean"):
+        assert torch.equal(ScaleProjection(reduction)([x], keep), x * keep[0, ..., None, None])
+
+
+def test_the_interior_of_a_map_leaves_out_a_share_of_each_side():
+    x = torch.arange(4 * 8.0).view(1, 1, 4, 8)
+    assert interior(x, 0.25).flatten().tolist() == [*range(10, 14), *range(18, 22)]
+    assert interior(x.expand(3, 5, 2, 4, 8), 0.25).shape == (3, 5, 2, 2, 4)
