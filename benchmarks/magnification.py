@@ -21,8 +21,10 @@ from seunet import load_model
 from seunet.data import rendering, shapes
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.data.sampling import evenly_spaced
+from seunet.experiment.factor_search import Trial, search
 from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, fingerprint, observe
-from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, Trial, enough, least_gain, search
+from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, enough, least_gain
 from seunet.experiment.metrics import confusion_counts
 from seunet.runtime.tables import write_table
 
@@ -73,7 +75,7 @@ def built(found: Mapping[float, Observation], known: Fingerprint) -> float:
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
     factors = sorted(factor for factor in OCTAVES if factor <= 1 or known.layers or known.enlarges)
-    return search(attempt, factors, least_gain(known), enough(known)).factor
+    return search(attempt, factors, least_gain(known), not known.enlarges, enough(known)).factor
 
 
 def takes(known: Fingerprint, running: Fingerprint | None) -> dict[str, Callable[[Mapping[float, Observation]], float]]:
@@ -94,7 +96,7 @@ def images_at(data: Prepared, scale: float, multiple: int) -> tuple[Tensor, Tens
         pairs = [rendering.render(shapes.draw_scene(0, name, data.height), side, side) for name in names]
         images, masks = (np.stack(parts) for parts in zip(*pairs, strict=True))
     else:
-        chosen = np.unique(np.linspace(0, len(data.val[0]) - 1, IMAGES).astype(int))
+        chosen = evenly_spaced(len(data.val[0]), IMAGES)
         images, masks = np.array(data.val[0][chosen]), np.array(data.val[1][chosen])
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     return rescale_image(x, (side, side)), rescale_mask(torch.from_numpy(masks), (side, side))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from seunet.data.formats.picture import Picture
     from seunet.experiment.application import InputScale, TrainedNetwork
+    from seunet.experiment.factor_search import Magnification
     from seunet.experiment.fingerprint import Fingerprint
-    from seunet.experiment.magnification import Magnification
 
 REFERENCES = 32  # images of a folder that make a fingerprint
 GUESSES = 8  # images that tell whether a hint is due

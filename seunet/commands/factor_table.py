@@ -12,7 +12,7 @@ from seunet.runtime.files import atomic
 from seunet.runtime.tables import header, read_rows
 
 if TYPE_CHECKING:
-    from seunet.experiment.magnification import Magnification
+    from seunet.experiment.factor_search import Magnification
 
 TABLE = "magnification.csv"
 COLUMNS = ["file", "factor", "score", "second_best", "margin"]

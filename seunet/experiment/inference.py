@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.experiment.factor_search import Magnification
 from seunet.experiment.fingerprint import Fingerprint, finest_window_only
-from seunet.experiment.magnification import Magnification, find_magnification
+from seunet.experiment.magnification import find_magnification
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple, title
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction

@@ -7,8 +7,8 @@ one magnification, so they decide together.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image
 from seunet.data.sampling import evenly_spaced
+from seunet.experiment.factor_search import MARGIN, Magnification, Trial, search
 from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, observe
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
@@ -24,8 +25,7 @@ from seunet.runtime.errors import UserError
 OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 PROBES = 12  # images that decide together; of more, so many, evenly spaced
 INFORMATION = 0.5  # weight of the information against the distance, chosen on validation images
-MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to show images otherwise than they are
-DOUBT = 0.1  # the same for one that enlarges, where reduced reference images were answered no better enlarged
+DOUBT = 0.1  # as MARGIN, of a factor that enlarges, where reduced reference images were answered no better enlarged
 AWAY = 0.05  # nats below the score of the reference's own images: there is a better factor yet
 MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
 LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
@@ -33,58 +33,6 @@ LEAST_CONTRAST = 1e-3  # standard deviation of an image's values; below there is
 LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
 ROUNDING = 1e-4  # by which resampling may leave [0, 1]
-HALF_OCTAVE = math.sqrt(2)
-FINER = (HALF_OCTAVE, 2**0.25)  # steps that are halved, towards the better neighbour of the best factor
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A factor, its score, and what that is made of: information and distance, in nats."""
-
-    factor: float
-    score: float
-    information: float
-    distance: float
-
-
-@dataclass(frozen=True)
-class Magnification:
-    """The factor at which images should be shown, and every factor that was tried, in increasing order.
-
-    as_it_is: of an image alone that was shown whole, the logits (1, classes, H, W) at its own pixels.
-    """
-
-    factor: float
-    trials: tuple[Trial, ...]
-    as_it_is: Tensor | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def known_logits(self) -> Tensor | None:
-        """The logits (1, classes, H, W) at the chosen factor, if they are known: those at ×1 of an image alone."""
-        return self.as_it_is if self.factor == 1 else None
-
-    @property
-    def best(self) -> Trial:
-        """The trial of the chosen factor."""
-        return next(trial for trial in self.trials if trial.factor == self.factor)
-
-    @property
-    def second(self) -> Trial | None:
-        """The best trial at least half an octave away from the chosen one."""
-        others = [t for t in self.trials if abs(math.log2(t.factor / self.factor)) > 0.49]
-        return max(others, key=lambda trial: trial.score, default=None)
-
-    @property
-    def margin(self) -> float:
-        """By how many nats the chosen factor beats the second best."""
-        return self.best.score - self.second.score if self.second else math.inf
-
-    def __str__(self) -> str:
-        """Return a sentence for users."""
-        if self.factor == 1 and self.margin < MARGIN:
-            return "shown at their own pixels: no factor stands out"
-        shown = "at their own pixels" if self.factor == 1 else f"at ×{self.factor:.2g} of their own pixels"
-        return f"shown {shown}" + (f"; second best ×{self.second.factor:.2g}" if self.second else "")
 
 
 def find_magnification(
@@ -140,7 +88,7 @@ def find_magnification(
     largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
     with finest_window_only(model):
         possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
-        found = search(try_factor, possible, least_gain(known), enough(known), alone)
+        found = search(try_factor, possible, least_gain(known), not known.enlarges, enough(known), alone)
     return replace(found, as_it_is=answers.get(1.0))
 
 
@@ -174,84 +122,6 @@ def checked(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
         if not (low >= -ROUNDING and high <= 1 + ROUNDING):
             raise UserError(f"images[{i}]: values from {low:g} to {high:g}; expected [0, 1]: divide bytes by 255")
     return images
-
-
-def search(
-    try_factor: Callable[[float], Trial | None],
-    factors: Sequence[float],
-    to_enlarge: float = MARGIN,
-    good: float = -math.inf,
-    alone: bool = False,
-) -> Magnification:
-    """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, those beside the
-    best, and finer steps beside it.
-
-    try_factor: None where a factor cannot be shown. factors: in increasing order; 1 is added. to_enlarge: nats that a
-    factor above 1 must gain. good: while the best score is less, all half octaves that reduce are tried, and, where
-    enlargements are not doubted, a score that falls does not end them. alone: finer steps cost an image alone too much
-    at its own pixels, which are kept then.
-    """
-    trials: dict[float, Trial] = {}
-
-    def attempt(factor: float) -> Trial | None:
-        factor = on_grid(factor)
-        trial = trials.get(factor) or try_factor(factor)
-        if trial:
-            trials[factor] = trial
-        return trial
-
-    def best() -> Trial:
-        return max(trials.values(), key=lambda trial: trial.score)
-
-    def beside(trial: Trial) -> None:
-        for factor in (trial.factor * HALF_OCTAVE, trial.factor / HALF_OCTAVE):
-            if factors[0] <= factor <= factors[-1] + 1e-6:
-                attempt(factor)
-
-    if attempt(1.0) is None:
-        raise UserError("factors: images cannot be shown at their own pixels")
-    for factor in (f for f in factors if f < 1):
-        attempt(factor)
-    beside(best())
-    for factor in (f for f in factors if f < 1 and best().score < good):
-        attempt(factor * HALF_OCTAVE)
-    enlarged = 1.0
-    while (enlarged := enlarged * HALF_OCTAVE) <= factors[-1] + 1e-6:
-        trial = attempt(enlarged)
-        if trial is None or (trial is not best() and (to_enlarge > MARGIN or best().score >= good)):
-            break
-    beside(best())
-    top = best()
-    # where the best enlarges and is not believed, images are small already: nothing is reduced in its place
-    chosen = top if gains(top, trials[1.0], to_enlarge) else trials[1.0]
-    for step in FINER:
-        if chosen.factor == 1 and (alone or step != FINER[0]):
-            break
-        around = [trials[f] for f in map(on_grid, (chosen.factor * step, chosen.factor / step)) if f in trials]
-        if around:
-            better = max(around, key=lambda trial: trial.score)
-            finer = attempt(math.sqrt(chosen.factor * better.factor))
-            if finer and gains(finer, chosen, to_enlarge):
-                chosen = finer
-    return Magnification(chosen.factor, tuple(trials[factor] for factor in sorted(trials)))
-
-
-def gains(trial: Trial, other: Trial, to_enlarge: float) -> bool:
-    """Return whether a trial is to be taken in place of another.
-
-    Between two that enlarge, as small a lead as that of ×1 decides nothing: blurred images look smaller than they are.
-    """
-    if other.factor == 1:
-        least = to_enlarge if trial.factor > 1 else MARGIN
-    else:
-        least = MARGIN if trial.factor > 1 else 0.0
-    return trial.score - other.score > least
-
-
-def on_grid(factor: float) -> float:
-    """Return the eighth of an octave that a factor is but for rounding: the same by whichever way it is reached."""
-    nearest = 2 ** (round(8 * math.log2(factor)) / 8)
-    return nearest if math.isclose(factor, nearest, rel_tol=1e-6) else factor
 
 
 def show(model: nn.Module, shown: Sequence[Tensor]) -> tuple[Observation, Tensor]:

@@ -8,18 +8,10 @@ from torch import nn
 from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
 from seunet.data.sampling import evenly_spaced
+from seunet.experiment.factor_search import MARGIN, Trial, search
 from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, has_channels_last, observe
 from seunet.experiment.inference import AutoFactorNetwork, predict
-from seunet.experiment.magnification import (
-    DOUBT,
-    MARGIN,
-    PROBES,
-    Trial,
-    find_magnification,
-    least_gain,
-    resized,
-    search,
-)
+from seunet.experiment.magnification import DOUBT, PROBES, find_magnification, least_gain, resized
 from seunet.settings.configuration import FactorSearch
 
 SIDE = 64
@@ -255,7 +247,7 @@ def test_an_enlargement_must_gain_more_where_it_did_not_help_reduced_images():
         return Trial(factor, -0.03 * abs(np.log2(factor / 2)), 0, 0)
 
     assert search(attempt, (0.5, 1, 2)).factor == 2
-    assert search(attempt, (0.5, 1, 2), to_enlarge=0.05).factor == 1
+    assert search(attempt, (0.5, 1, 2), to_enlarge=0.05, doubted=True).factor == 1
 
 
 def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already():
@@ -281,7 +273,7 @@ def test_nothing_is_reduced_in_place_of_an_enlargement_that_is_not_believed():
 
     attempt = between(scores)
     assert search(attempt, (0.5, 1, 2)).factor == pytest.approx(1.414, abs=0.01)
-    assert search(attempt, (0.5, 1, 2), to_enlarge=np.inf).factor == 1
+    assert search(attempt, (0.5, 1, 2), to_enlarge=np.inf, doubted=True).factor == 1
 
 
 def test_what_enlargements_did_to_the_references_own_images_decides_what_they_must_gain():
