@@ -23,9 +23,10 @@ from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import Trial, search
-from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, fingerprint, observe
+from seunet.experiment.fingerprint import Fingerprint, fingerprint
 from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, enough, least_gain
 from seunet.experiment.metrics import confusion_counts
+from seunet.experiment.observation import Observation, finest_window_only, observe
 from seunet.runtime.tables import write_table
 
 SCALES = (0.35, 0.5, 0.71, 1, 1.41, 2, 4)

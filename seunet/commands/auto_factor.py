@@ -89,7 +89,7 @@ class AutoFactors:
 
     def context(self) -> AbstractContextManager[None]:
         """Return the context in which a SEU-Net with windows answers by the one of the scale of its training."""
-        from seunet.experiment.fingerprint import finest_window_only
+        from seunet.experiment.observation import finest_window_only
 
         return finest_window_only(self.network.predictor)
 

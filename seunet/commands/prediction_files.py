@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from seunet.commands.inputs import Input
+from seunet.data.colours import CLASS_COLOURS
 from seunet.data.formats.georeference import Georeference
 from seunet.data.marks import ANSWER, MARK, is_answer
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
-
-FIRST_COLOURS = (0xDE8F05, 0x0173B2, 0x029E73, 0xCC78BC, 0xD55E00, 0x56B4E9, 0xECE133, 0xCA9161)
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def class_map(classes: np.ndarray, count: int) -> Image.Image:
 @cache
 def palette() -> np.ndarray:
     """Return 256 distinct colours (256, 3) uint8: eight that the colour-blind can tell apart, then turns of the hue."""
-    colours = [tuple(colour.to_bytes(3)) for colour in FIRST_COLOURS]
+    colours = [tuple(bytes.fromhex(colour[1:])) for colour in CLASS_COLOURS]
     step = 0
     while len(colours) < 256:
         hue, saturation, value = step * 0.618034 % 1, (0.55, 0.9)[step % 2], (0.95, 0.75, 0.55)[step % 3]

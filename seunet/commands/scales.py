@@ -64,7 +64,7 @@ def scales(
     from seunet.commands.prediction_files import refuse_overwriting
     from seunet.experiment import scale_agreement
     from seunet.experiment.application import open_picture
-    from seunet.report.figures.scales import draw_scales  # noqa: F401  fails early if matplotlib is missing
+    from seunet.report.figures.scales import draw_image_at_scales  # noqa: F401  fails early if matplotlib is missing
 
     network = open_network(weights, options)
     found = find_images(images, output)
@@ -122,9 +122,10 @@ def write(
 ) -> None:
     """Write the picture of an image."""
     from seunet.commands.prediction_files import palette, write_png
-    from seunet.report.figures.scales import draw_scales
+    from seunet.report.figures.scales import draw_image_at_scales
 
-    write_png(file, draw_scales(image.path.name, colours, [asdict(answer) for answer in answers], classes, palette()))
+    shown = [asdict(answer) for answer in answers]
+    write_png(file, draw_image_at_scales(image.path.name, colours, shown, classes, palette()))
 
 
 def line(answers: "list[ScaledPrediction]") -> str:

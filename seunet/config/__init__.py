@@ -1,1 +1,1 @@
-"""The configuration: its schema and its checks."""
+"""The configuration: read, checked, and turned into runs, files, and parameters of the rules; its reference page."""

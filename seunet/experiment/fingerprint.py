@@ -5,8 +5,7 @@ other shares. So the distance from the fingerprint tells how far a scale is from
 mask, and nothing is trained.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,38 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.experiment.observation import Moments, Observation, finest_window_only, observe, pooled
 from seunet.models.calling import call_network
-from seunet.models.seunet import SEUNet
-from seunet.models.windows import information, logarithms, negative_entropy
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
-CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 EPSILON = 1e-3  # added to variances, so that a channel without any counts little
 LEAST_SPREAD = 0.1  # of a feature between images; a smaller one would decide alone
 DIGITS = 5  # of the numbers in model.json
-Moments = tuple[Tensor, Tensor]  # mean and variance over the pixels, (N, channels) of N images or (channels) of all
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a network saw and answered in N images of one scale.
-
-    layers: mean and variance of each image (in a lifted map, of each scale) in each channel, (N, C) each, by the name
-    of the layer. answers: features of the answer, (N, 2 + classes), see `answer_features`. information: in nats, (N,),
-    see `models.windows`.
-    """
-
-    layers: dict[str, Moments]
-    answers: Tensor
-    information: Tensor
-
-    @classmethod
-    def join(cls, parts: "list[Observation]") -> "Observation":
-        """Return the observation of all images of several."""
-        layers = {name: joined([part.layers[name] for part in parts]) for name in parts[0].layers}
-        return cls(layers, torch.cat([p.answers for p in parts]), torch.cat([p.information for p in parts]))
 
 
 @dataclass(frozen=True)
@@ -176,103 +151,10 @@ def overlap(first: Tensor, second: Tensor, classes: int) -> float:
     return float((both / either).nanmean(0).sum())
 
 
-@torch.no_grad()
-def observe(model: nn.Module, images: Tensor) -> tuple[Observation, Tensor]:
-    """Show images (N, C, H, W) to a network in evaluation mode; return what it saw, and its logits."""
-    with watched(model) as seen:
-        logits = call_network(model, images).float()
-    log_p = logarithms(logits)
-    layers = {name: joined(calls) for name, calls in seen.items()}
-    return Observation(layers, answer_features(log_p).cpu(), information(log_p).flatten().cpu()), logits
-
-
-def finest_window_only(model: nn.Module) -> Any:
-    """Return the context in which a SEU-Net with windows answers by the window of its training's scale alone.
-
-    By the law of the windows, window j of an image answers as this one does of the image shown at γ^−j.
-    """
-    return model.finest_window() if isinstance(model, SEUNet) else nullcontext()
-
-
-@contextmanager
-def watched(model: nn.Module) -> Iterator[dict[str, list[Moments]]]:
-    """Give the moments, by layer, of what enters each norm; where there is no norm, of what leaves each convolution."""
-    seen: dict[str, list[Moments]] = {}
-    modules = dict(model.named_modules())
-    norms = {name: module for name, module in modules.items() if isinstance(module, NORMS)}
-    others = {} if norms else {name: module for name, module in modules.items() if isinstance(module, CONVOLUTIONS)}
-
-    def keep(name: str, module: nn.Module, maps: Any) -> None:
-        if isinstance(maps, list) or (isinstance(maps, Tensor) and maps.dim() > 2):  # others have no pixels
-            seen.setdefault(name, []).append(moments(maps, has_channels_last(module, maps)))
-
-    handles = [
-        module.register_forward_pre_hook(
-            lambda module, inputs, name=name: keep(name, module, inputs[0] if inputs else None)
-        )
-        for name, module in norms.items()
-    ]
-    handles += [
-        module.register_forward_hook(lambda module, inputs, output, name=name: keep(name, module, output))
-        for name, module in others.items()
-    ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def has_channels_last(module: nn.Module, maps: Tensor | list[Tensor]) -> bool:
-    """Tell whether a layer's maps are (N, …, C): those of layer norm, unless a class of its own takes (N, C, H, W)."""
-    if not isinstance(module, nn.LayerNorm) or isinstance(maps, list):
-        return False
-    return type(module) is nn.LayerNorm or maps.shape[1] != module.normalized_shape[-1]
-
-
-def moments(maps: Tensor | list[Tensor], channels_last: bool = False) -> Moments:
-    """Return mean and variance over the pixels of each image and channel, (N, C) each.
-
-    maps: (N, C, …), or (N, …, C); or a lifted map of S scales, which gives (S · N, C): its scales count alike.
-    """
-    if isinstance(maps, list) or maps.dim() == 5:
-        return joined([moments(scale) for scale in maps])
-    values = (maps.flatten(1, -2) if channels_last else maps.flatten(2).transpose(1, 2)).float()  # (N, pixels, C)
-    return values.mean(1).cpu(), values.var(1, correction=0).cpu()
-
-
-def joined(parts: Sequence[Moments]) -> Moments:
-    """Return the moments of the images of all parts."""
-    means, variances = zip(*parts, strict=True)
-    return torch.cat(means), torch.cat(variances)
-
-
-def pooled(image_moments: Moments) -> Moments:
-    """Return mean and variance over all images, (C,) each, from those of each, (N, C)."""
-    means, variances = image_moments
-    mean = means.mean(0)
-    return mean, ((variances + means * means).mean(0) - mean * mean).clamp_min(0)
-
-
 def divergence(here: Moments, there: Moments) -> Tensor:
     """Return KL(N(here) ‖ N(there)) of each channel, in nats."""
     variance, reference = here[1] + EPSILON, there[1] + EPSILON
     return 0.5 * (variance / reference + (here[0] - there[0]) ** 2 / reference - 1 - (variance / reference).log())
-
-
-def answer_features(log_p: Tensor) -> Tensor:
-    """Return features of answers (N, classes, H, W), log p: (N, 2 + classes).
-
-    The logarithms of the share of neighbouring pixels that differ in class, of the mean entropy, and of the share of
-    each class.
-    """
-    classes = log_p.argmax(1)
-    rows = (classes[:, 1:] != classes[:, :-1]).float().mean((1, 2))
-    columns = (classes[:, :, 1:] != classes[:, :, :-1]).float().mean((1, 2))
-    entropy = -negative_entropy(log_p).mean((1, 2, 3))
-    shares = log_p.exp().mean((2, 3))
-    parts = [(rows + columns)[:, None] / 2 + 1e-3, entropy[:, None] + 1e-3, shares + 1e-2]
-    return torch.cat(parts, 1).log()
 
 
 def is_batch_norm(module: nn.Module) -> bool:

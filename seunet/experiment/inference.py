@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment.factor_search import Magnification
-from seunet.experiment.fingerprint import Fingerprint, finest_window_only
+from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.magnification import find_magnification
+from seunet.experiment.observation import finest_window_only
 from seunet.models.calling import call_network, check_finite, run_padded, size_multiple, title
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from seunet.data.rescaling import rescale_image
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import MARGIN, Magnification, Trial, search
-from seunet.experiment.fingerprint import Fingerprint, Observation, finest_window_only, observe
+from seunet.experiment.fingerprint import Fingerprint
+from seunet.experiment.observation import Observation, finest_window_only, observe
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from seunet.report.claims import CLAIMS_COLUMNS
-from seunet.report.html import duration, marked, write_page
+from seunet.report.html import duration, marked, metrics_of, write_page
 from seunet.report.html.graph import draw_rules, layers
 from seunet.report.html.headline import headlines, spread
 from seunet.report.tables import SCORES_COLUMNS
@@ -171,6 +171,15 @@ def test_rules_stand_below_what_they_need():
     drawn = draw_rules(RULES)
     assert drawn.count("<rect") == 6 and drawn.count("<path") == 7 and ">4 jobs<" in drawn and ">1 job<" in drawn
     assert draw_rules({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [({"dice": "cat"}, "Dice of cat"), ("mean_dice", "Mean Dice"), ("mean_iou", "Mean IoU")]
+)
+def test_the_page_names_the_metric(metric, name):
+    """Named are the metrics that a run can have, of a class too; a data set of an early run without one is left out."""
+    record = {"config": {"datasets": {"pets": {"metric": metric}, "early": {}}}}
+    assert metrics_of(record) == {"pets": name}
 
 
 def test_times_and_markup():

@@ -9,9 +9,10 @@ from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import MARGIN, Trial, search
-from seunet.experiment.fingerprint import Fingerprint, finest_window_only, fingerprint, has_channels_last, observe
+from seunet.experiment.fingerprint import Fingerprint, fingerprint
 from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import DOUBT, PROBES, find_magnification, least_gain, resized
+from seunet.experiment.observation import finest_window_only, has_channels_last, observe
 from seunet.settings.configuration import FactorSearch
 
 SIDE = 64

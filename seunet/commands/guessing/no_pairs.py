@@ -73,7 +73,8 @@ def nothing_found(found: FolderScan, doubt: UserError | None = None) -> UserErro
     if not found.images:
         ours = f" but {counted(found.ours, 'file')} that seunet wrote" if found.ours else ""
         return UserError(
-            f"{root}: no image in it (PNG, TIFF, GIF, JPEG or BMP){ours}; name the folder that has images and masks"
+            f"{root}: no image in it (PNG, TIFF, GIF, JPEG, BMP, PGM or PPM){ours}; name the folder that has images "
+            "and masks"
         )
     for path in found.images[:5]:
         open_image(read_file(root / path), str(root / path))  # stacks and damaged files say what they are

@@ -43,7 +43,8 @@ def inspect_pixels(
 ) -> PixelContent:
     """Return what images and masks hold; UserError for a file that cannot be read.
 
-    kind: of the masks, see `looks.kind_of_masks`. tables: (file, {value or colour: name}) that may name the classes.
+    kind: of the masks, see `appearance.kind_of_masks`. tables: (file, {value or colour: name}) that may name the
+    classes.
     """
     notes: dict[str, str] = {}
     sizes, channels, value_range = inspect_images(some(images, MOST_IMAGES), notes)

@@ -106,7 +106,9 @@ def finish(axes: Axes, note: str) -> None:
     axes.locator_params(axis="x", nbins=5)
     width = style.COLUMN - LEFT - RIGHT
     axes.set_xlabel(
-        f"Difference in IoU at unseen scales, 95 % interval{note}", x=(style.COLUMN / 2 - LEFT) / width, fontsize=7
+        f"Difference in the metric at unseen scales, 95 % interval{note}",
+        x=(style.COLUMN / 2 - LEFT) / width,
+        fontsize=7,
     )
     for text, side in (("against  ", "right"), ("  for the claim", "left")):
         axes.annotate(text, (0, 1), (0, 1), ("data", "axes fraction"), "offset points", ha=side, fontsize=6.5)

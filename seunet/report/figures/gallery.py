@@ -12,14 +12,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from seunet.data.colours import CLASS_COLOURS
 from seunet.data.source import IGNORED
 from seunet.report.figures import style
 from seunet.runtime.errors import UserError
 
 BACKGROUND = "#e8e8e8"
 ERROR = "#e0002d"  # of wrong pixels: a wash and a thin line around them; none of the classes has it
-# Colours of the other classes.
-CLASS_COLOURS = ["#de8f05", "#0173b2", "#029e73", "#cc78bc", "#d55e00", "#56b4e9", "#ece133", "#ca9161"]
 MAX_SCALES, MAX_IMAGES = 6, 3
 # Inches: height of all panels on a page; panels when there is a choice of images, and at most; title and scales;
 # between two panels; between two images.
@@ -221,7 +220,7 @@ def class_colours(classes: list[str]) -> np.ndarray:
 
         palette = seaborn.husl_palette(len(classes), l=0.7).as_hex()
     else:
-        palette = CLASS_COLOURS + CLASS_COLOURS[:1]
+        palette = [*CLASS_COLOURS, CLASS_COLOURS[0]]
     others = iter(palette)
     names = [BACKGROUND if name.lower() == "background" else next(others) for name in classes]
     return np.array([[round(255 * c) for c in to_rgb(name)] for name in names], np.uint8)

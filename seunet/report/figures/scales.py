@@ -16,7 +16,7 @@ PANEL = 1.35  # inches: width of a panel
 HEADER, NAME, BAR = 0.42, 0.75, 0.75  # inches: title and numbers; names of the rows; bars of the winning scales
 
 
-def draw_scales(
+def draw_image_at_scales(
     title: str, image: np.ndarray, answers: Sequence[Mapping], classes: Sequence[str], colours: np.ndarray
 ) -> Image.Image:
     """Return the picture: a column per scale, with the image, the classes, and bars of the winning scales.

@@ -20,6 +20,7 @@ from seunet.report.html.headline import Headline, headlines
 from seunet.report.tables import MISSING_COLUMNS, SCORES_COLUMNS, WARNINGS_COLUMNS
 from seunet.runtime.files import atomic
 from seunet.runtime.tables import read_rows, read_table
+from seunet.settings.metric import Metric
 
 KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 MAX_WARNINGS = 20  # of the table of warnings; the page counts the others
@@ -77,11 +78,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def metrics_of(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of the metric of every data set of a run."""
-    metrics = {name: one.get("metric") for name, one in record.get("config", {}).get("datasets", {}).items()}
-    return {
-        name: f"IoU of {metric['iou']}" if isinstance(metric, Mapping) else "Mean IoU"
-        for name, metric in metrics.items()
-    }
+    datasets = record.get("config", {}).get("datasets", {})
+    return {name: Metric.parse(dataset["metric"]).name for name, dataset in datasets.items() if "metric" in dataset}
 
 
 def figure(folder: Path, name: str, caption: str) -> dict[str, Any] | None:
