@@ -25,8 +25,8 @@ class FactorSearch(Settings):
     """`dataset`: one factor for all test images of a scale, found from 12 of them, as for the images of one instrument;
     `image`: each by itself."""
     factors: Unique[Annotated[float, Field(ge=0.01, le=16)]] = [4, 2, 1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
-    """Those that reduce are tried; half octaves that enlarge, up to the largest, while that helps; then the half
-    octaves beside the best and finer steps, down to an eighth of an octave."""
+    """Below 1, all of them are tried; above 1, half octaves up to the largest, as long as that helps; then the half
+    octaves beside the best, and finer steps, down to an eighth of an octave."""
 
 
 class Model(ExternalWeights, TrainingChanges):
