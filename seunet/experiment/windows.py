@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from seunet.experiment.metrics import confusion_counts
 from seunet.models.windows import CHOICES, Windows
+from seunet.ops.interpolation import size_of
 
 
 class WindowCounter:
@@ -80,5 +81,5 @@ def shares(windows: Windows, window_logits: list[Tensor], resized: list[Tensor])
         return torch.eye(count)[rule][:, None].expand(-1, images)
     if rule not in CHOICES:
         return torch.full((count, images), torch.nan)
-    chosen = windows.choose_window(resized if rule == "pixel" else window_logits)
+    chosen = windows.choose_window(window_logits, size_of(resized[0]))
     return torch.stack([(chosen == j).float().mean((1, 2, 3)) for j in range(count)])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from seunet.layers.lifted import whole_step
 from seunet.ops.acceleration import is_traced
@@ -29,6 +30,8 @@ class Windows(nn.Module):
     - `information`: for each image the window of most mutual information between pixel and class,
       I = H(mean over pixels of p) − mean over pixels of H(p): it is sure of each pixel, and says more than one thing.
     - `pixel`: for each pixel the window of least entropy.
+    - `region`: for each pixel the window of most information in the whole image and around it together: its neighbours
+      on the window's own lattice, so that a coarse window looks further. For objects of several sizes in one image.
     - a number j: window j.
 
     Args: rule, one of these; length, S; base, γ; pyramid, whether map s lies on the lattice γ^s Z².
@@ -69,10 +72,10 @@ class Windows(nn.Module):
             resized = self.all_to_image_size(group_logits, size)
             mean = torch.stack([logits.float().softmax(1) for logits in resized]).mean(0)
             return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        if self.rule != "pixel" and not is_traced():
-            return self.select_per_image(group_logits, self.choose_window(group_logits).flatten().tolist(), size)
+        chosen = self.choose_window(group_logits, size)
+        if self.rule not in BY_PIXEL and not is_traced():
+            return self.select_per_image(group_logits, chosen.flatten().tolist(), size)
         resized = self.all_to_image_size(group_logits, size)
-        chosen = self.choose_window(resized if self.rule == "pixel" else group_logits)
         selected = resized[0]
         for j, logits in enumerate(resized[1:], start=1):
             selected = torch.where(chosen == j, logits, selected)
@@ -98,9 +101,14 @@ class Windows(nn.Module):
         """Bring maps, or logits of the window whose finest scale is γ^scale, to the pixels of the image."""
         return upsample(x, whole_step(self.base, scale) if self.pyramid else 1, "aligned", size)
 
-    def choose_window(self, window_logits: Sequence[Tensor]) -> Tensor:
-        """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rule `pixel`."""
-        return torch.stack([CHOICES[str(self.rule)](logarithms(logits.float())) for logits in window_logits]).argmax(0)
+    def choose_window(self, window_logits: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """Return the number of the chosen window, (N, 1, 1, 1), or (N, 1, H, W) for the rules `pixel` and `region`."""
+        if self.rule == "pixel":
+            window_logits = self.all_to_image_size(window_logits, size)
+        scores = [CHOICES[str(self.rule)](logarithms(logits.float())) for logits in window_logits]
+        if self.rule == "region":
+            scores = self.all_to_image_size(scores, size)
+        return torch.stack(scores).argmax(0)
 
     def winning_scales(self, maps: list[Tensor], window_logits: Sequence[Tensor]) -> Tensor:
         """Return for each pixel the scale at which most channels have their maximum, (N, H, W).
@@ -113,8 +121,7 @@ class Windows(nn.Module):
         window = torch.full((1, 1, 1, 1), self.rule if isinstance(self.rule, int) else 0, device=values.device)
         length = self.length
         if self.rule in CHOICES:
-            by_pixel = self.rule == "pixel"
-            window = self.choose_window(self.all_to_image_size(window_logits, size) if by_pixel else window_logits)
+            window = self.choose_window(window_logits, size)
         elif not isinstance(self.rule, int):
             length = len(maps)
         scale = torch.arange(len(maps), device=values.device)[:, None, None, None, None]
@@ -153,6 +160,24 @@ def information(log_p: Tensor) -> Tensor:
     return certainty(log_p) - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True)
 
 
+def information_around(log_p: Tensor) -> Tensor:
+    """Return the information of the image and that of the neighbours of each pixel, added, (N, 1, H, W), in nats."""
+    p, certain = (around(values) for values in (log_p.exp(), negative_entropy(log_p)))
+    return certain - (p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1, keepdim=True) + information(log_p)
+
+
+def around(x: Tensor) -> Tensor:
+    """Return the mean over the neighbours of each pixel that the image has, itself among them, (N, C, H, W)."""
+    return avg_pool2d(x, NEIGHBOURS, 1, NEIGHBOURS // 2, count_include_pad=False)
+
+
+NEIGHBOURS = 9  # along each side; chosen on validation scenes of objects of several sizes
 CHOICES: dict[str, Callable[[Tensor], Tensor]]  # of log p: what a rule that chooses a window makes largest
-CHOICES = {"entropy": certainty, "information": information, "pixel": negative_entropy}
+CHOICES = {
+    "entropy": certainty,
+    "information": information,
+    "pixel": negative_entropy,
+    "region": information_around,
+}
+BY_PIXEL = ("pixel", "region")
 RULES = ("max", "mean", *CHOICES)

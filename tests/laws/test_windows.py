@@ -31,7 +31,7 @@ def image() -> Tensor:
 @pytest.mark.parametrize("layout", ["pyramid", "dense"])
 def test_without_more_scales_every_rule_is_the_plain_network(image, layout):
     plain = network(layout=layout)(image)
-    for rule in ("max", "entropy", "information", "pixel", 0):
+    for rule in ("max", "entropy", "information", "pixel", "region", 0):
         assert torch.equal(network(layout=layout, windows=rule)(image), plain)
     assert torch.allclose(network(layout=layout, windows="mean")(image).softmax(1), plain.softmax(1), atol=1e-6)
 
@@ -81,8 +81,8 @@ def test_information_wants_answers_that_are_sure_and_say_several_things():
     both[:, :2] = both[:, :2].flip(0)  # sure, and half of each
     unsure = torch.zeros(2, 4, 4)
     window_logits = [x[None] for x in (background, unsure, both)]
-    assert Windows("information", 1).choose_window(window_logits).item() == 2
-    assert Windows("entropy", 1).choose_window(window_logits[:2]).item() == 0
+    assert Windows("information", 1).choose_window(window_logits, (1, 1)).item() == 2
+    assert Windows("entropy", 1).choose_window(window_logits[:2], (1, 1)).item() == 0
 
 
 def test_each_image_of_a_batch_has_its_own_window(image):
@@ -121,8 +121,31 @@ def chosen_window(rule: str, logits: list[np.ndarray], pixel: tuple[int, int]) -
     return int(np.argmax(scores))
 
 
+def information_around(logits: np.ndarray) -> np.ndarray:
+    """(classes, H, W) → (H, W): the information within 4 pixels of each, and that of the whole, by hand."""
+    p = np.exp(logits) / np.exp(logits).sum(0)
+    found = np.empty(p.shape[1:])
+    for y, x in np.ndindex(found.shape):
+        part = p[:, max(0, y - 4) : y + 5, max(0, x - 4) : x + 5]
+        found[y, x] = entropy(part.mean((1, 2))) - entropy(part).mean()
+    return found + entropy(p.mean((1, 2))) - entropy(p).mean()
+
+
 @pytest.mark.parametrize("pyramid", [False, True])
-@pytest.mark.parametrize("rule", [*RULES, 1])
+def test_a_window_for_each_region_looks_around_a_pixel_on_its_own_lattice(pyramid):
+    size, generator = (16, 24), torch.Generator().manual_seed(4)
+    windows = Windows("region", 1, pyramid=pyramid)
+    shapes = [tuple(-(-side // 2**s) for side in size) if pyramid else size for s in range(3)]
+    logits = [3 * torch.randn(1, 3, *shape, generator=generator) for shape in shapes]
+    scores = [torch.from_numpy(information_around(x[0].numpy())).float()[None, None] for x in logits]
+    by_hand = torch.stack(windows.all_to_image_size(scores, size)).argmax(0)
+    assert torch.equal(windows.choose_window(logits, size), by_hand)
+    resized = torch.stack(windows.all_to_image_size(logits, size))
+    assert torch.equal(windows.combine_windows(logits, size), torch.take_along_dim(resized, by_hand[None], 0)[0])
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+@pytest.mark.parametrize("rule", [*(rule for rule in RULES if rule != "region"), 1])
 def test_the_winning_scale_has_the_maximum_of_most_channels_within_the_chosen_window(rule, pyramid):
     count, length, size = 4, 2, (8, 12)
     windows = Windows(rule, length, pyramid=pyramid)

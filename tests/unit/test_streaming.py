@@ -23,6 +23,7 @@ NETWORKS = {
     "pyramid, information": ("seunet", PYRAMID | {"scales_at_test": 5, "windows": "information"}),
     "pyramid, window 1": ("seunet", PYRAMID | {"scales_at_test": 4, "windows": 1}),
     "pyramid, per pixel": ("seunet", PYRAMID | {"scales_at_test": 4, "windows": "pixel", "projection": "mean"}),
+    "pyramid, per region": ("seunet", PYRAMID | {"scales_at_test": 4, "windows": "region"}),
     "windows, mean": ("seunet", {"geometry": "exact", "scales_at_test": 5, "windows": "mean"}),
 }
 
