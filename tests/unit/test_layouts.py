@@ -379,6 +379,17 @@ def test_no_data_is_no_black(tmp_path: Path) -> None:
     assert -0.01 < low < 0.1 and 0.7 < high < 1
 
 
+@pytest.mark.parametrize(("kind", "no_data"), [(np.uint16, 65535), (np.int16, -32768), (np.float32, 1e30)])
+def test_no_data_beside_few_values(kind: type, no_data: float, tmp_path: Path) -> None:
+    for i in range(COUNT):
+        image = np.where(truth(i) > 0, 2000, 600).astype(kind)
+        image[:3] = no_data
+        save(tmp_path / f"data/images/{i}.tif", image)
+        save(tmp_path / f"data/masks/{i}.png", truth(i))
+    low, high = guessed(tmp_path / "data")[1]["value_range"]
+    assert 500 <= low <= 600 and 2000 <= high <= 4095
+
+
 @pytest.mark.parametrize("name", ["2018", "010", "no", "null", "2026-11-30", "1e3", "~", "0x1F", "on", "1_000"])
 def test_folders_whose_names_yaml_would_read_otherwise(name: str, tmp_path: Path) -> None:
     mmsegmentation(tmp_path / name)
@@ -499,9 +510,9 @@ def once_jpeg(channels: int) -> Callable[[Path], None]:
         (channels_in_two_files, "a_000_0000.png and a_000_0001.png are channels of one image"),
         (run_lengths, "train.csv: a table of run lengths"),
         (names_that_differ, "no images with masks of like names found in PixelLabelData"),
-        (markers_alone, "no images with masks of like names"),
+        (markers_alone, "man_track000.tif: by its name it marks objects"),
         (outlines_of_a_map, "img0.geojson: GeoJSON"),
-        (labels_alone, "no images with masks"),
+        (labels_alone, "which have like names, both look like masks"),
         (coco, "annotations.json: COCO"),
         (yolo, "a.txt: YOLO"),
         (arrays, "images.npy: 1 .npy file with NumPy arrays"),

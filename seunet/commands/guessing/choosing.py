@@ -20,7 +20,12 @@ def chosen(guesses: Sequence[Candidate], found: FolderScan, groups: Sequence[Fam
     problem: UserError | None = None  # of files that are masks by their names
     doubt: UserError | None = None  # of others
     flat: tuple[Candidate, str] | None = None  # images of few colours: only where there are no others
-    likely = [guess for guess in guesses if not marks(rest_of(guess.masks.literal, guess.images.literal))]
+    likely = [guess for guess in guesses if not has_markers(guess)]
+    if guesses and has_markers(guesses[0]):
+        doubt = UserError(
+            f"{paths_of(guesses[0], found.root)[1][0]}: by its name it marks objects (tracking, centres) without their "
+            "outlines; masks of all their pixels are needed"
+        )
     for guess in likely:
         if guess.worth < likely[0].worth - WITHIN:
             break
@@ -48,9 +53,19 @@ def chosen(guesses: Sequence[Candidate], found: FolderScan, groups: Sequence[Fam
             return widened(guess, groups), kind
         if not suspect:
             flat = flat or (guess, kind)
+        doubt = doubt or UserError(
+            f"{found.root}: no images with masks found: {images[0].relative_to(found.root)} and "
+            f"{masks[0].relative_to(found.root)}, which have like names, both look like masks; name a folder that has "
+            "the images, too"
+        )
     if flat:
         return flat
     raise problem or nothing_found(found, doubt)
+
+
+def has_markers(guess: Candidate) -> bool:
+    """Tell whether masks of a guess mark objects without their outlines, by their names."""
+    return marks(rest_of(guess.masks.literal, guess.images.literal))
 
 
 def widened(guess: Candidate, groups: Sequence[Family]) -> Candidate:

@@ -12,8 +12,9 @@ TAIL = 0.05  # percent of the values that may lie beyond black, and as many beyo
 GDAL_NODATA = 42113
 MOST_VALUES = 4_000_000
 # A value says that there is no data where it stands alone so many times the range of the others away: less far beside
-# many different ones.
+# many different ones, or where programs write it for no data.
 FAR, FAR_OF_FEW, FEW = 2.0, 100.0, 32
+NO_DATA = (-9999, -99999, -32768, 32767, 65535)
 
 
 def guess_range(pictures: Sequence[Picture]) -> tuple[list[float], str]:
@@ -58,7 +59,7 @@ def without_no_data(values: np.ndarray) -> tuple[np.ndarray, list[float]]:
             break
         for index, rest in ((0, order[1:]), (-1, order[:-1])):
             gap = abs(order[index] - rest[0 if index == 0 else -1])
-            far = FAR if len(order) > FEW else FAR_OF_FEW
+            far = FAR if len(order) > FEW or order[index] in NO_DATA else FAR_OF_FEW
             if gap > far * max(rest[-1] - rest[0], 1e-12) and (counts[index] > 1 or len(values) > 10_000):
                 left_out.append(float(order[index]))
                 values = values[values != order[index]]
