@@ -31,7 +31,12 @@ def parsed_classes(text: str) -> dict[str, Any]:
 
 def mask_patterns(text: str | None) -> Any:
     """Return the pattern of masks, or of JSON one for each class: {"leaf": "{name}_leaf.*", "stem": …}."""
-    return from_json("--masks", text) if text and re.match(r'\s*{\s*"', text) else text
+    if not text or not re.match(r'\s*{\s*"', text):
+        return text
+    found = from_json("--masks", text)
+    if not all(isinstance(pattern, str) for pattern in found.values()):
+        raise UserError(f"--masks: {text!r} must have a pattern in quotes for each class")
+    return found
 
 
 @contextmanager

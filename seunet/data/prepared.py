@@ -12,6 +12,7 @@ from seunet.data import duplicates, hela, pet, shapes
 from seunet.data import folder as folder_source
 from seunet.data.arrays import array_file
 from seunet.data.fit import Size, fitted, image_sides, original
+from seunet.data.formats import MAX_PIXELS
 from seunet.data.masks import mask_values
 from seunet.data.rescaling import rescaled_size
 from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested, without_training
@@ -50,6 +51,8 @@ def prepare(
     source = _open(name, settings, archives, only_test)
     _check_metric(name, settings.metric, source.classes)
     size, rule = image_sides(settings.image_size), settings.fit
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UserError(f"image_size: {size[0]} x {size[1]} are more than {MAX_PIXELS:,} pixels; give smaller sides")
     (folder / "dataset.json").unlink(missing_ok=True)
     survey, names = Survey(), {}
     for split in SPLITS:
