@@ -1,47 +1,18 @@
 """An atlas: all maps of a lifted map side by side in one image, so that one operator of torch acts on all scales.
 
 A kernel with taps d pixels apart reads one lattice p + d Z² of a map for each output. So a map lies in the atlas as its
-d² lattices, each in a cell with a border of one pixel, and every kernel is an ordinary 3 × 3 convolution of the atlas.
+d² lattices, each in a cell with a border, and every kernel is an ordinary 3 × 3 convolution of the atlas.
 What moves pixels (borders, pooling, upsampling, the way in and out) reads tables of places: index_tables.py.
 
 On a GPU the time of a small network is that of starting operators: in an atlas a pyramid starts as many as a U-Net.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from seunet.ops import index_tables
-
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the pixels of S maps lie. sizes: (H_s, W_s) of each; steps: pixels between the taps of its kernels.
-
-    border: what lies around each lattice: `zeros`, or copies of its outer pixels (`replicate`).
-    """
-
-    sizes: tuple[Size, ...]
-    steps: tuple[int, ...]
-    border: str
-
-    @property
-    def size(self) -> Size:
-        """Height and width of the atlas."""
-        return index_tables.blocks(self.sizes, self.steps)[1]
-
-    def subsampled(self) -> "Layout":
-        """Return the layout of the maps' every second pixel."""
-        return replace(self, sizes=tuple((-(-height // 2), -(-width // 2)) for height, width in self.sizes))
-
-    def table(self, name: str, like: Tensor, *options: Any) -> tuple[Tensor, ...]:
-        """Return the tables that a function of index_tables.py makes, on the device of a tensor."""
-        return index_tables.constants(name, (self.sizes, self.steps, *options), str(like.device))
+from seunet.ops.index_tables import Layout
 
 
 class Atlas:
@@ -105,10 +76,9 @@ def image_of(pixels: Tensor, layout: Layout) -> Tensor:
     return pixels.unflatten(1, layout.size).permute(0, 3, 1, 2)
 
 
-def add_upsampled_atlas(y: Tensor, x: Tensor, layout: Layout, mode: str) -> Atlas:
-    """Return y, of a layout, plus x upsampled by 2, without border; x has the subsampled layout."""
-    pixels = pixels_of(y) + Upsampled.apply(pixels_of(x), *layout.table("upsampling", y, mode))
-    return Atlas(image_of(pixels, layout), layout, bordered=False)
+def upsampled_atlas(x: Tensor, layout: Layout, mode: str) -> Tensor:
+    """Return the image of a layout, x upsampled by 2, without border; x has the subsampled layout."""
+    return image_of(Upsampled.apply(pixels_of(x), *layout.table("upsampling", x, mode)), layout)
 
 
 class Upsampled(torch.autograd.Function):

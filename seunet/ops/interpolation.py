@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native, onnx_nodes
-from seunet.ops.acceleration import Operator, is_traced
+from seunet.ops.acceleration import Operator, is_traced, needs_plain_operators
 
 MODES = ("nearest", "half_pixel", "aligned")
 
@@ -62,9 +62,23 @@ def of_length(x: Tensor, axis: int, length: int) -> Tensor:
 def with_last_repeated(x: Tensor) -> Tensor:
     """Return (N, C, h + 1, w + 1), the last row and column twice; inductor 2.13 has no gradient of such a padding."""
     if not is_traced():
-        return F.pad(x, (0, 1, 0, 1), mode="replicate")
+        return LastRepeated.apply(x)
     x = torch.cat([x, x[..., -1:, :]], 2)
     return torch.cat([x, x[..., -1:]], 3)
+
+
+class LastRepeated(torch.autograd.Function):
+    """The last row and column of a map twice. Torch's own would keep the map for the backward pass."""
+
+    @staticmethod
+    def forward(ctx, x):
+        """(N, C, h, w) → (N, C, h + 1, w + 1)."""
+        return F.pad(x, (0, 1, 0, 1), mode="replicate")
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Add the gradients of both; of the map torch asks the shape alone."""
+        return torch.ops.aten.replication_pad2d_backward(grad, grad[..., :-1, :-1], [0, 1, 0, 1])
 
 
 def size_of(x: Tensor) -> tuple[int, int]:
@@ -96,13 +110,31 @@ def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor | None)
     """
     size = size_of(maps[0])
     pairs = zip(maps, factors, strict=True)
-    values = [upsample(x, factor, "aligned", size) for x, factor in pairs]
+    values = (upsample(x, factor, "aligned", size) for x, factor in pairs)
     if keep is None and onnx_nodes.takes_onnx_nodes():
         return functools.reduce(torch.maximum, values)
-    stacked = torch.stack(values)
+    stacked = torch.stack([*values])
     if keep is not None:
-        stacked = stacked * keep[..., None, None].to(stacked)
-    return stacked.max(0).values  # amax would split the gradient of a tie
+        stacked *= keep[..., None, None].to(stacked)
+    return stacked.max(0).values if needs_plain_operators() else FirstMaximum.apply(stacked)
+
+
+class FirstMaximum(torch.autograd.Function):
+    """Maximum over the first axis. For backward it stores its place in a byte per value, where torch takes eight."""
+
+    @staticmethod
+    def forward(ctx, x):
+        """(S, …) → (…)."""
+        best, place = x.max(0)
+        ctx.save_for_backward(place.to(torch.uint8))
+        ctx.shape = x.shape
+        return best
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Send each gradient to the first of the maxima; torch's amax would split it between them."""
+        (place,) = ctx.saved_tensors
+        return grad.new_zeros(ctx.shape).scatter_(0, place.long()[None], grad[None])
 
 
 @largest.compiled

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seunet.ops.atlas import Atlas, add_upsampled_atlas
+from seunet.ops.atlas import Atlas, upsampled_atlas
 from seunet.ops.interpolation import add_upsampled
 
 
@@ -36,10 +36,9 @@ class UpsampledFusion(nn.Conv2d):
     def forward(self, x: Any, skip: Any) -> Any:  # type: ignore[override]  # a convolution has one input
         """Fuse a map, or S maps, with the skip of the same scale."""
         if isinstance(x, Atlas):
-            y = pointwise(skip.image, self.weight[:, self.split :], self.bias)
-            return add_upsampled_atlas(
-                y, pointwise(x.image, self.weight[:, : self.split], None), skip.layout, self.mode
-            )
+            up = upsampled_atlas(pointwise(x.image, self.weight[:, : self.split], None), skip.layout, self.mode)
+            y = up + pointwise(skip.image, self.weight[:, self.split :], self.bias)
+            return Atlas(y, skip.layout, bordered=False)
         if isinstance(x, list):
             return [self.forward(*pair) for pair in zip(x, skip, strict=True)]
         y = pointwise(skip, self.weight[:, self.split :], self.bias)
