@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from seunet.layers.coefficients import BoundedCoefficient
 from seunet.layers.lifted import GEOMETRIES, check_choice, stack_scales
-from seunet.ops.acceleration import is_traced
 from seunet.ops.index_tables import constants
+from seunet.ops.tracing import Recorder, is_traced, recorder
 
 BLOCK = 64  # outputs of a row that one product of matrices makes
 
@@ -56,7 +56,7 @@ class ScaleSpace(nn.Module):
         # (traced code has no autocast of its own, and ONNX none at all)
         with nullcontext() if is_traced() else torch.autocast(image.device.type, enabled=False):
             blurred = (blur(image, self.kernel(s, image), strides[s]) for s in range(1, self.num_scales))
-            if torch.compiler.is_exporting():
+            if recorder() >= Recorder.EXPORT:
                 return [image, *blurred]
             return [x.contiguous(memory_format=torch.channels_last) for x in (image, *blurred)]
 

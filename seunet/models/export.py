@@ -19,7 +19,7 @@ from seunet.models.declared import METADATA
 from seunet.models.folding import can_be_folded, folded
 from seunet.models.programs import EXTRA_FILE
 from seunet.ops.interpolation import cut, of_length, size_of
-from seunet.ops.onnx_nodes import onnx_nodes
+from seunet.ops.tracing import for_onnx
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic
 
@@ -106,7 +106,7 @@ def export(
         try:
             with quiet(), torch.no_grad(), atomic(path) as temporary:
                 say(f"tracing the network: {free}")
-                with onnx_nodes() if path.suffix == ".onnx" else nullcontext():
+                with for_onnx() if path.suffix == ".onnx" else nullcontext():
                     program = traced(model, example_shape, free)
                 metadata = json.dumps({**described(description or {}), "size_multiple": free.multiple})
                 say("writing the file")

@@ -41,9 +41,10 @@ from seunet.models.checks import (
 )
 from seunet.models.ushape import UShape
 from seunet.models.windows import Windows
-from seunet.ops.acceleration import is_compiled, needs_plain_operators
+from seunet.ops.acceleration import is_compiled
 from seunet.ops.atlas import Atlas, pack, unpack
 from seunet.ops.pointwise import UpsampledFusion
+from seunet.ops.tracing import Recorder, recorder
 
 POOLINGS = ("quadratic", "quadratic2", "flat", "none", "strided")
 
@@ -220,7 +221,7 @@ class SEUNet(UShape):
 
     def arranged(self, maps: list[Tensor]) -> list[Tensor] | Atlas:
         """Return the lifted maps, in training as one atlas, unless compiled code takes them one by one."""
-        if not self.training or len(maps) == 1 or is_compiled(*maps) or needs_plain_operators():
+        if not self.training or len(maps) == 1 or is_compiled(*maps) or recorder() >= Recorder.TRANSFORM:
             return maps
         whole = float(self.base).is_integer() and self.layout == "dense"
         steps = [whole_step(self.base, s) if whole else 1 for s in range(len(maps))]

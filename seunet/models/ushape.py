@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.models.checks import check_positive, check_size
+from seunet.ops.tracing import Recorder, recorder
 
 
 class Operators(Protocol):
@@ -101,7 +102,7 @@ class UShape(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         check_size(image, self.size_multiple)
-        if not torch.compiler.is_exporting():  # other runtimes have layouts of their own
+        if recorder() < Recorder.EXPORT:  # other runtimes have layouts of their own
             image = image.contiguous(memory_format=torch.channels_last)
         x = self.arranged(self.lift(image))
         skips = []

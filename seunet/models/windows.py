@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from seunet.layers.lifted import whole_step
-from seunet.ops.acceleration import is_traced
 from seunet.ops.interpolation import size_of, upsample
+from seunet.ops.tracing import is_traced
 from seunet.runtime.errors import UserError
 
 Classify = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, classes, H, W)

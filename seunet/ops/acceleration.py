@@ -1,7 +1,7 @@
 """One way to accelerate: an operator is a function in torch, the reference, with a compiled twin beside it.
 
 Each call takes the twin where that is possible: on tensors of a CPU whose types the compiled code knows, with a C++
-compiler, outside of tracing (torch.compile, torch.export, torch.jit.trace, torch.func), and unless SEUNET_COMPILED=0.
+compiler, outside of tracing (tracing.py), and unless SEUNET_COMPILED=0.
 Otherwise it takes the reference. No other module decides this.
 """
 
@@ -9,10 +9,10 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import torch
 from torch import Tensor
 
 from seunet.ops import native
+from seunet.ops.tracing import is_traced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,18 +52,3 @@ def tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:
 def is_compiled(*operands: Tensor) -> bool:
     """Tell whether compiled code takes these tensors, here and now; the first call compiles."""
     return not is_traced() and all(map(native.takes, operands)) and native.is_available()
-
-
-def is_traced() -> bool:
-    """Tell whether torch records what is done, so that only operators of torch may be used."""
-    return (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack() > 0
-    )
-
-
-def needs_plain_operators() -> bool:
-    """Tell whether what torch records is to be differentiated or run elsewhere: then without functions of our own."""
-    return torch.compiler.is_exporting() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()

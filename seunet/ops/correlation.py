@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seunet.ops.acceleration import is_traced
 from seunet.ops.atlas import Atlas
 from seunet.ops.atlas import with_border as with_atlas_border
 from seunet.ops.lattice import continued, join_lattices, split_lattices
 from seunet.ops.pointwise import pointwise
 from seunet.ops.subsampling import subsample
+from seunet.ops.tracing import is_traced
 
 BORDERS = ("zeros", "replicate")
 LEAST_SIDE = 7  # pixels of a lattice; on smaller ones oneDNN loses more time than dilation costs

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seunet.ops.acceleration import is_traced
+from seunet.ops.tracing import is_traced
 
 
 def fused_convolution(

@@ -8,7 +8,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops import native, onnx_nodes
-from seunet.ops.acceleration import Operator, is_traced, needs_plain_operators
+from seunet.ops.acceleration import Operator
+from seunet.ops.tracing import Recorder, is_traced, recorder
 
 MODES = ("nearest", "half_pixel", "aligned")
 
@@ -23,7 +24,7 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
     height, width = (factor * side for side in x.shape[-2:])
     if factor == 1:
         y = x
-    elif mode == "aligned" and onnx_nodes.takes_onnx_nodes():
+    elif mode == "aligned" and recorder() == Recorder.ONNX:
         y = onnx_nodes.resize(x, factor)
     elif mode == "aligned":
         y = with_last_repeated(x)
@@ -37,11 +38,11 @@ def upsample(x: Tensor, factor: int, mode: str, size: tuple[int, int] | None = N
 
 def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the first rows and columns of (N, C, h, w); an export takes the sizes of maps, by `size_of`."""
-    if not torch.compiler.is_exporting():
+    if recorder() < Recorder.EXPORT:
         return x[..., : size[0], : size[1]]
     if known_to_be_of(x, size):
         return x
-    return onnx_nodes.cut(x, size) if onnx_nodes.takes_onnx_nodes() else of_length(of_length(x, 2, size[0]), 3, size[1])
+    return onnx_nodes.cut(x, size) if recorder() == Recorder.ONNX else of_length(of_length(x, 2, size[0]), 3, size[1])
 
 
 def known_to_be_of(x: Tensor, size: tuple[int, int]) -> bool:
@@ -83,7 +84,7 @@ class LastRepeated(torch.autograd.Function):
 
 def size_of(x: Tensor) -> tuple[int, int]:
     """Return height and width of maps (…, H, W)."""
-    if onnx_nodes.takes_onnx_nodes():
+    if recorder() == Recorder.ONNX:
         onnx_nodes.remember_size(x)
     return x.shape[-2], x.shape[-1]
 
@@ -111,12 +112,12 @@ def largest(maps: Sequence[Tensor], factors: Sequence[int], keep: Tensor | None)
     size = size_of(maps[0])
     pairs = zip(maps, factors, strict=True)
     values = (upsample(x, factor, "aligned", size) for x, factor in pairs)
-    if keep is None and onnx_nodes.takes_onnx_nodes():
+    if keep is None and recorder() == Recorder.ONNX:
         return functools.reduce(torch.maximum, values)
     stacked = torch.stack([*values])
     if keep is not None:
         stacked *= keep[..., None, None].to(stacked)
-    return stacked.max(0).values if needs_plain_operators() else FirstMaximum.apply(stacked)
+    return stacked.max(0).values if recorder() >= Recorder.TRANSFORM else FirstMaximum.apply(stacked)
 
 
 class FirstMaximum(torch.autograd.Function):

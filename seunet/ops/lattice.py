@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seunet.ops.acceleration import is_traced
+from seunet.ops.tracing import Recorder, is_traced, recorder
 
 
 def continued(x: Tensor, step: int, margin: int) -> Tensor:
     """Continue (N, C, H, W) by `margin` pixels of each lattice: (N, C, H + 2 step margin, W + 2 step margin)."""
-    if step == 1 and (torch.compiler.is_exporting() or not is_traced()):  # inductor has no gradient of it
+    if step == 1 and (recorder() >= Recorder.EXPORT or not is_traced()):  # inductor has no gradient of it
         return F.pad(x, [margin] * 4, mode="replicate")
     rows, columns = (nearest(place(side, step, margin), side, step).to(x.device) for side in x.shape[-2:])
     return x.index_select(2, rows).index_select(3, columns)

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from seunet.ops import native, onnx_nodes
-from seunet.ops.acceleration import Operator, needs_plain_operators
+from seunet.ops.acceleration import Operator
 from seunet.ops.atlas import Atlas, image_of, pixels_of, with_border
 from seunet.ops.index_tables import constants, tap_type, taps
+from seunet.ops.tracing import Recorder, recorder
 
 
 def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, radius: int, width: float) -> Tensor:
@@ -14,9 +15,9 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
 
     c ≥ 0 (C,), r = stride, t = width; y is (N, C, ⌈H/r⌉, ⌈W/r⌉). Taps outside the map do not count.
     """
-    if onnx_nodes.takes_onnx_nodes():
+    if recorder() == Recorder.ONNX:
         return onnx_nodes.dilate(x, coefficient / width**2, stride, step, radius)
-    if needs_plain_operators():
+    if recorder() >= Recorder.TRANSFORM:
         return dilation.reference(x, coefficient / width**2, stride, step, radius)[0]
     return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
 

@@ -1,42 +1,25 @@
 """Operators as nodes of ONNX, where those of torch would be many: taken while a network is traced for an ONNX file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops.lattice import continued
-
-SIZES: list[dict[str, Tensor]] = []  # of the trace for an ONNX file, if there is one: height and width as it knows them
-
-
-@contextmanager
-def onnx_nodes() -> Iterator[None]:
-    """Take nodes of ONNX."""
-    SIZES.append({})
-    try:
-        yield
-    finally:
-        SIZES.pop()
-
-
-def takes_onnx_nodes() -> bool:
-    """Tell whether torch traces for an ONNX file."""
-    return torch.compiler.is_exporting() and bool(SIZES)
+from seunet.ops.tracing import ONNX_SIZES
 
 
 def remember_size(x: Tensor) -> None:
     """Add the node that reads height and width of a map, once for each size, for `cut`."""
     key = str(tuple(x.shape[-2:]))
-    if key not in SIZES[-1]:
-        SIZES[-1][key] = torch.onnx.ops.symbolic("Shape", (x,), {"start": 2, "end": 4}, dtype=torch.int64, shape=(2,))
+    if key not in ONNX_SIZES[-1]:
+        ONNX_SIZES[-1][key] = torch.onnx.ops.symbolic(
+            "Shape", (x,), {"start": 2, "end": 4}, dtype=torch.int64, shape=(2,)
+        )
 
 
 def cut(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the first rows and columns of (N, C, h, w); the size is one that was remembered, or of numbers."""
-    ends = torch.tensor(size) if all(type(side) is int for side in size) else SIZES[-1][str(tuple(size))]
+    ends = torch.tensor(size) if all(type(side) is int for side in size) else ONNX_SIZES[-1][str(tuple(size))]
     inputs = (x, torch.tensor([0, 0]), ends, torch.tensor([2, 3]))
     return torch.onnx.ops.symbolic("Slice", inputs, dtype=x.dtype, shape=(*x.shape[:2], *size))
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seunet.ops.atlas import Atlas, upsampled_atlas
 from seunet.ops.interpolation import add_upsampled
+from seunet.ops.tracing import Recorder, recorder
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -15,7 +15,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     torch's own convolution takes a slow path for these on one thread.
     """
-    if torch.compiler.is_exporting():  # other runtimes have a convolution for it
+    if recorder() >= Recorder.EXPORT:  # other runtimes have a convolution for it
         return F.conv2d(x, weight, bias)
     return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
 

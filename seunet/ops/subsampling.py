@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seunet.ops import native
-from seunet.ops.acceleration import is_traced
+from seunet.ops.tracing import is_traced
 
 
 def subsample(x: Tensor, stride: int) -> Tensor:

@@ -15,10 +15,9 @@ from seunet.experiment.inference import predict
 from seunet.models import build_model
 from seunet.models.export import OPSET, export, quiet, reader, to_onnx
 from seunet.models.external_loading import ExternalSpec, load_external
-from seunet.ops.acceleration import is_traced
 from seunet.ops.interpolation import upsample
 from seunet.ops.maxplus import quadratic_maximum
-from seunet.ops.onnx_nodes import onnx_nodes
+from seunet.ops.tracing import for_onnx, is_traced
 from seunet.runtime.errors import UserError
 
 U_SHAPE, LIFTED = {"width": 2, "depth": 1}, {"num_scales": 2}
@@ -116,7 +115,7 @@ def test_onnx_pools_and_upsamples_as_torch_does(tmp_path: Path) -> None:
             return upsample(quadratic_maximum(x, torch.tensor([0.1, 0.5]), 2, 2, 3, 1.0), 4, "aligned")
 
     x = torch.randn(2, 2, 12, 9, generator=torch.Generator().manual_seed(0))
-    with onnx_nodes(), torch.no_grad():
+    with for_onnx(), torch.no_grad():
         program = torch.export.export(Layers(), (x,))
     to_onnx(program, tmp_path / "layers.onnx", "", OPSET)
     torch.testing.assert_close(reader(tmp_path / "layers.onnx")(x), Layers()(x))
