@@ -1,7 +1,11 @@
-"""Run every benchmark; print a table and write benchmarks/latest.json. With names, such as steps, print those alone."""
+"""Run every benchmark: print a table, write benchmarks/latest.json, and put the table into docs/performance.md.
+
+With names, such as steps, print those alone.
+"""
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -22,6 +26,7 @@ from benchmarks import (
     steps,
     windows,
 )
+from benchmarks.measure import Row
 from seunet.runtime.provenance import commit, hardware, versions
 
 RECORD = Path(__file__).with_name("latest.json")
@@ -32,24 +37,43 @@ ALL = (
 SUBJECTS = {module.__name__.rpartition(".")[2]: module for module in ALL}
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+START, END = "<!-- made by make bench -->\n", "<!-- end of what make bench made -->\n"
+
+
 def main() -> None:
     """Print the table as it grows."""
-    facts = {"commit": commit(), "threads": torch.get_num_threads(), "hardware": hardware(), "versions": versions()}
-    machine = facts["hardware"]
-    print(
-        f"{machine['processor']}, {facts['threads']} threads, torch {facts['versions']['torch']}, {facts['commit']}\n"
-    )
-    print("| what | measured | target | |\n|---|---|---|---|")
-    rows = []
     names = sys.argv[1:]
-    for subject in [SUBJECTS[name] for name in names] if names else SUBJECTS.values():
-        for row in subject.rows():
-            rows.append(row.as_json())
+    facts = {"commit": commit(), "threads": torch.get_num_threads(), "hardware": hardware(), "versions": versions()}
+    begin = time.monotonic()
+    rows = []
+    print("| what | measured | target |\n|---|---|---|")
+    for name in names or SUBJECTS:
+        start = time.monotonic()
+        for row in SUBJECTS[name].rows():
+            rows.append(row)
             print(row.as_text(), flush=True)
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     if names:
         return
-    RECORD.write_text(json.dumps(facts | {"rows": rows}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"\nwritten to {RECORD}", file=sys.stderr)
+    record = facts | {"rows": [row.as_json() for row in rows]}
+    RECORD.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_page(facts, rows, (time.monotonic() - begin) / 60)
+    print(f"\nwritten to {RECORD} and {PAGE}", file=sys.stderr)
+
+
+def write_page(facts: dict, rows: list[Row], minutes: float) -> None:
+    """Replace what an earlier run made in docs/performance.md."""
+    machine = facts["hardware"]
+    where = (
+        f"{machine['cores']} cores of an {machine['processor']} ({machine['instructions']}), {facts['threads']} threads"
+    )
+    made = f"Measured in one run of {minutes:.0f} minutes at commit {(facts['commit'] or 'unknown')[:7]} on {where},\n"
+    made += f"torch {facts['versions']['torch'].partition('+')[0]}; **bold: target missed**.\n\n"
+    table = ["| what | measured | target |", "|---|---|---|", *(row.as_text() for row in rows)]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(before + START + made + "\n".join(table) + "\n" + END + after, encoding="utf-8")
 
 
 main()

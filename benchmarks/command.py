@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, least
 from seunet import build_model
 from seunet.models.checkpoint import save_model
 
@@ -19,7 +18,7 @@ BEFORE = "d7d60f8"  # the commit to compare with
 IMAGES, SIDE, CLASSES = 100, 512, 3
 OPTIONS = {"width": 16, "depth": 4}
 START = "from seunet.cli import app; app()"
-REPETITIONS = 3
+ROUNDS = 2
 
 
 def rows() -> list[Row]:
@@ -35,17 +34,17 @@ def rows() -> list[Row]:
         ways = {"before": (folder / "code", ()), "float32": (Path.cwd(), ())}
         if torch.cpu._is_avx512_bf16_supported():
             ways["bfloat16"] = (Path.cwd(), ("--precision", "bfloat16"))
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(REPETITIONS):
-            for way, (code, options) in ways.items():
-                seconds[way].append(predict(folder, code, way, *options))
-    least = {way: min(values) for way, values in seconds.items()}
+        calls = {
+            way: lambda way=way, code=code, options=options: predict(folder, code, way, *options)
+            for way, (code, options) in ways.items()
+        }
+        seconds = least(calls, ROUNDS)
     targets = {"float32": 0.8, "bfloat16": 0.45}
     what = f"`seunet predict`, {IMAGES} images of {SIDE} pixels, U-Net"
     return [
-        Row(f"{what}, {way} / code of {BEFORE}", least[way] / least["before"], target)
+        Row(f"{what}, {way} / code of {BEFORE}", seconds[way] / seconds["before"], target)
         for way, target in targets.items()
-        if way in least
+        if way in seconds
     ]
 
 
@@ -62,14 +61,12 @@ def write_inputs(folder: Path) -> None:
         coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / "images" / f"{i}.png")
 
 
-def predict(folder: Path, code: Path, way: str, *options: str) -> float:
-    """Return the seconds of one call."""
+def predict(folder: Path, code: Path, way: str, *options: str) -> None:
+    """Call the command."""
     command = [sys.executable, "-c", START, "predict", "model", "images", "--output", way, "--overwrite", *options]
-    start = time.perf_counter()
     subprocess.run(
         command, cwd=folder, env=os.environ | {"PYTHONPATH": str(code)}, check=True, capture_output=True, text=True
     )
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

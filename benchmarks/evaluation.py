@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from benchmarks.measure import Row, medians
+from benchmarks.measure import Row, least
 from seunet import build_model
 from seunet.data.arrays import Prepared
 from seunet.data.source import IGNORED
@@ -23,8 +23,8 @@ from seunet.settings.dataset import Testing
 CONFIG = Path("config/config.yaml")
 CLASSES, SIDE = 3, 224
 LABELS = {"unet": "U-Net", "seunet": "SEU-Net"}
-IMAGES = {"unet": 8, "seunet": 1}  # test images: as few as keep the benchmark short; of four, samples are written
-REPETITIONS = 3  # of half a minute and more
+IMAGES = {"unet": 4, "seunet": 1}  # test images: as few as keep the benchmark short; of four, samples are written
+ROUNDS = 2  # of half a minute and more
 
 
 def rows() -> list[Row]:
@@ -70,7 +70,7 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
         cuts = crops.crop_sizes(*evaluator.own_size, evaluator.model)
         inputs += [inputs[0][: crops.CROPPED_IMAGES, :, :height, :width] for height, width in cuts]
         inputs = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
-        time = medians({"whole": whole, "forward": lambda: forward(evaluator.model, inputs)}, REPETITIONS)
+        time = least({"whole": whole, "forward": lambda: forward(evaluator.model, inputs)}, ROUNDS)
     return time["whole"] / time["forward"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.measure import REPETITIONS, Row
+from benchmarks.measure import REPETITIONS, Row, least
 from benchmarks.operators import CASES
 from benchmarks.steps import CLASSES
 from seunet import build_model
@@ -27,7 +27,7 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         files = {name: written(name, Path(folder, f"{i}.onnx")) for i, name in enumerate(("U-Net", *NETWORKS))}
         runs = {name: session(path) for name, path in files.items()}
-        seconds = least(runs)
+        seconds = least(runs, REPETITIONS, time.process_time)
         nodes = {name: len(onnx.load(path).graph.node) for name, path in files.items()}
     return [
         *(Row(f"{name}: nodes of the ONNX file", nodes[name], 350, "nodes") for name in NETWORKS),
@@ -52,17 +52,6 @@ def session(path: Path) -> Callable[[], object]:
     loaded = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     image = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)).numpy()
     return lambda: loaded.run(None, {"image": image})
-
-
-def least(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the least seconds of the processor that each takes, in turn."""
-    found: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(REPETITIONS):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            found[name].append(time.process_time() - start)
-    return {name: min(seconds) for name, seconds in found.items()}
 
 
 if __name__ == "__main__":

@@ -33,10 +33,11 @@ class Row:
         return asdict(self) | {"met": self.met}
 
     def as_text(self) -> str:
-        """Return the row for a Markdown table."""
-        sign = "≥" if self.higher_is_better else "≤"
-        verdict = "met" if self.met else "missed"
-        return f"| {self.what} | {self.measured:.2f} {self.unit} | {sign} {self.target:g} | {verdict} |"
+        """Return the row for a Markdown table; a missed target is bold."""
+        sign, unit = "≥" if self.higher_is_better else "≤", "" if self.unit == "×" else f" {self.unit}"
+        value = f"{self.measured:.2f}" if self.measured < 100 else f"{self.measured:.0f}"
+        measured = f"{value}{unit}" if self.met else f"**{value}{unit}**"
+        return f"| {self.what} | {measured} | {sign} {self.target:g}{unit} |"
 
 
 def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int = REPETITIONS) -> dict[str, float]:
@@ -55,6 +56,19 @@ def medians(alternatives: Mapping[str, Callable[[], object]], repetitions: int =
             times[name].append(time.perf_counter() - start)
     gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def least(
+    alternatives: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Return the least time of each alternative in rounds in which all take turns: for those of many seconds."""
+    times: dict[str, list[float]] = {name: [] for name in alternatives}
+    for _ in range(rounds):
+        for name, function in alternatives.items():
+            start = clock()
+            function()
+            times[name].append(clock() - start)
+    return {name: min(values) for name, values in times.items()}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.measure import Row, medians, without_slurm
+from benchmarks.measure import Row, least, without_slurm
 from seunet.experiment.evaluation import evaluate
 from seunet.report.tables import collect_crops, collect_history, collect_scores, collect_windows
 from seunet.settings.dataset import Testing
@@ -29,7 +29,7 @@ TINY = {
     "runs": [{"datasets": ["reef"], "models": ["unet"], "seeds": [0]}],
 }
 FILES = {"tables": "results/tables/scores.csv", "evaluate": "results/scores/reef/unet/seed0.csv"}
-REPETITIONS = 3
+ROUNDS = 2
 
 
 def rows() -> list[Row]:
@@ -53,7 +53,7 @@ def overhead(folder: Path, rule: str, work: Callable[[], None]) -> float:
         "plan": lambda: snakemake(folder, *arguments, "--dry-run"),
         "work": work,
     }
-    time = medians(alternatives, REPETITIONS)
+    time = least(alternatives, ROUNDS)
     return time["run"] - time["plan"] - time["work"]
 
 
