@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from seunet.models.calling import run_padded, size_multiple
 from seunet.models.declared import METADATA
+from seunet.models.diagonals import ByDiagonals, has_diagonals
 from seunet.models.folding import can_be_folded, folded
 from seunet.models.programs import EXTRA_FILE
 from seunet.ops.interpolation import cut, of_length, size_of
@@ -25,6 +26,7 @@ from seunet.runtime.files import atomic
 
 TOLERANCE = 1e-4  # of the file's answers against torch's, relative to the largest logit from 1 on
 SUFFIXES = (".onnx", ".pt2")
+WEIGHTS = 2**30  # values: kernels of any size are constants, and no node cuts or reshapes them
 OPSET = 18  # of ONNX; what runtimes of the last three years read
 AXES = {0: "batch", 2: "height", 3: "width"}
 
@@ -106,8 +108,7 @@ def export(
         try:
             with quiet(), torch.no_grad(), atomic(path) as temporary:
                 say(f"tracing the network: {free}")
-                with for_onnx() if path.suffix == ".onnx" else nullcontext():
-                    program = traced(model, example_shape, free)
+                program = traced(model, example_shape, free, path.suffix == ".onnx")
                 metadata = json.dumps({**described(description or {}), "size_multiple": free.multiple})
                 say("writing the file")
                 write(program, temporary, metadata, opset)
@@ -142,21 +143,25 @@ def coarsest_step(model: nn.Module) -> int:
     return round(pyramid.base ** (pyramid.scales_at_test - 1)) * 2**pyramid.depth
 
 
-def traced(model: nn.Module, shape: tuple[int, int, int, int], free: Free) -> ExportedProgram:
+def traced(model: nn.Module, shape: tuple[int, int, int, int], free: Free, is_onnx: bool) -> ExportedProgram:
     """Return the program of a network, with weights that are contiguous and no batch norm where it is ours."""
-    lean = folded(model) if can_be_folded(model) else copy.deepcopy(model)
+    is_ours = can_be_folded(model)
+    lean: Any = folded(model) if is_ours else copy.deepcopy(model)
     for value in lean.parameters():
         value.data = value.data.contiguous()
+    if is_onnx and is_ours and has_diagonals(lean):
+        lean = ByDiagonals(lean)
     batch, channels, height, width = shape
     if free.multiple:  # sides that are no multiples, and not equal, so that the trace takes none for a constant
         height, width = (-(-side // free.step) * free.step + 1 for side in (height, width + free.step))
     image = torch.rand(max(2, batch) if free.batch else batch, channels, height, width)  # a batch of 1 is a constant
-    program = torch.export.export(
-        AnySize(lean, free.multiple),
-        (image,),
-        dynamic_shapes=free.shapes(),
-        prefer_deferred_runtime_asserts_over_guards=True,
-    )
+    with for_onnx() if is_onnx else nullcontext():
+        program = torch.export.export(
+            AnySize(lean, free.multiple),
+            (image,),
+            dynamic_shapes=free.shapes(),
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it has paths of this machine
     return program
@@ -175,10 +180,13 @@ def write(program: ExportedProgram, path: Path, metadata: str, opset: int) -> No
 
 def to_onnx(program: ExportedProgram, path: Path, metadata: str, opset: int) -> None:
     """Write a program as ONNX, the weights in the same file."""
+    from onnxscript.optimizer import fold_constants
+
     onnx = torch.onnx.export(
         program, dynamo=True, verbose=False, opset_version=opset, input_names=["image"], output_names=["logits"]
     )
     assert onnx is not None  # with dynamo=True
+    fold_constants(onnx.model, onnx_shape_inference=False, input_size_limit=WEIGHTS, output_size_limit=WEIGHTS)
     graph = onnx.model.graph
     for node in graph.all_nodes():
         node.metadata_props.clear()  # from which lines of which files it came, most of the file beside the weights

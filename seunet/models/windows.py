@@ -108,7 +108,7 @@ class Windows(nn.Module):
         scores = [CHOICES[str(self.rule)](logarithms(logits.float())) for logits in window_logits]
         if self.rule == "region":
             scores = self.all_to_image_size(scores, size)
-        return torch.stack(scores).argmax(0)
+        return torch.cat(scores, 1).argmax(1, keepdim=True)
 
     def winning_scales(self, maps: list[Tensor], window_logits: Sequence[Tensor]) -> Tensor:
         """Return for each pixel the scale at which most channels have their maximum, (N, H, W).

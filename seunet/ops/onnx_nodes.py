@@ -1,11 +1,15 @@
 """Operators as nodes of ONNX, where those of torch would be many: taken while a network is traced for an ONNX file."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seunet.ops.lattice import continued
 from seunet.ops.tracing import ONNX_SIZES
+
+MAX_WINDOWS = 3  # radius up to which a maximum of windows is faster than a convolution
 
 
 def remember_size(x: Tensor) -> None:
@@ -39,10 +43,18 @@ def resize(x: Tensor, factor: int) -> Tensor:
 
 
 def dilate(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> Tensor:
-    """Return the maxima of `maxplus.dilation`: each tap is a channel of a convolution, whose bias is its penalty.
+    """Return the maxima of `maxplus.dilation`.
 
-    A tap beyond the map reads the nearest one within, and does not win, since its penalty is no lower.
+    Of few taps: as the penalty grows with the distance, they are the maxima over k of M_k(p) − c k², where M_k is the
+    maximum of a window of radius k. Of many: each tap is a channel of a convolution, whose bias is its
+    penalty. A tap beyond the map reads the nearest one within, and does not win, since its penalty is no lower.
     """
+    if radius <= MAX_WINDOWS:
+        for axes in ((1, 0), (0, 1)):  # rows, then columns
+            windows = [max_pool(x, axes, k, stride, step) for k in range(radius + 1)]
+            weighted = [y - penalty[:, None, None] * k**2 if k else y for k, y in enumerate(windows)]
+            x = torch.onnx.ops.symbolic("Max", weighted, dtype=x.dtype, shape=windows[0].shape)
+        return x
     channels, taps = x.shape[1], 2 * radius + 1
     one_tap = torch.eye(taps).repeat(channels, 1)
     bias = -(penalty[:, None] * torch.arange(-radius, radius + 1).square()).flatten()
@@ -54,6 +66,18 @@ def dilate(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> T
         best = reshape(y, taps).amax(1, keepdim=True)
         x = reshape(best, channels)
     return x
+
+
+def max_pool(x: Tensor, axes: tuple[int, int], radius: int, stride: int, step: int) -> Tensor:
+    """Return the maximum over a window of this radius along the axis that is 1; torch's own has no such borders."""
+    geometry: dict[str, Any] = {
+        "kernel_shape": [2 * radius * axis + 1 for axis in axes],
+        "strides": [stride**axis for axis in axes],
+        "dilations": [step, step],
+        "pads": [radius * step * axis for axis in axes * 2],
+    }
+    size = [(side - 1) // stride**axis + 1 for side, axis in zip(x.shape[2:], axes, strict=True)]
+    return torch.onnx.ops.symbolic("MaxPool", (x,), geometry, dtype=x.dtype, shape=(*x.shape[:2], *size))
 
 
 def reshape(x: Tensor, channels: int) -> Tensor:

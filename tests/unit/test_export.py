@@ -5,6 +5,7 @@ import shutil
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from torch import nn
 from seunet.experiment.fingerprint import fingerprint
 from seunet.experiment.inference import predict
 from seunet.models import build_model
+from seunet.models.diagonals import ByDiagonals, has_diagonals
 from seunet.models.export import OPSET, export, quiet, reader, to_onnx
 from seunet.models.external_loading import ExternalSpec, load_external
+from seunet.models.folding import folded
 from seunet.ops.interpolation import upsample
 from seunet.ops.maxplus import quadratic_maximum
 from seunet.ops.tracing import for_onnx, is_traced
@@ -106,19 +109,34 @@ def test_an_onnx_file_takes_any_size_and_says_what_it_is(tmp_path: Path) -> None
         torch.testing.assert_close(predict(loaded, images), predict(model, images), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("radius", [3, 4], ids=["maxima of windows", "taps as channels"])
 @pytest.mark.filterwarnings("ignore")
-def test_onnx_pools_and_upsamples_as_torch_does(tmp_path: Path) -> None:
+def test_onnx_pools_and_upsamples_as_torch_does(radius: int, tmp_path: Path) -> None:
     """At taps two pixels apart, where the pixel beside a border is on another lattice than those inside."""
 
     class Layers(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return upsample(quadratic_maximum(x, torch.tensor([0.1, 0.5]), 2, 2, 3, 1.0), 4, "aligned")
+            return upsample(quadratic_maximum(x, torch.tensor([0.1, 0.5]), 2, 2, radius, 1.0), 4, "aligned")
 
     x = torch.randn(2, 2, 12, 9, generator=torch.Generator().manual_seed(0))
     with for_onnx(), torch.no_grad():
         program = torch.export.export(Layers(), (x,))
     to_onnx(program, tmp_path / "layers.onnx", "", OPSET)
     torch.testing.assert_close(reader(tmp_path / "layers.onnx")(x), Layers()(x))
+
+
+@torch.no_grad()
+def test_a_pyramid_by_diagonals_is_the_pyramid() -> None:
+    """With coefficients of their own for every pooling. Where a layer reads two scales there are no diagonals."""
+    options: dict[str, Any] = {"width": 2, "depth": 3, "num_scales": 3, "geometry": "exact", "layout": "pyramid"}
+    torch.manual_seed(0)
+    model = build_model("seunet", 1, 2, **options).eval()
+    for pool in model.pools:
+        pool.coefficient.value.uniform_(0.1, 1)
+    lean, x = folded(model), torch.rand(2, 1, 45, 30)
+    assert has_diagonals(lean)
+    torch.testing.assert_close(ByDiagonals(lean)(x), lean(x))
+    assert not has_diagonals(folded(build_model("seunet", 1, 2, **options, scale_size=2).eval()))
 
 
 def test_of_a_fingerprint_a_file_has_what_can_be_compared(tmp_path: Path) -> None:
