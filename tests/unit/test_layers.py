@@ -19,6 +19,7 @@ from seunet.layers.crosscorrelation import SIGMA, gaussian_derivatives
 from seunet.layers.equivariance import interior
 from seunet.layers.lifted import lattice, stack_scales, unstack_scales, whole_power, whole_step
 from seunet.layers.lifting import Lifting, blur
+from seunet.layers.normalisation import ScaleBatchNorm
 from seunet.layers.pyramid import PyramidCrossCorrelation, PyramidFlatDilation, PyramidLifting, PyramidQuadraticDilation
 from seunet.ops.atlas import pack
 from seunet.runtime.errors import UserError
@@ -161,6 +162,12 @@ def test_blurs_have_five_deviations_and_that_of_their_scale(geometry):
             torch.testing.assert_close((kernel * position**2).sum(1), torch.full((2,), sigma**2), rtol=0.02, atol=0)
 
 
+def test_the_lifting_has_four_scales_and_released_kernels_of_the_root_of_two_end_at_five_steps():
+    image = torch.rand(1, 1, 8, 8)
+    assert len(Lifting(1).maps(image)) == 4
+    assert Lifting(1, base=math.sqrt(2)).kernel(1, image).shape == (1, 2 * 7 + 1)  # 5 √2 = 7.07
+
+
 def test_autocast_leaves_the_lifting_in_float32():
     lift, image = Lifting(1, 3), torch.rand(1, 1, 16, 16)
     with torch.autocast("cpu", torch.bfloat16):
@@ -175,6 +182,12 @@ def test_a_blur_of_many_blocks_is_that_of_each_row(stride):
     taps = torch.einsum("cy,cx->cyx", kernel, kernel)[:, None]
     expected = nn.functional.conv2d(padded, taps, groups=2, stride=stride)
     torch.testing.assert_close(blur(image, kernel, stride), expected)
+
+
+def test_a_batch_norm_remembers_the_share_of_a_step_that_its_momentum_is():
+    norm = ScaleBatchNorm(2, momentum=0.25).train()
+    norm(torch.full((3, 1, 2, 4, 4), 4.0))
+    torch.testing.assert_close(norm.running_mean, torch.ones(2))
 
 
 def test_dropout_sets_the_share_to_zero_in_training_alone():
@@ -236,11 +249,11 @@ def test_an_atlas_is_pooled_at_once_where_all_scales_have_its_taps(monkeypatch, 
 
 
 def test_windows_of_quadratic_pooling_reach_three_units():
-    exact, released = (QuadraticDilation(1, 2**0.5, geometry, zero_scale=1.0) for geometry in ("exact", "released"))
+    exact, released = (QuadraticDilation(1, 2**0.5, geometry, zero_scale=0.5) for geometry in ("exact", "released"))
     for scale, (step, radius, unit) in enumerate([(1, 3, 1), (1, 4, 2**0.5), (2, 3, 1), (2, 4, 2**0.5)]):
-        assert exact.window(scale) == pytest.approx((step, radius, 2 * unit))
+        assert exact.window(scale) == pytest.approx((step, radius, unit))
     for scale, radius in enumerate([3, 4, 6, 8]):
-        assert released.window(scale) == pytest.approx((1, radius, 2 * (2 ** ((scale + 1) / 2) - 1)))
+        assert released.window(scale) == pytest.approx((1, radius, 2 ** ((scale + 1) / 2) - 1))
 
 
 def test_a_coarser_scale_of_a_pyramid_is_interpolated():

@@ -9,21 +9,26 @@ from test_workflow import Workflow, clone, jobs  # noqa: F401
 pytestmark = pytest.mark.slow
 
 
-def guessed(build, folder) -> dict:
-    """Return what init prints of a folder, with one tiny U-Net to train."""
-    build(folder)
-    config = yaml.safe_load(call(folder, command="init").output)
-    config["datasets"]["mine"]["network"] = {"width": 2, "depth": 2}
-    config["datasets"]["mine"]["training"] |= {"epochs": 1}
-    config["runs"][0]["models"] = ["unet"]
-    return config
+def guessed(folders) -> dict:
+    """Return what init prints of folders, as one configuration with a tiny U-Net to train on each."""
+    datasets = {}
+    for folder in folders:
+        datasets |= yaml.safe_load(call(folder, command="init").output)["datasets"]
+    for dataset in datasets.values():
+        dataset["network"] = {"width": 2, "depth": 2}
+        dataset["training"] |= {"epochs": 1}
+    return {"datasets": datasets, "runs": [{"datasets": [*datasets], "models": ["unet"], "seeds": [0]}]}
 
 
-@pytest.mark.parametrize("build", KINDS, ids=lambda build: build.__name__)
-def test_every_folder_runs_to_its_figures(build, clone, tmp_path):  # noqa: F811
-    workflow, config = Workflow(clone, tmp_path), guessed(build, tmp_path / "mine")
+def test_every_folder_runs_to_its_figures(clone, tmp_path):  # noqa: F811
+    folders = [tmp_path / build.__name__ for build in KINDS]
+    for build, folder in zip(KINDS, folders, strict=True):
+        build(folder)
+    workflow, config = Workflow(clone, tmp_path), guessed(folders)
     planned = jobs(workflow.run(config, "--dry-run", base=False))
-    assert planned["prepare"] == planned["train"] == planned["evaluate"] == 1 and planned["figure"] == 4
+    assert planned["prepare"] == planned["train"] == planned["evaluate"] == len(folders)
+    assert planned["figure"] == 4 * len(folders)
     workflow.run(config, base=False)
     figures = {path.name for path in (tmp_path / "results" / "figures").iterdir()}
-    assert {f"mine_{kind}.png" for kind in ("iou", "consistency", "crops", "predictions")} <= figures
+    kinds = ("iou", "consistency", "crops", "predictions")
+    assert {f"{folder.name}_{kind}.png" for folder in folders for kind in kinds} <= figures
