@@ -39,12 +39,23 @@ def read_content(path: Path) -> Any:
     try:
         return load_file(path) if path.suffix == ".safetensors" else load_tensors(path)
     except pickle.UnpicklingError as error:
+        if not may_be_pickled(path):
+            raise UserError(
+                f"{path}: no file of weights; name one of torch.save or safetensors, an exported network, or the "
+                "folder of a trained one"
+            ) from error
         raise UserError(
             f"{path}: holds other things than tensors, which are not read since they could run any code; save the "
             "network's state_dict alone: torch.save(network.state_dict(), …), or as .safetensors"
         ) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path}: damaged, or no file of weights ({first_line(error)}); save it again") from error
+
+
+def may_be_pickled(path: Path) -> bool:
+    """Tell whether a file begins as those of torch.save do: a zip file, or a pickle of protocol 2 and later."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def load_tensors(path: Path) -> Any:
