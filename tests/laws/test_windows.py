@@ -164,3 +164,28 @@ def test_the_winning_scale_has_the_maximum_of_most_channels_within_the_chosen_wi
             inside = range(first, first + length)
         winners = values[inside.start : inside.stop, n, :, y, x].argmax(0) + inside.start
         assert found[n, y, x] == np.bincount(winners, minlength=count).argmax()
+
+
+@pytest.mark.parametrize("pyramid", [False, True])
+@pytest.mark.parametrize("rule", ["mean", "entropy", "information", "pixel", "region", 1])
+def test_a_batch_is_answered_image_by_image(rule, pyramid):
+    windows = Windows(rule, 1, pyramid=pyramid)
+    logits = [3 * torch.randn(2, 3, *((8 >> j, 16 >> j) if pyramid else (8, 16))) for j in range(3)]
+    logits = logits[1:2] if rule == 1 else logits
+    together = windows.combine_windows(logits, (8, 16))
+    alone = [windows.combine_windows([x[i : i + 1] for x in logits], (8, 16)) for i in range(2)]
+    assert together.shape == (2, 3, 8, 16)
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_each_pixel_has_the_window_that_is_surest_of_it():
+    windows = Windows("pixel", 1)
+    logits = [3 * torch.randn(1, 3, 8, 16) for _ in range(3)]
+    p = torch.stack(logits).softmax(2)
+    surest = (p * p.log()).sum(2, keepdim=True).argmax(0, keepdim=True).expand(1, 1, 3, 8, 16)
+    torch.testing.assert_close(windows.combine_windows(logits, (8, 16)), torch.stack(logits).gather(0, surest)[0])
+
+
+def test_a_window_is_named_by_its_first_and_its_last_scale():
+    assert [Windows("information", 2).name(j) for j in (0, 1)] == ["1-2", "2-4"]
+    assert [Windows("information", 1, base=3).name(j) for j in (0, 2)] == ["1", "9"]
