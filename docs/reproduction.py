@@ -33,8 +33,17 @@ from seunet.settings.configuration import Configuration
 HERE = Path(__file__).parent
 PAGE, TABLES, FIGURES = HERE / "reproduction.md", HERE / "reproduction", HERE / "figures"
 COUNTS = TABLES / "counts"  # per image: {dataset}/{model}/seed{seed}.npz, of the runs since they are kept
-SHOWN = ("unet", "unet-jitter2", "unet-down-octaves-information", "seunet-windows", "seunet-windows-jitter1.4", BOUND)
-ANSWER = ("unet", "unet-jitter2", "unet-octaves-information", PUBLISHED, "seunet-windows-jitter1.4")  # first figure
+SHOWN = (
+    "unet",
+    "unet-one-factor",
+    "unet-jitter2",
+    "unet-down-octaves-information",
+    "seunet-windows",
+    "seunet-windows-jitter1.4",
+    "windows-region",
+    BOUND,
+)
+ANSWER = ("unet", "unet-one-factor", "unet-jitter2", PUBLISHED, "seunet-windows-jitter1.4")  # first figure
 TITLES = {"reef": "Generated scenes, mean IoU", "pet": "Pet, mean IoU", "hela": "HeLa, IoU of the cells"}
 ROUNDING = 1e-5  # of a metric, or share of a count: batch norm is folded into convolutions since half of these runs
 KEYS = {

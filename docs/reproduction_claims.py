@@ -18,7 +18,7 @@ from seunet.settings.scales import SEEN
 
 JITTERED = 2  # the range of jitter 2: scales nearer to 1 than this factor do not count
 PUBLISHED, PLAIN, OCTAVE, JITTER = "seunet", "seunet-windows", "seunet-windows-jitter1.4", "seunet-windows-jitter2"
-DOWN = "seunet-windows-jitter-down"
+DOWN, REGION = "seunet-windows-jitter-down", "windows-region"
 CLAIMS = [  # claim, the network that it says is better, the other, and the factor from 1 beyond which scales count
     ("(a) SEU-Net beats U-Net", PUBLISHED, "unet", SEEN),
     ("(b) … U-Net, jitter 1.5", PUBLISHED, "unet-jitter1.5", SEEN),
@@ -41,6 +41,18 @@ CLAIMS = [  # claim, the network that it says is better, the other, and the fact
     ("… at its most informative octave", JITTER, "unet-octaves-information", SEEN),
     ("Windows with jitter ×.35 to ×1.4 beat that of U-Net with the same", DOWN, "unet-down-octaves-information", SEEN),
     ("Windows with jitter 1.4 beat that of U-Net, jitter ×.35 to ×1.4", OCTAVE, "unet-down-octaves-information", SEEN),
+    ("U-Net at one factor for all images beats U-Net", "unet-one-factor", "unet", SEEN),
+    ("… windows with jitter 1.4", "unet-one-factor", OCTAVE, SEEN),
+    ("… these at one factor for all", "unet-one-factor", "windows-one-factor", SEEN),
+    ("… U-Net with jitter 2 at one factor for all", "unet-one-factor", "unet-jitter2-one-factor", SEEN),
+    ("… at a factor for each image", "unet-one-factor", "unet-own-factor", SEEN),
+    ("Windows at one factor for all beat their choice for each image", "windows-one-factor", OCTAVE, SEEN),
+    ("Windows at a factor for each image beat U-Net at one for each", "windows-own-factor", "unet-own-factor", SEEN),
+    ("A window for each region beats one for each image", REGION, OCTAVE, SEEN),
+    ("… one for each pixel", REGION, "windows-pixel", SEEN),
+    ("… U-Net at one factor for all", REGION, "unet-one-factor", SEEN),
+    ("… U-Net with jitter 2", REGION, "unet-jitter2", SEEN),
+    ("… U-Net with jitter 2 at one factor for all", REGION, "unet-jitter2-one-factor", SEEN),
 ]
 
 
