@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seunet.runtime.errors import UserError
 
+CLOSE = 0.02  # nats: octaves whose scores lie so close together may have a better factor between them
 MARGIN = 0.005  # nats by which a factor must beat ×1: less is no reason to show images otherwise than they are
 HALF_OCTAVE = math.sqrt(2)
 FINER = (HALF_OCTAVE, 2**0.25)  # steps that are halved, towards the better neighbour of the best factor
@@ -82,10 +83,11 @@ class Trials:
         """Return the trial with the best score, of some factors or of all."""
         return max((self.found[factor] for factor in among or self.found), key=lambda trial: trial.score)
 
-    def attempt_beside_best(self, low: float, high: float) -> None:
-        """Try the half octaves beside the best factor, within these bounds."""
-        best = self.best().factor
-        for factor in (best * HALF_OCTAVE, best / HALF_OCTAVE):
+    def attempt_beside_best(self, low: float, high: float, close: float = 0.0) -> None:
+        """Try the half octaves beside the best factor, and those whose scores are close to its, within these bounds."""
+        least = self.best().score - close
+        tops = [trial.factor for trial in self.found.values() if trial.score >= least]
+        for factor in (top * step for top in tops for step in (HALF_OCTAVE, 1 / HALF_OCTAVE)):
             if low <= factor <= high + 1e-6:
                 self.attempt(factor)
 
@@ -99,7 +101,7 @@ def search(
     alone: bool = False,
 ) -> Magnification:
     """Return the best factor: octaves that reduce, half octaves that enlarge while the score rises, those beside the
-    best, and finer steps beside it.
+    best octaves, and finer steps beside the best.
 
     Args:
         try_factor: None where a factor cannot be shown.
@@ -107,7 +109,8 @@ def search(
         to_enlarge: nats that a factor above 1 must gain.
         doubted: the first enlargement whose score is no better ends them, even while no factor is good.
         good: while the best score is less, all half octaves that reduce are tried, and enlargements go on.
-        alone: finer steps cost an image alone too much at its own pixels, which are kept then.
+        alone: an image alone pays for every factor by itself, so there are no finer steps beside its own pixels, and
+            half octaves beside the best octave only.
     """
     trials, low, high = Trials(try_factor), factors[0], factors[-1]
     own = trials.attempt(1.0)
@@ -116,7 +119,7 @@ def search(
     reductions = [factor for factor in factors if factor < 1]
     for factor in reductions:
         trials.attempt(factor)
-    trials.attempt_beside_best(low, high)
+    trials.attempt_beside_best(low, high, 0.0 if alone else CLOSE)
     for factor in reductions:
         if trials.best().score < good:
             trials.attempt(factor * HALF_OCTAVE)

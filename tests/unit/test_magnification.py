@@ -232,6 +232,11 @@ def test_an_image_alone_is_not_shown_at_finer_steps_beside_its_own_pixels():
     assert search(attempt, (0.5, 1, 2), alone=True).factor == 1
 
 
+def test_between_octaves_of_nearly_one_score_the_half_octaves_are_tried():
+    scores = {0.125: 0.22, 0.177: 0.22, 0.25: 0.281, 0.354: 0.292, 0.5: 0.274, 0.707: 0.308, 1: 0.273}  # instance norm
+    assert search(between(scores), (0.125, 0.25, 0.5, 1)).factor == pytest.approx(0.707, abs=0.01)
+
+
 def test_enlargements_are_tried_only_while_the_score_rises():
     tried = []
 
@@ -262,7 +267,7 @@ def test_a_score_that_falls_ends_the_enlargements_only_where_it_is_good_already(
 
 
 def test_where_no_octave_is_good_all_half_octaves_are_tried():
-    scores = {0.125: 0.12, 0.177: 0.138, 0.25: 0.143, 0.354: 0.206, 0.5: 0.142, 0.707: 0.3, 1: 0.131, 1.414: 0.03}
+    scores = {0.125: 0.12, 0.177: 0.138, 0.25: 0.143, 0.354: 0.206, 0.5: 0.121, 0.707: 0.3, 1: 0.111, 1.414: 0.03}
 
     attempt = between(scores)
     assert search(attempt, (0.125, 0.25, 0.5, 1)).factor == pytest.approx(0.354, abs=0.01)
