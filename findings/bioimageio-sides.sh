@@ -3,7 +3,7 @@
 # an array or image file of other sides, 45 x 39, with "Array shape … does not map to axes": its words are of axes, it means
 # sides, and it pads nothing. The same pixels as a Sample of tensors are predicted: sides are not looked at there.
 #
-# Versions: bioimageio.core 0.11.0, bioimageio.spec 0.5.12.0 (pydantic below 2.14), onnx 1.23.2, onnxruntime 1.32.0
+# Versions: bioimageio.core 0.11.0, bioimageio.spec 0.5.12.0 with pydantic 2.13.5 (it needs one below 2.14), onnx 1.23.2, onnxruntime 1.32.0
 # Date: 30 November 2026
 # Who meets it: whoever predicts with a packaged model on images that are no multiples. Way out: pad or crop to
 # min + n * step, or give a Sample.
@@ -13,7 +13,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet bioimageio.core==0.11.0 bioimageio.spec==0.5.12.0 'pydantic<2.14' onnx==1.23.2 onnxruntime==1.32.0
+env/bin/pip install --quiet bioimageio.core==0.11.0 bioimageio.spec==0.5.12.0 pydantic==2.13.5 onnx==1.23.2 onnxruntime==1.32.0
 export BIOIMAGEIO_CACHE_PATH=$folder/cache
 
 env/bin/python -W ignore - <<'END' 2>/dev/null
