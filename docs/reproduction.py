@@ -46,6 +46,7 @@ SHOWN = (
 ANSWER = ("unet", "unet-one-factor", "unet-jitter2", PUBLISHED, "seunet-windows-jitter1.4")  # first figure
 TITLES = {"reef": "Generated scenes, mean IoU", "pet": "Pet, mean IoU", "hela": "HeLa, IoU of the cells"}
 ROUNDING = 1e-5  # of a metric, or share of a count: batch norm is folded into convolutions since half of these runs
+DIGITS = 6
 KEYS = {
     "scores": ["dataset", "model", "seed", "scale"],
     "windows": ["dataset", "model", "seed", "scale", "window"],
@@ -70,7 +71,9 @@ def both(name: str, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def write(name: str, table: pd.DataFrame) -> None:
-    """Write a table of the page."""
+    """Write a table of the page; that of cut images is long: labels stand with the scores, and few digits do."""
+    if name == "crops":
+        table = table.drop(columns="label", errors="ignore").round({"consistency": DIGITS})
     write_table(table, TABLES / f"{name}.csv")
 
 
@@ -186,7 +189,7 @@ def written(text: str) -> str:
     text = replaced(text, "coverage", coverage_table(read_table(HERE / "scores" / "coverage.csv")))
     over_all = claim_lines(Evidence(scores, claims, COUNTS, evidence()))
     text = replaced(text, "claims over all trainings", over_all)
-    return replaced(text, "crops", crop_table(crops))
+    return replaced(text, "crops", crop_table(crops, dict(zip(scores["model"], scores["label"], strict=True))))
 
 
 def replaced(text: str, name: str, lines: Iterator[str]) -> str:

@@ -1,7 +1,7 @@
 """Lines of the tables of docs/reproduction.md: scores, claims of one run, cut images; see `reproduction`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 from scipy.special import stdtrit
@@ -35,9 +35,8 @@ def claim_table(claims: pd.DataFrame) -> Iterator[str]:
         yield f"| {row.claim} | {signed(row.estimate)} | {interval} | {verdict} | {row.seeds} |"
 
 
-def crop_table(crops: pd.DataFrame) -> Iterator[str]:
+def crop_table(crops: pd.DataFrame, label: Mapping[str, str]) -> Iterator[str]:
     """Yield a line per model: on each data set the mean share of pixels that keep their class in a cut image."""
-    label = dict(zip(crops["model"], crops["label"], strict=True))
     means = crops.groupby(["model", "dataset"], sort=False)["consistency"].mean().unstack(sort=False)
     yield f"| | {' | '.join(means)} |"
     yield "|---" * (len(means.columns) + 1) + "|"
