@@ -21,6 +21,7 @@ from reproduction_tables import BOUND, claim_table, coverage_table, crop_table, 
 from reproduction_targets import target_table
 from snakemake.utils import update_config
 
+from seunet.config.parameters import styles
 from seunet.config.reading import read
 from seunet.report.claims import load_counts
 from seunet.report.figures import draw_iou, draw_scales, style
@@ -139,15 +140,7 @@ def evidence(*overlays: str) -> Configuration:
 def draw() -> None:
     """Draw the metric of some models, and the windows on HeLa; the figures of the workflow have all."""
     config = evidence()
-    looks = {
-        name: {
-            "label": model.label,
-            "architecture": model.architecture,
-            "scale_jitter": config.models[model.weights_of or name].jitter.strength,
-            "rescale": model.rescale,
-        }
-        for name, model in config.models.items()
-    }
+    looks = styles(config)
     scores, windows = (read_table(TABLES / f"{name}.csv") for name in ("scores", "windows"))
     draw_answer(with_true_scale(scores), style.model_styles(looks), FIGURES / "reproduction.png")
     with TemporaryDirectory() as folder:
