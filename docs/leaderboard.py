@@ -22,8 +22,8 @@ from seunet.models import build_model
 from seunet.report.figures import style
 from seunet.report.figures.axes import draw_band, mark_training, scale_axis
 from seunet.report.leaderboard import AT, cells_of, row
+from seunet.report.sentences import KEPT
 from seunet.report.tables import with_true_scale
-from seunet.report.verdict import KEPT
 from seunet.runtime.tables import read_table, write_table
 
 HERE = Path(__file__).parent

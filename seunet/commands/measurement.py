@@ -40,8 +40,8 @@ def write_results(
     from seunet.report import leaderboard
     from seunet.report.figures import draw_consistency, draw_iou
     from seunet.report.per_image import worst_images, write_per_image
+    from seunet.report.sentences import describe_gain, describe_scores
     from seunet.report.tables import SCORES_COLUMNS, collect_scores, faults_of, read_counts
-    from seunet.report.verdict import gain, verdict
     from seunet.runtime.files import atomic
     from seunet.runtime.tables import read_table
 
@@ -55,11 +55,11 @@ def write_results(
     own, table = read_counts(counts[:1]), read_table(scores, SCORES_COLUMNS)
     at_one = own[own["scale"] == 1]
     as_it_is, *others = (table[table["model"] == name] for name in variants)
-    said = verdict(as_it_is, data.metric.name, faults_of(at_one, data.dataset, metrics))
+    said = describe_scores(as_it_is, data.metric.name, faults_of(at_one, data.dataset, metrics))
     if absent := list(at_one.loc[at_one["tp"] + at_one["fn"] == 0, "class"]):
         said += f"\nNo mask holds {', '.join(absent)}."
     for other in others:
-        said += f"\nWith --at auto, {gain(as_it_is, other, data.metric.name)}"
+        said += f"\nWith --at auto, {describe_gain(as_it_is, other, data.metric.name)}"
     names, per_image = data.names["test"], folders[0] / "per_image.npz"
     write_per_image(per_image, names, output / "per_image.csv")
     worst = worst_images(per_image, names, data.metric)

@@ -88,7 +88,7 @@ def scales(
     if all_answers:
         count = len(all_answers)
         typer.echo(f"{counted(count, 'picture')} in {output}/; ×1: {shown.description}")
-        typer.echo(scale_agreement.verdict(all_answers))
+        typer.echo(scale_agreement.describe_agreement(all_answers))
         draw_factors(network, found, output, options.reference)
     report_intensities(network)
     report_mistakes(mistakes, len(found))

@@ -94,7 +94,7 @@ def shares(counts: dict[float, int]) -> dict[float, float]:
     return {key: count / total for key, count in counts.items()} if total else {}
 
 
-def verdict(images: Sequence[Sequence[ScaledPrediction]]) -> str:
+def describe_agreement(images: Sequence[Sequence[ScaledPrediction]]) -> str:
     """Say in one sentence at which scales the answers survive, over all images."""
     scales = sorted({answer.scale for image in images for answer in image} - {1.0})
     kept: list[str] = []

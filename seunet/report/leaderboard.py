@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from seunet.report.sentences import KEPT, working_range
 from seunet.report.tables import with_true_scale
-from seunet.report.verdict import KEPT, stretch
 
 AT = {"×½": 0.5, "×1": 1.0, "×2": 2.0, "×4": 4.0}  # columns
 NEAR = 1.1  # a tested scale stands for one of these if no further away
@@ -37,7 +37,7 @@ def row(scores: pd.DataFrame) -> dict[str, float]:
     ends = math.nan, math.nan
     one = int(np.abs(np.log(scales)).argmin())
     if len(scales) > 1 and values[one] > 0:  # not NaN either
-        low, high = stretch(values, one)
+        low, high = working_range(values, one)
         ends = float(scales[low]), float(scales[high])
     return {**found, "beyond": mean, "from": ends[0], "to": ends[1]}
 

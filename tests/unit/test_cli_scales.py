@@ -13,7 +13,7 @@ from test_cli import call, network, picture, trained_at
 from seunet import build_model
 from seunet.commands.prediction_files import is_answer
 from seunet.experiment.application import InputScale, TrainedNetwork, open_picture
-from seunet.experiment.scale_agreement import ScaledPrediction, predict_at_scales, verdict
+from seunet.experiment.scale_agreement import ScaledPrediction, describe_agreement, predict_at_scales
 from seunet.models.checkpoint import save_model
 
 
@@ -75,8 +75,8 @@ def answer(scale: float, agreement: float, overlap: float, classes: int = 2) -> 
         ([[answer(0.5, 1, 1, 1), answer(1, 1, 1, 1)]], "one class everywhere"),
     ],
 )
-def test_verdict(images: list, said: str) -> None:
-    assert said in verdict(images)
+def test_describe_agreement(images: list, said: str) -> None:
+    assert said in describe_agreement(images)
 
 
 def results_of(folder: Path, **changes) -> Path:

@@ -20,8 +20,8 @@ from seunet.experiment.degenerate import Fault
 from seunet.models import build_model
 from seunet.models.checkpoint import save_model
 from seunet.report import leaderboard
+from seunet.report.sentences import describe_gain, describe_scores
 from seunet.report.tables import SCORES_COLUMNS
-from seunet.report.verdict import gain, verdict
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_table
 
@@ -200,7 +200,7 @@ def test_the_verdict_by_hand(values, said):
     run = {"dataset": "d", "model": "m", "label": "M", "seed": 0}
     rows = [run | {"scale": s, "height": h, "width": h} for s, h in zip(scales, heights, strict=True)]
     table = pd.DataFrame(rows).assign(iou=values, consistency=[0.6, 1, 0.9, 0.9, 0.9])
-    assert said in verdict(table, "Mean IoU")
+    assert said in describe_scores(table, "Mean IoU")
 
 
 def test_the_row_of_the_leaderboard_by_hand():
@@ -230,11 +230,11 @@ def scores_of(values: dict[float, float]) -> pd.DataFrame:
 
 def test_a_missed_class_is_a_but_and_a_test_at_one_scale_says_nothing_of_others():
     missed = Fault("never predicts crab (2.00% of the pixels of the masks)", fatal=False)
-    said = verdict(scores_of({1: 0.6, 2: 0.6}), "Mean IoU", [missed])
+    said = describe_scores(scores_of({1: 0.6, 2: 0.6}), "Mean IoU", [missed])
     assert said.startswith("Mean IoU is 0.600 at ×1, keeps at least 90% of that from ×1 to ×2; at least 100% of")
     assert said.endswith("keep their class; but it never predicts crab (2.00% of the pixels of the masks).")
-    assert verdict(scores_of({1: 0.6}), "Mean IoU") == "Mean IoU is 0.600 at ×1."
-    assert verdict(scores_of({1: 0.0}), "Mean IoU", [missed, Fault("is bad")]) == (
+    assert describe_scores(scores_of({1: 0.6}), "Mean IoU") == "Mean IoU is 0.600 at ×1."
+    assert describe_scores(scores_of({1: 0.0}), "Mean IoU", [missed, Fault("is bad")]) == (
         "Its scores say nothing: on these images this network is bad."
     )
 
@@ -353,7 +353,7 @@ def test_a_call_that_fails_leaves_nothing(folder, green, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device", "verdict.txt")
 
-    monkeypatch.setattr("seunet.report.verdict.verdict", fail)
+    monkeypatch.setattr("seunet.report.sentences.describe_scores", fail)
     assert measure(*call, out).exit_code == 1 and not (tmp_path / "a").exists()
     assert measure(*call, kept, "--overwrite").exit_code == 1 and contents(kept) == before
     monkeypatch.undo()
@@ -472,9 +472,12 @@ def test_the_sentence_about_own_factors_names_the_largest_gain_and_the_largest_l
         table = pd.DataFrame({"scale": [0.5, 1, 2], "height": sizes, "width": sizes, "iou": values})
         return table.assign(dataset="a", model="b", label="b", seed=0, consistency=1.0)
 
-    said = gain(rows([0.8, 0.9, 0.3]), rows([0.7, 0.9, 0.85]), "mean IoU")
+    said = describe_gain(rows([0.8, 0.9, 0.3]), rows([0.7, 0.9, 0.85]), "mean IoU")
     assert said.startswith(
         "mean IoU at ×2 is 0.850 instead of 0.300; at worst, mean IoU at ×0.5 is 0.700 instead of 0.800"
     )
     assert "mean gain is +0.150" in said
-    assert gain(rows([0.8, 0.9, 0.3]), rows([0.8, 0.9, 0.301]), "mean IoU") == "mean IoU is the same at every scale."
+    assert (
+        describe_gain(rows([0.8, 0.9, 0.3]), rows([0.8, 0.9, 0.301]), "mean IoU")
+        == "mean IoU is the same at every scale."
+    )

@@ -1,4 +1,4 @@
-"""One sentence about one network: how well it works at scale 1, and how far from there it keeps working."""
+"""Sentences about the scores of one network: how well it works at scale 1, and how far from there it keeps working."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ NOTICED = 0.005  # of a metric: smaller changes are none
 KEPT = 0.9  # a network works at a scale if it keeps this share of its metric at scale 1
 
 
-def verdict(scores: pd.DataFrame, metric: str, faults: Sequence[Fault] = ()) -> str:
+def describe_scores(scores: pd.DataFrame, metric: str, faults: Sequence[Fault] = ()) -> str:
     """Return a sentence about the scores of one network.
 
     Args:
@@ -29,11 +29,13 @@ def verdict(scores: pd.DataFrame, metric: str, faults: Sequence[Fault] = ()) -> 
         return f"Nothing can be said: no pixel decides the metric ({metric}) at ×1."
     said = f"{metric} is {start:.3f} at ×1"
     if len(table) > 1:
-        said += f", {reach(table, one)}; at least {table['consistency'].min():.0%} of the pixels keep their class"
+        said += (
+            f", {describe_range(table, one)}; at least {table['consistency'].min():.0%} of the pixels keep their class"
+        )
     return "; but it ".join([said, *map(str, faults)]) + "."
 
 
-def gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str:
+def describe_gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str:
     """Return a sentence about the scores of a network at factors that it finds itself, beside those as it is.
 
     scores, found: rows of results/tables/scores.csv, of one run each, at the same scales.
@@ -53,10 +55,10 @@ def gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str:
     return f"{'; '.join(said)}; over all scales the mean gain is {change.mean():+.3f}."
 
 
-def reach(table: pd.DataFrame, one: int) -> str:
+def describe_range(table: pd.DataFrame, one: int) -> str:
     """Return from which scale to which a network works, and where it is worst; one: the row of scale 1."""
     scales, values = table["true_scale"].to_numpy(), table["iou"].to_numpy()
-    low, high = stretch(values, one)
+    low, high = working_range(values, one)
     kept = f"keeps at least {KEPT:.0%} of that from ×{scales[low]:.2g} to ×{scales[high]:.2g}"
     if low == high:
         kept = f"keeps {KEPT:.0%} of that at no other scale"
@@ -65,7 +67,7 @@ def reach(table: pd.DataFrame, one: int) -> str:
     return kept + (f", and falls to {values[worst]:.3f} at ×{scales[worst]:.2g}" if falls else "")
 
 
-def stretch(values: np.ndarray, one: int) -> tuple[int, int]:
+def working_range(values: np.ndarray, one: int) -> tuple[int, int]:
     """Return the first and last row of the unbroken stretch about a row whose values keep enough of the one there."""
     works = np.nan_to_num(values, nan=0.0) >= KEPT * values[one]
     return one - unbroken(works[one::-1]) + 1, one + unbroken(works[one:]) - 1
