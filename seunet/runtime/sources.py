@@ -18,7 +18,7 @@ PACKAGE_SUFFIXES = (".cpp", ".h", ".html")  # of files that are not Python; they
 # "job", which surrounds the call of every script. The settings are parameters of the rules, so a new key with a default
 # runs nothing again. (For the same reason a default must never change.)
 UNTRACKED = ("seunet", "seunet.runtime.version", "job") + tuple(
-    f"seunet.settings.{name}" for name in ("dataset", "training", "configuration")
+    f"seunet.settings.{name}" for name in ("dataset", "split", "training", "configuration")
 )
 # A comment, or a text in quotes, which may look like a comment and stays as it is
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)

@@ -2,16 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    Tag,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
 
 from seunet.runtime.errors import UserError
 from seunet.settings.base import (
@@ -32,10 +23,10 @@ from seunet.settings.base import (
 )
 from seunet.settings.messages import format_value
 from seunet.settings.metric import Metric
+from seunet.settings.split import Share, Split
 from seunet.settings.training import DatasetTraining
 
 Scale = Annotated[float, Field(ge=0.01, le=100)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 Checksum = Annotated[str, matching("[0-9a-fA-F]{64}", "64 digits of hexadecimal"), schema(pattern="^[0-9a-fA-F]{64}$")]
 Side = Annotated[int, Field(ge=8, le=8192)]
 Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
@@ -43,21 +34,10 @@ Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 OwnSide = Annotated[int, Field(ge=1, le=100_000)]  # of images that nothing is trained on
 OwnSides = Annotated[list[OwnSide], Field(min_length=2, max_length=2)]
 
-
-def part_kind(value: Any) -> str:
-    """Return the tag of what an entry of `split` is: text, list or value."""
-    return "text" if isinstance(value, str) else "list" if isinstance(value, list) else "value"
-
-
-Part = Annotated[
-    Annotated[Share, Tag("value")] | Annotated[OneLine, Tag("text")] | Annotated[Unique[OneLine], Tag("list")],
-    Discriminator(part_kind),
-]
 ClassName = r"(?=.{1,60}$)" + ONE_LINE
 Classes = Annotated[
     dict[str, Any], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=2)
 ]
-
 MasksOfClasses = Annotated[
     dict[str, OneLine], names_matching(ClassName, f"{WHAT_ONE_LINE}, at most 60 characters"), Field(min_length=1)
 ]
@@ -99,24 +79,6 @@ class Archives(Settings):
     def present(self) -> dict[str, Archive]:
         """Return the archives that are given, by their key."""
         return {key: archive for key, archive in self if archive is not None}
-
-
-class Split(Settings):
-    """Which images train, validate and test: by shares, folders, lists or folds."""
-
-    train: Maybe[Part] = None
-    """A share; a folder (`train/`); names with a wildcard (`train_*`); a file of names (`train.txt`, below `path`); or
-    a list of names."""
-    val: Maybe[Part] = None
-    """The same; beside `folds`, the share of the images outside the fold (0.1)."""
-    test: Maybe[Part] = None
-    """The same."""
-    groups: Maybe[OneLine] = None
-    """Regular expression; images whose names have the same match (its first pair of parentheses) stay together."""
-    folds: Maybe[Annotated[int, Field(ge=2, le=1000)]] = None
-    """Of a cross-validation, instead of `train` and `test`."""
-    fold: Maybe[Annotated[int, Field(ge=0)]] = None
-    """The fold that tests. Without it, the data set stands for one of each fold: `mine-fold0`, `mine-fold1`, …."""
 
 
 class Counts(Settings):

@@ -25,7 +25,8 @@ from seunet.data.splits import divide, random_split
 from seunet.experiment.evaluation import Evaluator
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.runtime.errors import UserError
-from seunet.settings.dataset import Preparation, Split, Testing
+from seunet.settings.dataset import Preparation, Testing
+from seunet.settings.split import Split
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
