@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seunet.commands.network_options import NetworkOptions, Weights, open_network, takes_network
+from seunet.commands.network_opening import open_network
+from seunet.commands.network_options import NetworkOptions, Weights, takes_network
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from seunet.commands.network_options import NetworkOptions, Weights, check_weights, open_network, takes_network
+from seunet.commands.network_opening import check_path, open_network
+from seunet.commands.network_options import NetworkOptions, Weights, takes_network
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_rows
 from seunet.runtime.wording import counted
@@ -37,7 +38,7 @@ def info(weights: Weights, options: NetworkOptions) -> None:
     from seunet.models.checkpoint import read_description
     from seunet.models.external_loading import folder_of
 
-    check_weights(weights)
+    check_path(weights)
     folder = folder_of(weights)
     if folder is not None and options.architecture is None:
         texts = facts(folder, read_description(folder / "model.json"))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seunet.commands.measure_folder import VERDICT, title_of
-from seunet.commands.network_options import PredictingOptions, open_network
+from seunet.commands.network_opening import open_network
+from seunet.commands.network_options import PredictingOptions
 
 if TYPE_CHECKING:
     from seunet.data.arrays import Prepared

@@ -1,4 +1,4 @@
-"""The network that a command asks: its options, which are the same for all commands, and how it is opened.
+"""The options that say which network a command asks, and how: the same for all commands.
 
 A command takes a parameter `options: NetworkOptions` and is decorated with `takes_network`: typer then sees the options
 of that class in its place.
@@ -6,7 +6,6 @@ of that class in its place.
 
 import inspect
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -20,9 +19,6 @@ from seunet.commands.option_parsing import normalisation, numbers, options_of
 from seunet.runtime.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
-
-    from seunet.experiment.application import TrainedNetwork
     from seunet.models.external_loading import ExternalSpec
 
 MOST_CLASSES = 2**15 - 1  # class maps are int16
@@ -218,41 +214,3 @@ def takes_network(command: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = inspect.Signature([*parameters.values(), *shared.values()])  # type: ignore[attr-defined]
     return run
-
-
-def open_network(
-    weights: Path, options: NetworkOptions, device: "torch.device | str | None" = None
-) -> "TrainedNetwork":
-    """Return the network of a folder or file, on a GPU where there is one unless a device is named."""
-    import torch
-
-    from seunet.experiment.application import TrainedNetwork
-    from seunet.settings.dataset import Tile
-
-    if options.architecture is None:
-        check_weights(weights)
-    if str(Path.cwd()) not in sys.path:  # where a network of the user's own may lie, as for the workflow
-        sys.path.append(str(Path.cwd()))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    tiling, black_and_white, precision = None, None, Precision.float32
-    if isinstance(options, PredictingOptions):
-        tiling, black_and_white, precision = options.tiling(), options.black_and_white(), options.precision
-    tile, names = Tile(**tiling) if tiling else None, options.class_names()
-    return TrainedNetwork(weights, device, tile, options.given(), names, black_and_white, precision.value)
-
-
-def check_weights(weights: Path) -> None:
-    """Raise UserError unless the path is a file, or the folder of one trained network; name one that may be meant."""
-    if weights.is_file() and weights.name == "model.json":
-        raise UserError(f"{weights}: is a file; name the folder of a trained network (model.json and its weights)")
-    if weights.is_file():
-        return
-    if not weights.is_dir():
-        raise UserError(
-            f"{weights}: no such folder or file; name a trained network, such as results/models/…/seed0, or its file"
-        )
-    if (weights / "model.json").exists():
-        return
-    deeper = sorted(file.parent for depth in ("*", "*/*", "*/*/*") for file in weights.glob(f"{depth}/model.json"))
-    meant = f"did you mean {deeper[0]}?" if deeper else "train the model first"
-    raise UserError(f"{weights}: no trained network in it (no model.json: no such file); {meant}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seunet.commands.network_options import PredictingOptions, Weights, open_network, takes_network
+from seunet.commands.network_opening import open_network
+from seunet.commands.network_options import PredictingOptions, Weights, takes_network
 from seunet.runtime.errors import UserError
 from seunet.runtime.wording import counted
 
