@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from seunet.experiment.factor_search import Magnification
     from seunet.experiment.fingerprint import Fingerprint
 
-REFERENCES = 32  # images of a folder that make a fingerprint
-GUESSES = 8  # images that tell whether a hint is due
-MOST_READ = 2**25  # pixels, of all images that decide together; of larger ones fewer are read
-CLEARLY = 0.05  # nats by which another factor must be better for a hint
+REFERENCE_IMAGES = 32  # images of a folder that make a fingerprint
+HINT_IMAGES = 8  # images that tell whether a hint is due
+MAX_PIXELS_READ = 2**25  # pixels, of all images that decide together; of larger ones fewer are read
+HINT_MARGIN = 0.05  # nats by which another factor must be better for a hint
 
 
 class FixedFactor:
     """All images at a scale that is known: --at training, native or a factor."""
 
     def __init__(self, network: "TrainedNetwork", scale: "InputScale", description: str):
-        self.network, self.scale, self.description, self.key = network, scale, description, str(scale)
+        self.network, self.scale, self.description, self.origin_key = network, scale, description, str(scale)
         self.rows: dict[Input, Row | None] = {}
 
-    def of(self, image: Input) -> "InputScale":
+    def scale_of(self, image: Input) -> "InputScale":
         """Return the scale."""
         return self.scale
 
@@ -46,7 +46,7 @@ class FixedFactor:
         """Return a context that changes nothing."""
         return nullcontext()
 
-    def write(self, output: Path, answered: Iterable[Input]) -> None:
+    def write_table(self, output: Path, answered: Iterable[Input]) -> None:
         """Take the images from the table of an earlier call with --at auto."""
         update_table(output, self.rows)
 
@@ -57,21 +57,21 @@ class AutoFactors:
     def __init__(self, network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint", each: bool):
         self.network, self.reference = network, reference
         # logits that the search left are those of one image, and not of all
-        self.for_all = None if each else replace(find(network, images, reference), as_it_is=None)
-        self.description = str(self.for_all) if self.for_all else f"each shown at a factor of its own, see {TABLE}"
-        self.key = f"auto {self.for_all.factor}" if self.for_all else "auto-each"  # what decides the answers
+        self.shared = None if each else replace(find_factor(network, images, reference), as_it_is=None)
+        self.description = str(self.shared) if self.shared else f"each shown at a factor of its own, see {TABLE}"
+        self.origin_key = f"auto {self.shared.factor}" if self.shared else "auto-each"  # what decides the answers
         self.rows: dict[Input, Row | None] = {}
 
-    def of(self, image: Input) -> "InputScale":
+    def scale_of(self, image: Input) -> "InputScale":
         """Return the scale of an image."""
         from seunet.experiment.application import InputScale
 
-        return InputScale(self.found(image).factor)
+        return InputScale(self.magnification_of(image).factor)
 
-    def found(self, image: Input) -> "Magnification":
+    def magnification_of(self, image: Input) -> "Magnification":
         """Return the factor of an image, and keep how it was found for the table."""
         try:
-            found = self.for_all or find(self.network, [image], self.reference)
+            found = self.shared or find_factor(self.network, [image], self.reference)
         except UserError as error:
             raise UserError(error if str(image.path) in str(error) else f"{image.path}: {error}") from error
         self.rows[image] = row_of(found)
@@ -81,7 +81,7 @@ class AutoFactors:
         """Return the logits (1, classes, h, w) of an image that is opened, at its factor."""
         from seunet.experiment.application import InputScale
 
-        found = self.found(image)
+        found = self.magnification_of(image)
         if (logits := found.known_logits) is not None:
             return logits
         with self.context():
@@ -93,31 +93,31 @@ class AutoFactors:
 
         return finest_window_only(self.network.predictor)
 
-    def write(self, output: Path, answered: Iterable[Input]) -> None:
+    def write_table(self, output: Path, answered: Iterable[Input]) -> None:
         """Write the rows of these images; answered: others that an earlier call answered, at the factor of all."""
-        for image in answered if self.for_all else ():
-            self.found(image)
+        for image in answered if self.shared else ():
+            self.magnification_of(image)
         update_table(output, self.rows)
 
 
-def find(network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint") -> "Magnification":
+def find_factor(network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint") -> "Magnification":
     """Return the factor of these images; those that cannot be read are passed over, but not all of them."""
     from seunet.data.sampling import evenly_spaced
     from seunet.experiment.magnification import PROBES, find_magnification
 
-    pictures = opened(network, [images[i] for i in evenly_spaced(len(images), PROBES)])
+    pictures = network_inputs(network, [images[i] for i in evenly_spaced(len(images), PROBES)])
     if len({picture.shape[-2:] for picture in pictures}) > 1:
         typer.echo("the images have several sizes; if they have several magnifications, take --at auto-each", err=True)
     return find_magnification(network.model, pictures, reference)
 
 
-def opened(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale | None" = None) -> list[Any]:
+def network_inputs(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale | None" = None) -> list[Any]:
     """Return images (C, H, W) at a scale, by default at their own pixels; UserError where none can be read."""
     from seunet.experiment.application import InputScale, open_picture
 
     pictures, mistake, pixels = [], None, 0
     for image in images:
-        if pixels >= MOST_READ:
+        if pixels >= MAX_PIXELS_READ:
             break
         try:
             picture = open_picture(image.path)
@@ -131,7 +131,7 @@ def opened(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScal
     return pictures
 
 
-def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint":
+def reference_fingerprint(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint":
     """Return what a network sees at the scale of its training.
 
     As images of --reference show it, else as model.json has it, else as batch norm remembers it.
@@ -143,8 +143,8 @@ def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint
 
     if folder is not None:
         images = find_images([folder], folder / TABLE)
-        chosen = [images[i] for i in evenly_spaced(len(images), REFERENCES)]
-        parts = [resized(image, 1.0) for image in opened(network, chosen)]
+        chosen = [images[i] for i in evenly_spaced(len(images), REFERENCE_IMAGES)]
+        parts = [resized(image, 1.0) for image in network_inputs(network, chosen)]
         if min(min(part.shape[-2:]) for part in parts) < LEAST_SIDE:
             raise UserError(f"{folder}: images smaller than {LEAST_SIDE} pixels show no scale (--reference)")
         return fingerprint(network.model, (part[None] for part in parts))
@@ -160,7 +160,7 @@ def reference_of(network: "TrainedNetwork", folder: Path | None) -> "Fingerprint
     return remembered
 
 
-def hint(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale") -> str | None:
+def magnification_hint(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale") -> str | None:
     """Return a line for the user where images look as if they had another magnification than those of the training.
 
     Only for a network that remembers those; a few images are shown at half, once and twice the scale.
@@ -173,12 +173,12 @@ def hint(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale"
     if not written:
         return None
     try:
-        shown = opened(network, [images[i] for i in evenly_spaced(len(images), GUESSES)], scale)
+        shown = network_inputs(network, [images[i] for i in evenly_spaced(len(images), HINT_IMAGES)], scale)
         found = find_magnification(network.model, shown, Fingerprint.read(written), (2, 1, 0.5))
     except UserError:  # the answers themselves will tell
         return None
     gain = found.best.score - next(trial.score for trial in found.trials if trial.factor == 1)
-    if gain < CLEARLY:
+    if gain < HINT_MARGIN:
         return None
     size = "larger" if found.factor < 1 else "smaller"
     return f"hint: these images look {size} in scale than those of the training; --at auto finds their factor"

@@ -32,7 +32,7 @@ def magnification(
 
     seunet magnification net.onnx frames --reference some-training-images
     """
-    from seunet.commands.auto_factor import find, reference_of
+    from seunet.commands.auto_factor import find_factor, reference_fingerprint
     from seunet.commands.factor_table import write_rows
     from seunet.commands.inputs import find_images
     from seunet.report.figures.magnification import draw_magnification
@@ -42,7 +42,7 @@ def magnification(
     if not overwrite and (there := [file for file in (table, *files) if file.exists()]):
         raise UserError(f"{there[0]}: is there from an earlier call; --overwrite replaces it, or name another --output")
     network = open_network(weights, options)
-    found = find(network, find_images(images, output), reference_of(network, options.reference))
+    found = find_factor(network, find_images(images, output), reference_fingerprint(network, options.reference))
     trials = [asdict(trial) for trial in found.trials]
     write_rows(table, ("factor", "score", "information", "distance"), trials)
     draw_magnification(trials, found.factor, files)

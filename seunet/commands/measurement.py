@@ -20,14 +20,14 @@ AUTO = "one factor for all"
 
 def variants_of(weights: Path, options: "PredictingOptions", auto: bool) -> "dict[str, Variant]":
     """Return the ways in which the network is asked, by name: as it is, and with --at auto at one factor for all."""
-    from seunet.commands.auto_factor import reference_of
+    from seunet.commands.auto_factor import reference_fingerprint
     from seunet.experiment.inference import Variant
     from seunet.settings.configuration import FactorSearch
 
     variant, name = Variant(given=options.given()), title_of(weights)
     if not auto:
         return {name: variant}
-    reference = reference_of(open_network(weights, options), options.reference)
+    reference = reference_fingerprint(open_network(weights, options), options.reference)
     return {
         name: variant,
         f"{name}, {AUTO}": replace(variant, magnification=FactorSearch(per="dataset"), reference=reference),

@@ -112,7 +112,7 @@ def predict(
         raise UserError("--reference: goes with --at auto and --at auto-each, and this call has neither; leave it out")
     shown = shown_at(at, network, images, options.reference)
     answers = PredictionFiles(output, network.classes, overlay, probabilities, kind)
-    origin = Origin.of(weights, options, [shown.key, network.value_range])
+    origin = Origin.of(weights, options, [shown.origin_key, network.value_range])
     done, known = already_answered(images, answers, origin) if skip_existing else (set(), set())
     of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
     refuse_overwriting(images, answers, overwrite, known, **of_others)
@@ -127,7 +127,7 @@ def predict(
                 continue
             write(answers, image, origin.mark(image.path), **prediction)
     finally:  # the table has what was answered until here
-        shown.write(output, before)
+        shown.write_table(output, before)
     if done:
         typer.echo(f"{counted(len(done), 'image')} had been answered already")
     report_intensities(network)
@@ -138,12 +138,12 @@ def shown_at(
     at: str, network: "TrainedNetwork", images: "list[Input]", reference: Path | None
 ) -> "FixedFactor | AutoFactors":
     """Return how large images are when the network reads them, from --at."""
-    from seunet.commands.auto_factor import AutoFactors, FixedFactor, hint, reference_of
+    from seunet.commands.auto_factor import AutoFactors, FixedFactor, magnification_hint, reference_fingerprint
 
     if at in ("auto", "auto-each"):
-        return AutoFactors(network, images, reference_of(network, reference), each=at == "auto-each")
+        return AutoFactors(network, images, reference_fingerprint(network, reference), each=at == "auto-each")
     shown = FixedFactor(network, *input_scale(at, network))
-    if at == "training" and (line := hint(network, images, shown.scale)):
+    if at == "training" and (line := magnification_hint(network, images, shown.scale)):
         typer.echo(line, err=True)
     return shown
 

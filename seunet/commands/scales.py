@@ -78,7 +78,7 @@ def scales(
         try:
             picture = open_picture(image.path)
             with shown.context():
-                answers = scale_agreement.predict_at_scales(network, picture, shown.of(image))
+                answers = scale_agreement.predict_at_scales(network, picture, shown.scale_of(image))
             colours = network.colours(picture)
         except UserError as error:
             mistakes.append(str(error))
@@ -100,12 +100,12 @@ def draw_factors(network: "TrainedNetwork", images: "list[Input]", output: Path,
 
     Nothing where the network does not remember the scale of its training and no images of it are given.
     """
-    from seunet.commands.auto_factor import find, reference_of
+    from seunet.commands.auto_factor import find_factor, reference_fingerprint
     from seunet.report.figures.magnification import draw_magnification
 
     if reference is None and not network.description.get("fingerprint"):
         return
-    found = find(network, images, reference_of(network, reference))
+    found = find_factor(network, images, reference_fingerprint(network, reference))
     draw_magnification([asdict(trial) for trial in found.trials], found.factor, [output / FIGURE])
     typer.echo(f"With --at auto they would be {found}: {output / FIGURE}.")
 

@@ -227,9 +227,9 @@ def test_one_readable_image_does_not_answer_for_the_others(model: Path, tmp_path
 def test_large_images_are_not_all_held_in_memory(model: Path, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = application.TrainedNetwork(model)
     images = inputs.find_images([large], large / "out")
-    assert len(auto_factor.opened(net, images)) == 4
-    monkeypatch.setattr(auto_factor, "MOST_READ", 128 * 128 + 1)
-    assert len(auto_factor.opened(net, images)) == 2
+    assert len(auto_factor.network_inputs(net, images)) == 4
+    monkeypatch.setattr(auto_factor, "MAX_PIXELS_READ", 128 * 128 + 1)
+    assert len(auto_factor.network_inputs(net, images)) == 2
 
 
 @pytest.mark.parametrize(("size", "said"), [((64, 1), "images smaller than 16 pixels"), ((64, 64), None)])
