@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 
 from seunet.commands.network_opening import check_path, open_network
@@ -171,12 +172,13 @@ def when(file: Path, description: dict[str, Any]) -> str:
 def validation(history: Path, preparation: dict[str, Any] | None) -> str:
     """Return the last and the best validation of the training, from history.csv."""
     rows = read_rows(history)
-    if not rows or "val_metric" not in rows[0]:
+    values = [float(row.get("val_metric") or "nan") for row in rows]  # an empty cell: no pixel of the metric's classes
+    if not np.isfinite(values).any():
         return ""
-    last, best = rows[-1], max(rows, key=lambda row: float(row["val_metric"] or "nan"))
+    best = int(np.nanargmax(values))
     return (
-        f"{metric(preparation)} {float(last['val_metric']):.3f} after epoch {last['epoch']}"
-        f" (best {float(best['val_metric']):.3f}, epoch {best['epoch']})"
+        f"{metric(preparation)} {values[-1]:.3f} after epoch {rows[-1]['epoch']}"
+        f" (best {values[best]:.3f}, epoch {rows[best]['epoch']})"
     )
 
 

@@ -124,6 +124,16 @@ def test_info_says_what_is_known(tmp_path: Path) -> None:
         assert said in result.output
 
 
+def test_info_of_a_training_some_of_whose_validations_had_no_metric(tmp_path: Path) -> None:
+    weights = results_of(tmp_path)
+    history = weights / "history.csv"
+    history.write_text("epoch,val_metric\n1,\n2,0.5\n3,\n")
+    assert "IoU of fish1 nan after epoch 3 (best 0.500, epoch 2)" in call(weights, command="info").output
+    history.write_text("epoch,val_metric\n1,\n")
+    result = call(weights, command="info")
+    assert result.exit_code == 0 and "validation" not in result.output
+
+
 def test_info_of_an_older_network_and_of_none(tmp_path: Path) -> None:
     result = call(network(tmp_path / "old"), command="info")
     assert result.exit_code == 0
