@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from seunet.data.fit import image_sides
-from seunet.data.rescaling import rescaled_size
+from seunet.data.rescaling import rescaled_sides
 from seunet.models import accepted_options, find_architecture
 from seunet.report.tables import unseen_scales
 from seunet.runtime.content_checksums import content_checksum
@@ -50,7 +50,7 @@ def measured_runs(config: Configuration) -> list[RunName]:
 
 
 def trained_model(config: Configuration, model: str) -> str:
-    """Return the model whose weights a model uses: its own, but for an ensemble."""
+    """Return the model whose weights a model uses: itself, but where it has `weights_of` another."""
     return config.models[model].weights_of or model
 
 
@@ -95,9 +95,7 @@ def claims_to_test(config: Configuration) -> list[dict[str, Any]]:
 def has_unseen_scales(dataset: Dataset, beyond: float) -> bool:
     """Tell whether a data set is tested at scales further from 1 than a factor."""
     height, width = image_sides(dataset.image_size)
-    sizes = [
-        [rescaled_size(side, scale, dataset.size_multiple) for side in (height, width)] for scale in dataset.test_scales
-    ]
+    sizes = [rescaled_sides((height, width), scale, dataset.size_multiple) for scale in dataset.test_scales]
     true_scales = [math.sqrt(h / height * (w / width)) for h, w in sizes]
     return len(unseen_scales(np.array(true_scales), beyond)[0]) > 0
 

@@ -67,7 +67,7 @@ def match_files(
         raise UserError(f"{root / wanted['images']}: no image in it; put PNG, TIFF, GIF or JPEG files there")
     for entry in exclude:
         names = select_names(entry, [*found.images, *(found.masks.keys() - found.images.keys())])
-        if not names:
+        if not names and found.images:  # else the entries before it, or the files that are refused, are what is wrong
             raise UserError(f"exclude: no image has a name like {entry!r}; names are such as {min(found.images)!r}")
         found.drop(names)
         found.excluded += names

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image
 
-from seunet.data.images import nearest
+from seunet.data.images import nearest, resampled
 from seunet.data.source import IGNORED, Sample
 from seunet.runtime.errors import UserError
 
@@ -73,20 +72,6 @@ def padded(array: np.ndarray, size: Size, value: int = 0) -> np.ndarray:
     if not any(after for _, after in missing):
         return array
     return np.pad(array, missing + [(0, 0)] * (array.ndim - 2), constant_values=value)
-
-
-def resampled(image: np.ndarray, size: Size) -> np.ndarray:
-    """Resample an image (h, w, C) uint8 to `size`: Pillow's bilinear one, antialiased where it shrinks."""
-    if image.shape[:2] == size:
-        return image
-    if image.shape[2] != 3:  # Pillow resamples channels apart
-        return np.stack([_resized(channel, size) for channel in np.moveaxis(image, 2, 0)], axis=2)
-    return _resized(image, size)
-
-
-def _resized(pixels: np.ndarray, size: Size) -> np.ndarray:
-    """Resample grey (h, w) or RGB (h, w, 3)."""
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def original(sample: Sample, size: Size, rule: str, largest: Size) -> tuple[np.ndarray, np.ndarray]:

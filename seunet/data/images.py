@@ -8,7 +8,7 @@ from seunet.data.formats.picture import Picture, damaged
 from seunet.runtime.errors import UserError
 from seunet.runtime.wording import counted
 
-__all__ = ["Window", "channels_of", "nearest", "open_image", "read_file", "to_array"]
+__all__ = ["Window", "channels_of", "nearest", "open_image", "read_file", "resampled", "to_array"]
 
 NARROW = 0.1  # of the range: an image that uses less was hardly meant for it
 FEW_LEVELS, NEARLY_ALL = 8, 0.98  # so many levels with such a share of the values: a range that is hardly used
@@ -112,9 +112,14 @@ def to_array(
     if has != channels and {has, channels} != {1, 3}:
         raise UserError(f"{picture.name}: {counted(has, 'channel')}, but {channels} are asked for; convert it")
     if picture.pillow is not None and picture.orientation == 1 and window is None and channels in (1, 3):
-        return _resampled(_loaded(picture.pillow, picture.name), channels, size)
+        return _converted(_loaded(picture.pillow, picture.name), channels, size)
     pixels = window(picture.shown(), picture.name) if window else picture.bytes()
     return _resized(pixels, channels, size or pixels.shape[:2])
+
+
+def resampled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample uint8 (H, W, C) to `size` = (height, width) as `to_array` does."""
+    return pixels if pixels.shape[:2] == size else _resized(pixels, pixels.shape[2], size)
 
 
 def _loaded(image: Image.Image, name: str) -> Image.Image:
@@ -126,7 +131,7 @@ def _loaded(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
-def _resampled(image: Image.Image, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+def _converted(image: Image.Image, channels: int, size: tuple[int, int] | None) -> np.ndarray:
     """Return an image of Pillow as grey or RGB (H, W, channels) of `size`."""
     image = image.convert("L" if channels == 1 else "RGB")
     height, width = size or (image.height, image.width)
@@ -136,7 +141,7 @@ def _resampled(image: Image.Image, channels: int, size: tuple[int, int] | None) 
 def _resized(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
     """Resample uint8 (H, W, C) to `size` = (height, width); C is 1, 3 or `channels`."""
     if channels in (1, 3):
-        return _resampled(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), channels, size)
+        return _converted(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), channels, size)
     return np.concatenate([_resized(pixels[..., c : c + 1], 1, size) for c in range(channels)], axis=2)
 
 

@@ -14,7 +14,7 @@ from seunet.data.arrays import array_file
 from seunet.data.fit import Size, fitted, image_sides, original
 from seunet.data.formats import MAX_PIXELS
 from seunet.data.masks import mask_values
-from seunet.data.rescaling import rescaled_size
+from seunet.data.rescaling import rescaled_sides
 from seunet.data.source import IGNORED, SPLITS, Sample, Source, all_tested, without_training
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import atomic, sha256
@@ -137,7 +137,8 @@ def render(name: str, settings: Preparation, testing: Testing, folder: Path | st
         raise UserError(f"datasets.{name}: images of source {settings.source} cannot be drawn at another size")
     own = image_sides(settings.image_size)
     shutil.rmtree(folder, ignore_errors=True)
-    for height, width in sorted({_size_at_scale(own, scale, testing) for scale in testing.test_scales} - {own}):
+    sizes = {rescaled_sides(own, scale, testing.size_multiple) for scale in testing.test_scales}
+    for height, width in sorted(sizes - {own}):
         shape = (height, width, source.channels)
         samples = source.rendered(height, width)
         _write(folder / f"{height}x{width}", samples, source.splits["test"], shape, len(source.classes))
@@ -154,19 +155,13 @@ def keep_originals(
     folder = Path(folder)
     source = _open(name, settings, archives)
     size, rule = image_sides(settings.image_size), settings.fit
-    largest = _size_at_scale(size, max(testing.test_scales), testing)
+    largest = rescaled_sides(size, max(testing.test_scales), testing.size_multiple)
     shutil.rmtree(folder, ignore_errors=True)
     places = {name: index for index, name in enumerate(source.splits["test"])}
     for sample in source.read("test"):
         image, mask = original(sample, size, rule, largest)
         with atomic(folder / f"{places[sample[0]]:06d}.npy") as path:
             np.save(path, np.concatenate([image, mask[..., None]], axis=2))
-
-
-def _size_at_scale(size: Size, scale: float, testing: Testing) -> Size:
-    """Return height and width of test images at a nominal scale."""
-    multiple = testing.size_multiple
-    return rescaled_size(size[0], scale, multiple), rescaled_size(size[1], scale, multiple)
 
 
 def _open(name: str, settings: Preparation, archives: dict[str, Path], only_test: bool = False) -> Source:

@@ -17,6 +17,11 @@ def rescaled_size(size: int, scale: float, multiple: int) -> int:
     return max(multiple, multiple * math.floor(size * scale / multiple + 1e-6))
 
 
+def rescaled_sides(size: tuple[int, int], scale: float, multiple: int) -> tuple[int, int]:
+    """Return height and width of an image of this size at a nominal scale, see `rescaled_size`."""
+    return rescaled_size(size[0], scale, multiple), rescaled_size(size[1], scale, multiple)
+
+
 def rescale_image(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample images (N, C, H, W) to `size` = (height, width): bilinear, antialiased where it shrinks."""
     if tuple(image.shape[-2:]) == tuple(size):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seunet.data.arrays import Prepared
-from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
+from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_sides
 from seunet.data.sampling import evenly_spaced
 from seunet.data.source import IGNORED
 from seunet.experiment.crops import CROPPED_IMAGES, crop_counts
@@ -85,8 +85,7 @@ class Evaluator:
 
     def size(self, scale: float) -> Size:
         """Return height and width of the test images at a nominal scale."""
-        multiple = self.testing.size_multiple
-        return rescaled_size(self.data.height, scale, multiple), rescaled_size(self.data.width, scale, multiple)
+        return rescaled_sides(self.own_size, scale, self.testing.size_multiple)
 
     def batches(self, size: Size) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield which images, and the images (n, C, h, w) in [0, 1] and masks (n, h, w) at this size.

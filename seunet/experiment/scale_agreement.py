@@ -37,11 +37,6 @@ class ScaledPrediction:
     overlap: float
     winners: dict[float, float]
 
-    @property
-    def survives(self) -> bool:
-        """Tell whether this is still the answer at ×1."""
-        return self.agreement >= SAME and self.overlap >= OVERLAP
-
 
 def predict_at_scales(
     network: TrainedNetwork, picture: Picture, input_scale: InputScale, scales: Sequence[float] = SCALES

@@ -132,7 +132,7 @@ class UShape(nn.Module):
         return [range(scales)]
 
     def combine_windows(self, answers: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Logits of every run → those of an image of this size: here there is one run."""
+        """Logits of every window → those of an image of this size: here there is one."""
         (logits,) = answers
         return logits
 

@@ -18,7 +18,7 @@ Classify = Callable[[list[Tensor]], Tensor]  # maps of S scales → logits (N, c
 
 
 class Windows(nn.Module):
-    """Lifted map of T scales → logits (N, classes, H, W), from the T − S + 1 runs of S neighbouring scales.
+    """Lifted map of T scales → logits (N, classes, H, W), from the T − S + 1 windows of S neighbouring scales.
 
     Window j reads the scales γ^j … γ^(j + S − 1) as the network reads its own S in training. Law: window j of an
     image answers, on the lattice γ^j Z², as window 0 of the image rescaled by γ^j. So one of the windows sees the image
@@ -56,14 +56,14 @@ class Windows(nn.Module):
         return self.combine_windows(group_logits, size_of(maps[0]))
 
     def window_groups(self, scales: int) -> list[range]:
-        """Return the runs of scales whose logits the rule needs, when there are as many scales."""
+        """Return the groups of scales whose logits the rule needs, of so many scales: windows, or with `max` all."""
         if self.rule == "max":
             return [range(scales)]
         starts = [self.rule] if isinstance(self.rule, int) else range(scales - self.length + 1)
         return [range(j, j + self.length) for j in starts]
 
     def combine_windows(self, group_logits: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Logits of every run, (N, classes, H_j, W_j) on the lattice of its finest scale → those of the image."""
+        """Logits of every group, (N, classes, H_j, W_j) on the lattice of its finest scale → those of the image."""
         if self.rule == "max":
             return group_logits[0]
         if isinstance(self.rule, int):

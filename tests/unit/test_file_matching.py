@@ -85,6 +85,8 @@ def test_excluded_images_need_no_masks(tmp_path):
     assert sorted(name for names in data.names.values() for name in names) == [f"train/{name}" for name in "abcde"]
     with pytest.raises(UserError, match="exclude: no image has a name like 'held/'"):
         prepared(tmp_path, exclude=["held/"])
+    with pytest.raises(UserError, match="no image is left with a mask; correct the patterns or `exclude`"):
+        prepared(tmp_path, exclude=["*", "held/"])
 
 
 def test_wildcards_of_names():

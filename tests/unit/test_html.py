@@ -99,6 +99,13 @@ def test_a_network_without_a_score_does_not_win():
     assert said(scores(a=[np.nan] * 5)) == "No network has a score."
 
 
+def test_scales_at_which_no_network_has_a_score_are_empty_cells():
+    (one,) = headlines(scores(a=[np.nan, 0.1, 0.3, 0.2, 0.1], b=[np.nan, 0.2, 0.1, 0.1, 0.2]))
+    assert [(cells[0], winning[:2]) for _, cells, winning in one.rows] == [("–", [False, False]), ("–", [False, True])]
+    at_one = scores(a=[0.1, 0.2, np.nan, 0.1, 0.3], b=[0.2, 0.1, np.nan, 0.2, 0.1])
+    assert said(at_one).startswith("No network has a score at the scale of training.")
+
+
 @pytest.fixture
 def results(tmp_path) -> Path:
     """Return the results of a run: tables, three figures, a record, measured times."""

@@ -4,7 +4,7 @@
 side, `windows` the windows of scales of lifted networks, `winners` the scale that won at each pixel, `crops` how
 answers hold when images are cut, `training` the training curves, `claims` differences with their intervals,
 `equivariance` the errors of trained networks. Every function writes its figure under all paths it is given (.png,
-.svg).
+.svg). Of commands alone: `scales`, one image at several scales, and `magnification`, the score of every factor.
 """
 
 from seunet.report.figures.claims import draw_claims

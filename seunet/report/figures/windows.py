@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seunet.report.figures import style
-from seunet.report.figures.axes import SCALE_LABEL, Models, Paths, mark_training, scale_axis
+from seunet.report.figures.axes import SCALE_LABEL, Models, Paths, block_title, mark_training, scale_axis
 from seunet.report.tables import WINDOWS_COLUMNS, with_true_scale
 from seunet.runtime.errors import UserError
 from seunet.runtime.tables import read_table
@@ -71,7 +71,7 @@ def draw_scales(
         bar.set_label(f"{Metric.parse(metric).name} of a window, %", fontsize=7)
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
         bar.outline.set_visible(False)
-        block_name(grid[0], dataset)
+        block_title(grid[0], dataset)
         style.legend_below(figure, [dot_handle(share) for share in SHARES], "Share of images that chose a window")
         style.save(figure, paths, f"{dataset}: windows of scales", commit)
 
@@ -147,8 +147,3 @@ def window_ends(window: str) -> tuple[float, ...]:
         return tuple(float(end) for end in window.split("-"))
     except ValueError as error:
         raise UserError(f"window '{window}': expected scales such as 1-2 or 4; run the evaluation again") from error
-
-
-def block_name(axes: Axes, dataset: str) -> None:
-    """Write the name of the data set above the title of the first panel."""
-    axes.annotate(dataset, (0, 1), (0, 14), "axes fraction", "offset points", fontweight="bold")

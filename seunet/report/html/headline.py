@@ -11,7 +11,7 @@ from seunet.report.tables import with_true_scale
 from seunet.settings.scales import SEEN
 
 TIE = 0.005  # networks whose metric differs less than this from the best one count as best
-MOST_RUNS = 3  # stretches of scales that a sentence names one by one
+MOST_STRETCHES = 3  # of scales, that a sentence names one by one
 COLUMNS = 7  # scales in the table, at most
 
 
@@ -41,7 +41,7 @@ def headline(dataset: str, table: pd.DataFrame, labels: dict[str, str], bounds: 
     if competing.size:
         sentences = [*ranking_sentences(competing, labels), seeds_sentence(table)]
     shown = spread(means.index.to_numpy())
-    best = competing.max(axis=1)
+    best = competing.max(axis=1).reindex(means.index)
     rows = []
     for model in means:
         values = means[model].loc[shown]
@@ -54,6 +54,8 @@ def ranking_sentences(means: pd.DataFrame, labels: dict[str, str]) -> list[str]:
     """Return sentences about who is best: rows are scales in order, columns models."""
     winners = pd.Series([tuple(means.columns[row > row.max() - TIE]) for _, row in means.iterrows()], means.index)
     seen = means.index[(means.index < SEEN) & (means.index > 1 / SEEN)]
+    if seen.empty:
+        return ["No network has a score at the scale of training."]
     at_one = min(seen, key=lambda scale: abs(scale - 1))
     if means.shape[1] == 1:
         lowest = means.iloc[:, 0].idxmin()
@@ -72,9 +74,10 @@ def ranking_sentences(means: pd.DataFrame, labels: dict[str, str]) -> list[str]:
 
 def stretches(winners: pd.Series, labels: dict[str, str]) -> str:
     """Return who is best over which scales of one side: neighbouring scales with the same winners together."""
-    runs = [(models, [scale for scale, _ in group]) for models, group in groupby(winners.items(), lambda item: item[1])]
-    if len(runs) <= MOST_RUNS:
-        return "; ".join(f"{named(models, labels)} {span(scales)}" for models, scales in runs)
+    groups = groupby(winners.items(), lambda item: item[1])
+    found = [(models, [scale for scale, _ in group]) for models, group in groups]
+    if len(found) <= MOST_STRETCHES:
+        return "; ".join(f"{named(models, labels)} {span(scales)}" for models, scales in found)
     counts = winners.explode().value_counts()
     parts = [f"{labels[model]} at {count}" for model, count in counts.items()]
     return f"the lead changes: of {len(winners)} scales, {', '.join(parts)} (ties count for each)"
