@@ -65,14 +65,33 @@ def check_dataset(path: str, dataset: Dataset) -> None:
 
 
 def check_source(path: str, dataset: Dataset) -> None:
-    """Check the keys that depend on the source: archives, classes, the metric's class, split."""
-    source, archives = dataset.source, dataset.archives.present()
-    _, wanted = SOURCES[source]
+    """Check the keys that depend on the source: archives, keys that it reads, sizes, files, classes."""
+    check_archives(path, dataset)
+    check_own_keys(path, dataset)
+    if dataset.source in GENERATED:
+        check_generated(path, dataset)
+    elif dataset.test_pixels == "original" and dataset.fit == "tiles":
+        raise UserError(f"{path}.test_pixels: tiles have the original's pixels already; remove it")
+    if dataset.source == "folder":
+        check_folder(path, dataset)
+    elif dataset.duplicates == "group":
+        raise UserError(f"{path}.duplicates: source {dataset.source} has splits of its own; use warn or error")
+    check_classes(path, dataset)
+
+
+def check_archives(path: str, dataset: Dataset) -> None:
+    """Check that a data set names the archives of its source, with addresses that can be taken apart."""
+    archives, (_, wanted) = dataset.archives.present(), SOURCES[dataset.source]
     if set(archives) != set(wanted):
         given = ", ".join(archives) or "none"
-        raise UserError(f"{path}.archives: source {source} needs {' and '.join(wanted) or 'none'}, got {given}")
+        raise UserError(f"{path}.archives: source {dataset.source} needs {' and '.join(wanted) or 'none'}, got {given}")
     for key, archive in archives.items():
         check_url(f"{path}.archives.{key}.url", archive.url)
+
+
+def check_own_keys(path: str, dataset: Dataset) -> None:
+    """Check that a data set has the keys that its source needs, and none that only another source reads."""
+    source = dataset.source
     for other, keys in OWN_KEYS.items():
         for key in keys:
             if other != source and key in dataset.model_fields_set:
@@ -80,19 +99,22 @@ def check_source(path: str, dataset: Dataset) -> None:
     for key in NEEDED_KEYS.get(source, ()):
         if getattr(dataset, key) is None:
             raise UserError(f"{path}.{key}: missing; source {source} needs it")
-    if source in GENERATED and len(set(image_sides(dataset.image_size))) > 1:
+
+
+def check_generated(path: str, dataset: Dataset) -> None:
+    """Check the sizes of generated images."""
+    source, sides = dataset.source, image_sides(dataset.image_size)
+    if len(set(sides)) > 1:
         raise UserError(f"{path}.image_size: {dataset.image_size}; source {source} draws squares; give one number")
     if dataset.sizes and max(dataset.sizes) > 1:
-        check_sizes(path, dataset.sizes, image_sides(dataset.image_size)[0])
-    if source == "folder":
-        check_folder(path, dataset)
-    elif dataset.duplicates == "group":
-        raise UserError(f"{path}.duplicates: source {source} has splits of its own; use warn or error")
-    if dataset.test_pixels == "original" and source in GENERATED:
+        check_sizes(path, dataset.sizes, sides[0])
+    if dataset.test_pixels == "original":
         raise UserError(f"{path}.test_pixels: source {source} draws its test images at each size; remove it")
-    if dataset.test_pixels == "original" and dataset.fit == "tiles":
-        raise UserError(f"{path}.test_pixels: tiles have the original's pixels already; remove it")
-    classes = CLASSES.get(source) or classes_of(dataset)
+
+
+def check_classes(path: str, dataset: Dataset) -> None:
+    """Check the weights and the metric against the classes of a data set."""
+    classes = CLASSES.get(dataset.source) or classes_of(dataset)
     weights = dataset.training.class_weights
     if isinstance(weights, list) and len(weights) != len(classes):
         raise UserError(

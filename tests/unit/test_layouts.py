@@ -18,7 +18,6 @@ from seunet.data.prepared import prepare
 from seunet.settings.dataset import Preparation
 
 SIDE, COUNT = 32, 10
-VALUES = np.array([0, 1, 2], np.uint8)
 COLOURS = np.array([(128, 128, 128), (0, 0, 192), (64, 0, 128)], np.uint8)
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
 

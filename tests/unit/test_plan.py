@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import ROOT
 from test_configuration import change, good
 
 from seunet.config import checks as configuration
@@ -111,6 +112,15 @@ def test_without_claims_and_scales_to_compare_there_is_no_table_of_them():
     config = configuration.check(config)
     kinds = {kind for _, kind in figures.figure_names(config)}
     assert not kinds & {"claims", "equivariance"} and len(paths.tables(config)) == 7
+
+
+def test_the_page_of_results_names_every_table_and_folder():
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    config = configuration.check(good())
+    files = [*paths.tables(config), paths.MISSING]
+    folders = {file.path.parts[1] for run in plan.all_runs(config) for file in paths.of_run(config, *run)}
+    assert [file for file in files if f"`{Path(file).relative_to('results')}`" not in page] == []
+    assert [folder for folder in folders if f"`{folder}/" not in page] == []
 
 
 def test_tables_and_figures_of_earlier_runs_are_named(tmp_path, monkeypatch):
