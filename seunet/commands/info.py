@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import typer
 
 from seunet.commands.network_opening import check_path, open_network
@@ -172,13 +171,13 @@ def when(file: Path, description: dict[str, Any]) -> str:
 def validation(history: Path, preparation: dict[str, Any] | None) -> str:
     """Return the last and the best validation of the training, from history.csv."""
     rows = read_rows(history)
-    values = [float(row.get("val_metric") or "nan") for row in rows]  # an empty cell: no pixel of the metric's classes
-    if not np.isfinite(values).any():
+    decided = [row for row in rows if row.get("val_metric")]  # an empty cell: no pixel of the metric's classes
+    if not decided:
         return ""
-    best = int(np.nanargmax(values))
+    last, best = float(rows[-1]["val_metric"] or "nan"), max(decided, key=lambda row: float(row["val_metric"]))
     return (
-        f"{metric(preparation)} {values[-1]:.3f} after epoch {rows[-1]['epoch']}"
-        f" (best {values[best]:.3f}, epoch {rows[best]['epoch']})"
+        f"{metric(preparation)} {last:.3f} after epoch {rows[-1]['epoch']}"
+        f" (best {float(best['val_metric']):.3f}, epoch {best['epoch']})"
     )
 
 
