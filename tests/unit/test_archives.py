@@ -148,6 +148,7 @@ def test_local_path_is_relative_to_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "a.bin").write_bytes(CONTENT)
     monkeypatch.chdir(tmp_path)
     fetch("a.bin", SHA, tmp_path / "out.bin")
+    assert (tmp_path / "out.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("url", ["none.bin", "file:///none.bin", "ftp://host/a", "/"])

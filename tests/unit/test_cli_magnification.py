@@ -220,7 +220,9 @@ def test_one_readable_image_does_not_answer_for_the_others(model: Path, tmp_path
     call("predict", model, same, "--at", "native", "--output", tmp_path / "native")
     (factor,) = {row["factor"] for row in rows(tmp_path / "auto" / "magnification.csv")}
     assert factor == "1"
-    for file in (tmp_path / "native").glob("*.png"):
+    answers = list((tmp_path / "native").glob("*.png"))
+    assert len(answers) == len(images) - len(chosen) + 1
+    for file in answers:
         assert np.array_equal(np.asarray(Image.open(file)), np.asarray(Image.open(tmp_path / "auto" / file.name)))
 
 

@@ -96,4 +96,6 @@ def test_notes_of_older_runs_and_damaged_ones_are_left_alone(folder):
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(text)
         (folder / "results" / name).touch()
+    before = {file: file.stat().st_mtime_ns for file in (folder / "results").glob("?")}
     integrity.restore_times()
+    assert {file: file.stat().st_mtime_ns for file in before} == before and len(before) == 4

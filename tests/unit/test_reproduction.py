@@ -119,7 +119,9 @@ def test_kept_counts_give_the_scores_of_the_page():
     keys = ["dataset", "model", "seed", "scale"]
     scores = read_table(reproduction.TABLES / "scores.csv").set_index(keys)["iou"].sort_index()
     config = reproduction.evidence()
-    for file in reproduction.COUNTS.glob("*/*/*.npz"):
+    files = list(reproduction.COUNTS.glob("*/*/*.npz"))
+    assert files
+    for file in files:
         dataset, model = file.parts[-3:-1]
         counts = load_counts(file)
         tp, union = (x.sum(1, dtype=int) for x in (counts["tp"], counts["tp"] + counts["fp"] + counts["fn"]))

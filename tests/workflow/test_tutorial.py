@@ -42,7 +42,9 @@ def test_the_tutorial_word_for_word(clone, tmp_path):  # noqa: F811
     (tmp_path / "mine.yaml").write_text(smaller.replace("epochs: 50", "epochs: 1"))
     for command in others:
         shell(command, tmp_path)
-    for figure in re.findall(r"mine_\w+\.png", text):
+    figures = re.findall(r"mine_\w+\.png", text)
+    assert figures
+    for figure in figures:
         assert (tmp_path / "results" / "figures" / figure).is_file()
     assert len(list((tmp_path / "classes").glob("*_overlay.png"))) == 8
 
