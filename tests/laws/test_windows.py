@@ -8,7 +8,7 @@ from torch import Tensor
 from seunet.layers.lifting import blur
 from seunet.models import SEUNet
 from seunet.models.calling import call_network
-from seunet.models.windows import RULES, Windows
+from seunet.models.windows import CHOICES, RULES, Windows
 from seunet.runtime.errors import UserError
 
 PYRAMID = {"width": 8, "depth": 2, "num_scales": 2, "geometry": "exact", "layout": "pyramid", "scale_dropout": 0}
@@ -184,6 +184,23 @@ def test_each_pixel_has_the_window_that_is_surest_of_it():
     p = torch.stack(logits).softmax(2)
     surest = (p * p.log()).sum(2, keepdim=True).argmax(0, keepdim=True).expand(1, 1, 3, 8, 16)
     torch.testing.assert_close(windows.combine_windows(logits, (8, 16)), torch.stack(logits).gather(0, surest)[0])
+
+
+@pytest.mark.parametrize("rule", CHOICES)
+def test_probabilities_of_zero_have_no_logarithm_but_a_choice(rule):
+    unsure = torch.tensor([0.0, 0.0, -200.0])[:, None, None].expand(3, 16, 16)  # class 2 has probability 0 everywhere
+    sure = torch.full((3, 16, 16), -200.0)
+    sure[0, :, ::2], sure[1, :, 1::2] = 200.0, 200.0
+    assert Windows(rule, 1).choose_window([unsure[None], sure[None]], (16, 16)).unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("rule", CHOICES)
+def test_logits_of_half_precision_are_compared_in_full_precision(rule):
+    generator = torch.Generator().manual_seed(5)
+    windows = Windows(rule, 1)
+    logits = [(3 * torch.randn(64, 3, 8, 8, generator=generator)).bfloat16() for _ in range(3)]
+    chosen = windows.choose_window(logits, (8, 8))
+    assert torch.equal(chosen, windows.choose_window([x.float() for x in logits], (8, 8)))
 
 
 def test_a_window_is_named_by_its_first_and_its_last_scale():
