@@ -24,15 +24,14 @@ from seunet.ops.tracing import for_onnx, is_traced
 from seunet.runtime.errors import UserError
 
 U_SHAPE, LIFTED = {"width": 2, "depth": 1}, {"num_scales": 2}
+WINDOWS = LIFTED | {"geometry": "exact", "layout": "pyramid", "scales_at_test": 3}
 NETWORKS = {
     "unet": ("unet", U_SHAPE),
     "released": ("seunet", U_SHAPE | LIFTED),
     "exact": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact"}),
     "pyramid": ("seunet", U_SHAPE | LIFTED | {"geometry": "exact", "layout": "pyramid"}),
-    "windows": (
-        "seunet",
-        U_SHAPE | LIFTED | {"geometry": "exact", "layout": "pyramid", "scales_at_test": 3, "windows": "information"},
-    ),
+    "windows": ("seunet", U_SHAPE | WINDOWS | {"windows": "information"}),
+    "regions": ("seunet", U_SHAPE | WINDOWS | {"windows": "region"}),
     "sresnet": ("sresnet", {"width": 1} | LIFTED),
 }
 
