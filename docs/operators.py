@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/method.md, sections 3, 4, 5 and 8: python docs/operators.py, from the root."""
+"""Draw the pictures of docs/method.md, sections 3 to 6 and 8: python docs/operators.py, from the root."""
 
 from pathlib import Path
 
@@ -6,14 +6,16 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from seunet.layers import ScaleUpsample
+from seunet.layers import GaussianLifting, ScaleCrossCorrelation, ScaleProjection, ScaleUpsample
 from seunet.report.figures import style
 
 FIGURES = Path(__file__).parent / "figures"
 COLOURS = [style.BLUE, style.ORANGE, style.GREEN, style.RED]
 SIDE = 17  # pixels of a drawn map
+DISKS = {(12, 10): 1, (12, 32): 2, (16, 64): 4, (62, 28): 8, (62, 96): 16}  # centre (y, x): radius in pixels
 
 
 def pixels(axes: Axes, title: str) -> None:
@@ -64,6 +66,26 @@ def upsampling(figure: Figure) -> None:
         axes.set_xlabel("pixel")
 
 
+def projection(figure: Figure) -> None:
+    """Draw disks of five sizes, what one kernel finds of them at each scale, and the maximum of these maps."""
+    y, x = np.mgrid[:96, :128]
+    disks = np.any([np.hypot(y - y0, x - x0) <= radius for (y0, x0), radius in DISKS.items()], 0).astype(np.float32)
+    kernel = ScaleCrossCorrelation(1, 1, border="replicate")
+    with torch.no_grad():
+        kernel.weight.copy_(torch.eye(9)[4].reshape(3, 3) - 1 / 9)  # the centre less its surround
+        maps = kernel(GaussianLifting(1, num_scales=4, geometry="exact")(torch.tensor(disks)[None, None])).relu()
+        answer, winner = ScaleProjection("max")(maps)[0, 0], maps.argmax(0)[0, 0]
+    colours = torch.tensor([to_rgb(colour) for colour in COLOURS])
+    shown = [(x_s[0, 0], colour.expand(*disks.shape, 3)) for x_s, colour in zip(maps, colours, strict=True)]
+    panels = figure.subplots(1, 6)
+    panels[0].imshow(disks, cmap="gray_r")
+    for axes, (values, colour) in zip(panels[1:], [*shown, (answer, colours[winner])], strict=True):
+        axes.imshow(1 - (1 - colour) * (values / answer.max())[..., None])
+    for axes, title in zip(panels, ("f", *(f"x(s, ·), s = {s}" for s in range(4)), "Π(x)"), strict=True):
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title)
+
+
 def pyramid(figure: Figure) -> None:
     """Draw the maps of both layouts at every scale, a cell for a pixel."""
     for row, (axes, layout) in enumerate(zip(figure.subplots(2, 1), ("dense", "pyramid"), strict=True)):
@@ -82,7 +104,7 @@ def pyramid(figure: Figure) -> None:
 
 if __name__ == "__main__":
     with matplotlib.rc_context(style.RC | {"axes.grid": False}):
-        for draw, height in ((taps, 1.8), (pooling, 2.0), (upsampling, 1.8), (pyramid, 2.5)):
+        for draw, height in ((taps, 1.8), (pooling, 2.0), (upsampling, 1.8), (projection, 1.1), (pyramid, 2.5)):
             figure = style.new_figure(style.PAGE, height)
             draw(figure)
             style.save(figure, [FIGURES / f"{draw.__name__}.png"], draw.__name__)

@@ -50,11 +50,11 @@ def open_variant(
     if variant.magnification and size_multiple(model) == 1 and not hasattr(type(model), "size_multiple"):
         model.size_multiple = multiple  # type: ignore[assignment]
     if variant.magnification and reference is None:
-        reference = reference_of(model, description, data, device)
+        reference = known_fingerprint(model, description, data, device)
     return variant.wrap(model, (data.height, data.width), reference, precision), description
 
 
-def reference_of(
+def known_fingerprint(
     model: nn.Module, description: dict[str, Any], data: Prepared, device: torch.device | str
 ) -> Fingerprint | None:
     """Return the fingerprint of a network: as model.json has it, else of the data set's validation images, else None.
