@@ -54,9 +54,10 @@ def eager_correlation(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: in
         x, stride, step = subsample(x, stride), 1, step // stride
     if border == "replicate" and max(x.shape[-2:]) <= step:  # all taps of an output read one pixel
         return pointwise(subsample(x, stride), kernel.sum((2, 3), keepdim=True), bias)
-    if use_lattices(x, kernel, stride, step):
-        return join_lattices(eager_correlation(split_lattices(x, step), kernel, bias, 1, 1, border), step)
     radius = kernel.shape[-1] // 2
+    if use_lattices(x, kernel, stride, step):
+        margin = radius if border == "replicate" else 0
+        return join_lattices(F.conv2d(split_lattices(x, step, margin), kernel, bias, padding=radius - margin), step)
     if border == "replicate":
         return F.conv2d(continued(x, step, radius), kernel, bias, stride, dilation=step)
     reached = min(radius, (max(x.shape[-2:]) - 1) // step)  # taps beyond meet zeros alone

@@ -112,14 +112,13 @@ def scatter(
     grad: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size, stride: int, step: int
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients for x, of the given shape, and for −penalty, (C,)."""
-    down, along_row = (torch.arange(side, device=grad.device) * stride for side in grad.shape[2:])
-    row = down[:, None] + rows.long() * step
-    place = row * shape[3] + along_row + columns.long() * step
+    down, along = (torch.arange(side, device=grad.device) * stride for side in grad.shape[2:])
+    place = torch.add(down[:, None] * shape[3] + along, rows, alpha=step * shape[3]).add_(columns, alpha=step)
     # channels-last, as the maps of the network, so that nothing copies it to another layout
     grad_x = torch.zeros(shape[0], shape[2] * shape[3], shape[1], dtype=grad.dtype, device=grad.device)
     grad_x.scatter_add_(1, place.permute(0, 2, 3, 1).flatten(1, 2), grad.permute(0, 2, 3, 1).flatten(1, 2))
-    squares = rows.to(grad.dtype).square() + columns.to(grad.dtype).square()
-    return grad_x.unflatten(1, shape[2:]).permute(0, 3, 1, 2), (grad * squares).sum((0, 2, 3))
+    squares = rows.to(grad.dtype).square_().add_(columns.to(grad.dtype).square_())
+    return grad_x.unflatten(1, shape[2:]).permute(0, 3, 1, 2), squares.mul_(grad).sum((0, 2, 3))
 
 
 @dilation.compiled
