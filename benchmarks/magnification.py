@@ -7,9 +7,8 @@ RESULTS: a folder `results` with prepared data sets and trained networks. OUTPUT
 how much is lost against the best factor, and how often the factor is further than half an octave from it).
 """
 
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, r
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import Trial, search
 from seunet.experiment.fingerprint import Fingerprint, fingerprint
-from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, enough, least_gain
+from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, PROBES, enough, least_gain
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
 from seunet.runtime.tables import write_table
@@ -32,10 +31,40 @@ from seunet.runtime.tables import write_table
 SCALES = (0.35, 0.5, 0.71, 1, 1.41, 2, 4)
 FACTORS = tuple(2 ** (k / 2) for k in range(4, -8, -1))
 IMAGES, POOLS, SIZES = 32, 20, (1, 2, 4, 8, 16)
+MULTIPLE = 8  # of sides, where a network says none
 LARGEST = 3  # times the side of training: more is not shown
 SMALL_LOSS = 0.02  # of the metric: a factor that loses less is not wrong
 Rule = Callable[[Observation], float]
 BUILT = "as find_magnification searches"
+
+
+class Looks(dict[float, Observation | None]):
+    """What a network sees in images (N, C, H, W) by the factor at which they are shown, found when it is asked for.
+
+    None where images cannot be shown so. counts: (3, N, classes) of the answers, by factor.
+    largest: side of what is shown at another factor than 1.
+    """
+
+    def __init__(self, model: torch.nn.Module, x: Tensor, y: Tensor, largest: int):
+        super().__init__()
+        self.model, self.batches, self.largest = model, list(zip(x.split(4), y.split(4), strict=True)), largest
+        self.side = x.shape[-1]
+        self.counts: dict[float, Tensor] = {}
+
+    @torch.no_grad()
+    def __missing__(self, factor: float) -> Observation | None:
+        """Show the images at a factor."""
+        side = round(self.side * factor)
+        self[factor] = None
+        if side >= LEAST_SIDE and (side <= self.largest or factor == 1):
+            parts, counts = [], []
+            for images, masks in self.batches:
+                seen, logits = observe(self.model, rescale_image(images, (side, side)))
+                parts.append(seen)
+                answers = rescale_logits(logits, (self.side, self.side)).argmax(1)
+                counts.append(confusion_counts(masks, answers, logits.shape[1]))
+            self[factor], self.counts[factor] = Observation.join(parts), torch.cat(counts, 1)
+        return self[factor]
 
 
 def select(seen: Observation, images: np.ndarray) -> Observation:
@@ -50,7 +79,7 @@ def select(seen: Observation, images: np.ndarray) -> Observation:
 
 def rules(known: Fingerprint, running: Fingerprint | None) -> dict[str, Rule]:
     """Return every rule by name: what it makes largest."""
-    answers = Fingerprint({}, known.answers)
+    answers, layers = Fingerprint({}, known.answers), Fingerprint(known.layers)
     found: dict[str, Rule] = {
         "information": lambda seen: float(seen.information.mean()),
         "distance from validation images": lambda seen: -known.distance(seen),
@@ -59,19 +88,24 @@ def rules(known: Fingerprint, running: Fingerprint | None) -> dict[str, Rule]:
         ),
         "information less distance": lambda seen: float(seen.information.mean()) - known.distance(seen),
         "answers alone": lambda seen: INFORMATION * float(seen.information.mean()) - answers.distance(seen),
+        "half the information less distance of layers": lambda seen: (
+            INFORMATION * float(seen.information.mean()) - layers.distance(seen)
+        ),
     }
     if running:
         found["distance from running statistics"] = lambda seen: -running.distance(seen)
     return found
 
 
-def built(found: Mapping[float, Observation], known: Fingerprint) -> float:
-    """Return the factor that `find_magnification` takes, given what is seen at every factor that can be shown."""
+def built(looks: Looks, pool: np.ndarray, known: Fingerprint) -> float:
+    """Return the factor that `find_magnification` takes of a pool of images."""
+    probes = pool[evenly_spaced(len(pool), PROBES)]
 
     def attempt(factor: float) -> Trial | None:
-        seen = next((seen for shown, seen in found.items() if math.isclose(shown, factor, rel_tol=1e-6)), None)
+        seen = looks[factor]
         if seen is None:
             return None
+        seen = select(seen, probes)
         gained, distance = float(seen.information.mean()), known.distance(seen)
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
@@ -79,19 +113,25 @@ def built(found: Mapping[float, Observation], known: Fingerprint) -> float:
     return search(attempt, factors, least_gain(known), not known.enlarges, enough(known)).factor
 
 
-def takes(known: Fingerprint, running: Fingerprint | None) -> dict[str, Callable[[Mapping[float, Observation]], float]]:
-    """Return, by the name of the rule, what it takes of the factors at which images were shown."""
+def takes(known: Fingerprint, running: Fingerprint | None) -> dict[str, Callable[[Looks, np.ndarray], float]]:
+    """Return, by the name of the rule, what it takes of the factors at which a pool of images was shown."""
 
-    def largest(score: Rule) -> Callable[[Mapping[float, Observation]], float]:
-        return lambda found: max(found, key=lambda factor: score(found[factor]))
+    def largest(score: Rule) -> Callable[[Looks, np.ndarray], float]:
+        return lambda looks, pool: max(shown(looks), key=lambda factor: score(select(shown(looks)[factor], pool)))
 
     by_score = {name: largest(score) for name, score in rules(known, running).items()}
-    return by_score | {BUILT: lambda found: built(found, known)}
+    return by_score | {BUILT: lambda looks, pool: built(looks, pool, known)}
 
 
-def images_at(data: Prepared, scale: float, multiple: int) -> tuple[Tensor, Tensor]:
+def shown(looks: Looks) -> dict[float, Observation]:
+    """Return what is seen at the half octaves at which images can be shown."""
+    seen = ((factor, looks[factor]) for factor in FACTORS)
+    return {factor: one for factor, one in seen if one is not None}
+
+
+def images_at(data: Prepared, scale: float) -> tuple[Tensor, Tensor]:
     """Return validation images and masks at a scale: drawn anew where the source is generated, else resampled."""
-    side = rescaled_size(data.height, scale, multiple)
+    side = rescaled_size(data.height, scale, MULTIPLE)
     names = data.names["val"][:IMAGES]
     if (data.folder / "test" / "rendered").exists():
         pairs = [rendering.render(shapes.draw_scene(0, name, data.height), side, side) for name in names]
@@ -103,59 +143,37 @@ def images_at(data: Prepared, scale: float, multiple: int) -> tuple[Tensor, Tens
     return rescale_image(x, (side, side)), rescale_mask(torch.from_numpy(masks), (side, side))
 
 
-@torch.no_grad()
-def shown(
-    model: torch.nn.Module, x: Tensor, y: Tensor, multiple: int, largest: int
-) -> Iterator[tuple[float, Observation, Tensor]]:
-    """Yield factor, what the network sees, and counts (3, N, classes), of images shown at every factor.
-
-    largest: side of what is shown at another factor than 1.
-    """
-    side = x.shape[-1]
-    for factor in FACTORS:
-        size = max(multiple, round(side * factor / multiple) * multiple)
-        if size < LEAST_SIDE or size > largest and factor != 1:
-            continue
-        parts, counts = [], []
-        for images, masks in zip(x.split(4), y.split(4), strict=True):
-            seen, logits = observe(model, rescale_image(images, (size, size)))
-            parts.append(seen)
-            back = rescale_logits(logits, (side, side)).argmax(1)
-            counts.append(confusion_counts(masks, back, logits.shape[1]))
-        yield factor, Observation.join(parts), torch.cat(counts, 1)
-
-
-def score_of(data: Prepared, counts: Tensor) -> float:
-    """Return the data set's metric of counts (3, N, classes)."""
-    tp, fp, fn = counts.sum(1).numpy()
+def score_of(data: Prepared, looks: Looks, factor: float) -> float:
+    """Return the data set's metric of the answers to images shown at a factor."""
+    tp, fp, fn = looks.counts[factor].sum(1).numpy()
     return data.metric.of_counts(tp, fp, fn, data.classes)
 
 
 def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dict], list[dict]]:
     """Return the rows of both tables for a network."""
     data = Prepared(results / "datasets" / dataset)
-    model, about = load_model(results / "models" / dataset / name / seed)
-    run, multiple = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}, 8
+    model, _ = load_model(results / "models" / dataset / name / seed)
+    if not hasattr(type(model), "size_multiple"):
+        model.size_multiple = MULTIPLE
+    run = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}
     whole = torch.from_numpy(np.array(data.val[0])).permute(0, 3, 1, 2).float() / 255
     known, running = fingerprint(model, whole.split(4)), Fingerprint.of_running_statistics(model)
     factors, picks = [], []
     generator = np.random.default_rng(0)
     with finest_window_only(model):
         for scale in SCALES:
-            x, y = images_at(data, scale, multiple)
-            found = {f: (seen, counts) for f, seen, counts in shown(model, x, y, multiple, LARGEST * data.height)}
-            iou = {factor: score_of(data, counts) for factor, (_, counts) in found.items()}
-            best = max(iou, key=lambda f: iou[f])
-            for factor, (seen, _) in found.items():
+            looks = Looks(model, *images_at(data, scale), LARGEST * data.height)
+            for factor, seen in shown(looks).items():
                 cells = {"information": float(seen.information.mean()), "distance": known.distance(seen)}
-                factors.append(run | {"scale": scale, "factor": factor, "iou": iou[factor]} | cells)
-            count = len(next(iter(found.values()))[0].information)
+                factors.append(run | {"scale": scale, "factor": factor, "iou": score_of(data, looks, factor)} | cells)
+            best = max(shown(looks), key=lambda factor: score_of(data, looks, factor))
+            count = sum(len(images) for images, _ in looks.batches)
             for size in (n for n in SIZES if n <= count):
                 pools = [generator.choice(count, size, replace=False) for _ in range(POOLS)]
                 for rule, take in takes(known, running).items():
                     for pool in pools:
-                        taken = take({factor: select(seen, pool) for factor, (seen, _) in found.items()})
-                        loss = iou[best] - iou[taken]
+                        taken = take(looks, pool)
+                        loss = score_of(data, looks, best) - score_of(data, looks, taken)
                         far = abs(np.log2(taken / best)) > 0.51 and loss > SMALL_LOSS
                         picks.append(run | {"scale": scale, "images": size, "rule": rule, "loss": loss, "wrong": far})
     return factors, picks

@@ -18,6 +18,7 @@ from seunet.models.calling import call_network
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
+ANSWERS = 0.1  # nats that answers unlike those of the training add to the distance at most; chosen on validation images
 EPSILON = 1e-3  # added to variances, so that a channel without any counts little
 LEAST_SPREAD = 0.1  # of a feature between images; a smaller one would decide alone
 DIGITS = 5  # of the numbers in model.json
@@ -55,17 +56,28 @@ class Fingerprint:
         """Return the distance of what a network saw in all images of an observation, in nats.
 
         That is the divergence KL(N(mean, variance here) ‖ N(mean, variance in training)), averaged over the channels
-        of each layer, then over layers. Without layers, the same of the features of the answers, whose spread between
-        images stands for the variance.
+        of each layer, then over layers. The answers add a little, up to a bound, since images of other places may have
+        other shares of the classes. Without layers, the answers decide.
         """
-        if self.layers:
-            if any(
-                name not in seen.layers or seen.layers[name][0].shape[1] != len(own[0])
-                for name, own in self.layers.items()
-            ):
-                raise UserError("the fingerprint is that of another network: its layers differ; make it anew")
-            terms = [divergence(pooled(seen.layers[name]), own).mean() for name, own in self.layers.items()]
-            return float(torch.stack(terms).mean())
+        of_answers = self.distance_of_answers(seen)
+        if not self.layers:
+            return of_answers
+        return self.distance_of_layers(seen) + ANSWERS * of_answers / (1 + of_answers)
+
+    def distance_of_layers(self, seen: Observation) -> float:
+        """Return the divergence of what entered the layers, in nats."""
+        if any(
+            name not in seen.layers or seen.layers[name][0].shape[1] != len(own[0]) for name, own in self.layers.items()
+        ):
+            raise UserError("the fingerprint is that of another network: its layers differ; make it anew")
+        terms = [divergence(pooled(seen.layers[name]), own).mean() for name, own in self.layers.items()]
+        return float(torch.stack(terms).mean())
+
+    def distance_of_answers(self, seen: Observation) -> float:
+        """Return the divergence of the features of the answers, in nats; 0 where they are not known.
+
+        Their spread between images stands for the variance.
+        """
         if self.answers is None:
             return 0.0
         mean, spread = self.answers

@@ -9,7 +9,7 @@ from seunet import SEUNet, UNet, UserError
 from seunet.data import rendering, shapes
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import MARGIN, Trial, search
-from seunet.experiment.fingerprint import Fingerprint, fingerprint
+from seunet.experiment.fingerprint import ANSWERS, Fingerprint, fingerprint
 from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import DOUBT, PROBES, find_magnification, least_gain, resized
 from seunet.experiment.observation import finest_window_only, has_channels_last, observe
@@ -88,6 +88,19 @@ def test_answers_tell_where_layers_cannot_be_watched():
     model = network()
     answers = Fingerprint({}, fingerprint(model, scenes(1).split(4)).answers)
     assert answers.distance(observe(model, scenes(1))[0]) < answers.distance(observe(model, scenes(2))[0])
+
+
+def test_answers_add_to_the_distance_of_the_layers_up_to_a_bound():
+    model = network()
+    known = fingerprint(model, scenes(1).split(4))
+    layers = Fingerprint(known.layers)
+    mean, spread = known.answers
+    added = []
+    for away in (0, 1, 1000):
+        answers = Fingerprint(known.layers, (mean + away * spread, spread))
+        added.append(answers.distance(observe(model, scenes(1))[0]) - layers.distance(observe(model, scenes(1))[0]))
+    assert 0 <= added[0] < added[1] < added[2] < ANSWERS
+    assert added[2] == pytest.approx(ANSWERS, rel=1e-3)
 
 
 def test_a_windowed_network_is_compared_at_its_finest_window():
