@@ -21,7 +21,7 @@ from seunet.models.seunet import SEUNet
 from seunet.models.sresnet import SResNet
 from seunet.models.unet import UNet
 from seunet.models.ushape import Fusion
-from seunet.ops.fused import fused_convolution
+from seunet.ops.fused import Ordered, fused_convolution
 from seunet.ops.interpolation import add_upsampled
 from seunet.ops.lattice import continued
 
@@ -107,11 +107,12 @@ class FoldedConvolution(nn.Module):
     def __init__(self, convolution: nn.Conv2d, positive: bool):
         super().__init__()
         self.convolution, self.positive, self.kernel_size = convolution, positive, convolution.kernel_size
+        self.ordered = Ordered()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C', H, W)."""
         weight, bias = self.convolution.weight, self.convolution.bias
-        return fused_convolution(x, weight, bias, self.positive, padding=self.kernel_size[0] // 2)
+        return fused_convolution(x, weight, bias, self.positive, self.ordered, padding=self.kernel_size[0] // 2)
 
 
 class FoldedCorrelation(ScaleLayer):
@@ -119,7 +120,7 @@ class FoldedCorrelation(ScaleLayer):
 
     def __init__(self, correlation: ScaleCrossCorrelation, positive: bool):
         super().__init__()
-        self.correlation, self.positive = correlation, positive
+        self.correlation, self.positive, self.ordered = correlation, positive, Ordered()
         self.has_one_kernel = correlation.basis == "taps" and correlation.weight.shape[2] == 1
 
     def maps(self, x: list[Tensor]) -> list[Tensor]:
@@ -134,7 +135,7 @@ class FoldedCorrelation(ScaleLayer):
         (kernel,), (step, _) = of.kernels(), lattice(of.base, 0 if isinstance(of, OnLattice) else scale)
         radius = kernel.shape[-1] // 2
         x, padding = (continued(x, step, radius), 0) if of.border == "replicate" else (x, step * radius)
-        return fused_convolution(x, kernel, of.bias, self.positive, of.stride, padding, step)
+        return fused_convolution(x, kernel, of.bias, self.positive, self.ordered, of.stride, padding, step)
 
     def rectified(self, y: Tensor) -> Tensor:
         """Apply the ReLU if there is one."""
@@ -150,15 +151,15 @@ class FoldedFusion(nn.Module):
 
     def __init__(self, fuse: Any):
         super().__init__()
-        self.fuse = fuse
+        self.fuse, self.of_skip, self.of_coarse = fuse, Ordered(), Ordered()
 
     def forward(self, x: Any, skip: Any) -> Any:
         """Maps at half the resolution, and those of the skip → maps as those of the skip."""
         if isinstance(x, list):
             return [self.forward(*pair) for pair in zip(x, skip, strict=True)]
         of = self.fuse
-        y = fused_convolution(skip, of.weight[:, of.split :], of.bias, positive=False)
-        coarse = fused_convolution(x, of.weight[:, : of.split], None, positive=False)
+        y = fused_convolution(skip, of.weight[:, of.split :], of.bias, False, self.of_skip)
+        coarse = fused_convolution(x, of.weight[:, : of.split], None, False, self.of_coarse)
         return F.relu_(add_upsampled(y, coarse, of.factor, of.mode))
 
 

@@ -17,8 +17,8 @@ def quadratic_maximum(x: Tensor, coefficient: Tensor, stride: int, step: int, ra
     """
     if recorder() == Recorder.ONNX:
         return onnx_nodes.dilate(x, coefficient / width**2, stride, step, radius)
-    if recorder() >= Recorder.TRANSFORM:
-        return dilation.reference(x, coefficient / width**2, stride, step, radius)[0]
+    if recorder() >= Recorder.TRANSFORM or not torch.is_grad_enabled():
+        return dilation(x, coefficient / width**2, stride, step, radius, False)[0]
     return QuadraticMaximum.apply(x, coefficient, stride, step, radius, width)
 
 
@@ -97,13 +97,17 @@ def collected(grad: Tensor, taken: Tensor, back: Tensor, taps: Tensor) -> tuple[
 
 
 @Operator
-def dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the maxima of (N, C, H, W) and their taps along rows and columns, all (N, C, ⌈H/r⌉, ⌈W/r⌉)."""
+def dilation(
+    x: Tensor, penalty: Tensor, stride: int, step: int, radius: int, located: bool = True
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the maxima of (N, C, H, W), (N, C, ⌈H/r⌉, ⌈W/r⌉), and if `located` their taps along rows and columns."""
     (offsets,) = constants("tap_offsets", (radius,), str(x.device))
     penalties = (penalty[:, None] * offsets.float().square()).to(x.dtype)  # (C, taps)
     down, along = (taps(side, stride, step, offsets) for side in x.shape[2:])
     best, rows = best_tap(x, 2, down, penalties[:, None, :, None], offsets)
     best, columns = best_tap(best, 3, along, penalties[:, None, None, :], offsets)
+    if not located:
+        return best, None, None
     place = torch.arange(columns.shape[3], device=x.device) * stride + columns.long() * step
     return best, rows.gather(3, place), columns
 
@@ -122,13 +126,15 @@ def scatter(
 
 
 @dilation.compiled
-def compiled_dilation(x: Tensor, penalty: Tensor, stride: int, step: int, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+def compiled_dilation(
+    x: Tensor, penalty: Tensor, stride: int, step: int, radius: int, located: bool = True
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Compare all taps of rows and columns in one pass."""
     x = native.channels_last(x)
     images, channels, height, width = x.shape
     shape = (images, channels, -(-height // stride), -(-width // stride))
-    best = native.empty(shape, x.dtype)
-    rows, columns = (native.empty(shape, tap_type(radius)) for _ in range(2))
+    best, tap = native.empty(shape, x.dtype), torch.empty(0, dtype=tap_type(radius))
+    rows, columns = (native.empty(shape, tap.dtype) if located else None for _ in range(2))
     sizes = (images, height, width, channels, *shape[2:], stride, step, radius)
-    native.call(native.name_of("dilate", x, rows), x, penalty.contiguous(), best, rows, columns, *sizes)
+    native.call(native.name_of("dilate", x, tap), x, penalty.float().contiguous(), best, rows, columns, *sizes)
     return best, rows, columns

@@ -1,5 +1,6 @@
 """Networks for prediction: without batch norms they answer the same, and in bfloat16 nearly so."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def test_uncompiled_and_with_gradients_the_answer_is_the_same(monkeypatch: pytes
     torch.testing.assert_close(folded(model)(images), expected, rtol=1e-4, atol=1e-4)
     with torch.enable_grad():
         torch.testing.assert_close(folded(model)(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@torch.no_grad()
+def test_kernels_that_were_ordered_fit_other_sizes_and_are_no_part_of_copies(dtype: torch.dtype) -> None:
+    model, images = folded(network("zeros"), dtype), torch.rand(1, 3, 32, 48)
+    expected = model(images)
+    model(torch.rand(2, 3, 4, 4))
+    assert torch.equal(model(images), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(images), expected)
 
 
 def test_networks_with_a_way_of_their_own_are_left_alone() -> None:

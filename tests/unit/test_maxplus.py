@@ -46,6 +46,7 @@ def test_compiled_is_plain_to_the_bit(geometry: tuple[int, ...], shape: tuple[in
             found = maxplus.compiled_dilation(x, penalty, stride, step, radius)
             for ours, plain in zip(found, maxplus.dilation.reference(x, penalty, stride, step, radius), strict=True):
                 assert torch.equal(ours, plain)
+            assert torch.equal(maxplus.compiled_dilation(x, penalty, stride, step, radius, False)[0], found[0])
     finally:
         torch.set_num_threads(before)
 

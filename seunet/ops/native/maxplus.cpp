@@ -81,6 +81,7 @@ struct SortedRow {
     }
 };
 
+// rows and columns receive the taps, unless both are null
 template <typename T, typename P>
 void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int64_t images, int64_t height,
             int64_t width, int64_t channels, int64_t out_height, int64_t out_width, int64_t stride, int64_t step,
@@ -100,15 +101,16 @@ void dilate(const T* x, const float* penalty, T* best, P* rows, P* columns, int6
                     std::min(radius, origin / step), std::min(radius, (height - 1 - origin) / step),
                     [&](int64_t i, auto lanes, auto value, auto tap) {
                         store_vector<decltype(lanes)::value>(row.data() + i, value);
-                        store_integers<decltype(lanes)::value>(taps.data() + i, tap);
+                        if (rows != nullptr) store_integers<decltype(lanes)::value>(taps.data() + i, tap);
                     });
             sorted.fill(row.data(), width);
             const int64_t place = line * out_width * channels;
             best_of([&](int64_t tap) { return sorted.taps[radius + tap]; }, penalties, out_width * channels, radius,
                     radius, [&](int64_t i, auto lanes, auto value, auto tap) {
                         store_vector<decltype(lanes)::value>(best + place + i, value);
-                        store_integers<decltype(lanes)::value>(columns + place + i, tap);
+                        if (rows != nullptr) store_integers<decltype(lanes)::value>(columns + place + i, tap);
                     });
+            if (rows == nullptr) continue;
             for (int64_t q = 0; q < out_width; ++q) {
                 const P* column = columns + place + q * channels;
                 const P* tap = taps.data() + q * stride * channels;
