@@ -3,12 +3,13 @@
     python -m benchmarks.magnification RESULTS OUTPUT dataset/model/seed …
 
 RESULTS: a folder `results` with prepared data sets and trained networks. OUTPUT: a folder for magnification-factors.csv
-(every factor of every scale, all images together) and magnification-rules.csv (every rule, for pools of 1 to 16 images:
-how much is lost against the best factor, and how often the factor is further than half an octave from it).
+(every factor of every scale, all images together), magnification-rules.csv (every rule, for pools of 1 to 16 images:
+how much is lost against the best factor, and how often the factor is further than half an octave from it) and
+magnification-wrong.csv (the same of the rule that was built, by scale).
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -110,17 +111,18 @@ def built(looks: Looks, pool: np.ndarray, known: Fingerprint) -> float:
         return Trial(factor, INFORMATION * gained - distance, gained, distance)
 
     factors = sorted(factor for factor in OCTAVES if factor <= 1 or known.layers or known.enlarges)
-    return search(attempt, factors, least_gain(known), not known.enlarges, enough(known)).factor
+    return search(attempt, factors, least_gain(known), not known.enlarges, enough(known), len(pool) == 1).factor
 
 
-def takes(known: Fingerprint, running: Fingerprint | None) -> dict[str, Callable[[Looks, np.ndarray], float]]:
-    """Return, by the name of the rule, what it takes of the factors at which a pool of images was shown."""
-
-    def largest(score: Rule) -> Callable[[Looks, np.ndarray], float]:
-        return lambda looks, pool: max(shown(looks), key=lambda factor: score(select(shown(looks)[factor], pool)))
-
-    by_score = {name: largest(score) for name, score in rules(known, running).items()}
-    return by_score | {BUILT: lambda looks, pool: built(looks, pool, known)}
+def taken(
+    looks: Looks, pool: np.ndarray, known: Fingerprint, running: Fingerprint | None
+) -> Iterator[tuple[str, float]]:
+    """Yield every rule, and the factor that it takes of a pool of images."""
+    seen = {factor: select(one, pool) for factor, one in shown(looks).items()}
+    for rule, score in rules(known, running).items():
+        scores = {factor: score(one) for factor, one in seen.items()}
+        yield rule, max(scores, key=lambda factor: scores[factor])
+    yield BUILT, built(looks, pool, known)
 
 
 def shown(looks: Looks) -> dict[float, Observation]:
@@ -150,7 +152,7 @@ def score_of(data: Prepared, looks: Looks, factor: float) -> float:
 
 
 def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dict], list[dict]]:
-    """Return the rows of both tables for a network."""
+    """Return for a network the rows of its factors, and those of what every rule takes of every pool."""
     data = Prepared(results / "datasets" / dataset)
     model, _ = load_model(results / "models" / dataset / name / seed)
     if not hasattr(type(model), "size_multiple"):
@@ -170,31 +172,32 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
             count = sum(len(images) for images, _ in looks.batches)
             for size in (n for n in SIZES if n <= count):
                 pools = [generator.choice(count, size, replace=False) for _ in range(POOLS)]
-                for rule, take in takes(known, running).items():
-                    for pool in pools:
-                        taken = take(looks, pool)
-                        loss = score_of(data, looks, best) - score_of(data, looks, taken)
-                        far = abs(np.log2(taken / best)) > 0.51 and loss > SMALL_LOSS
+                for pool in pools:
+                    for rule, factor in taken(looks, pool, known, running):
+                        loss = score_of(data, looks, best) - score_of(data, looks, factor)
+                        far = abs(np.log2(factor / best)) > 0.51 and loss > SMALL_LOSS
                         picks.append(run | {"scale": scale, "images": size, "rule": rule, "loss": loss, "wrong": far})
     return factors, picks
 
 
 def main(results: Path, output: Path, networks: list[str]) -> None:
-    """Measure the networks and write both tables."""
+    """Measure the networks and write the three tables."""
     torch.set_num_threads(1)
     factors, picks = [], []
     for network in networks:
-        rows = measure(results, *network.split("/"))
-        factors += rows[0]
-        picks += rows[1]
+        more_factors, more_picks = measure(results, *network.split("/"))
+        factors += more_factors
+        picks += more_picks
         print(network, flush=True)
         keys = ["dataset", "model", "seed", "images", "rule"]
         by_scale = pd.DataFrame(picks).groupby([*keys, "scale"], sort=False).mean().reset_index()
-        table = by_scale.groupby(keys, sort=False).agg(
+        by_rule = by_scale.groupby(keys, sort=False).agg(
             mean_loss=("loss", "mean"), worst_loss=("loss", "max"), wrong=("wrong", "mean")
         )
-        write_table(table.round(4).reset_index(), output / "magnification-rules.csv")
+        write_table(by_rule.round(4).reset_index(), output / "magnification-rules.csv")
         write_table(pd.DataFrame(factors).round(4), output / "magnification-factors.csv")
+        built_alone = by_scale[by_scale["rule"] == BUILT].drop(columns="rule")
+        write_table(built_alone.round(4), output / "magnification-wrong.csv")
 
 
 if __name__ == "__main__":
