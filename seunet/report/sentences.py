@@ -42,8 +42,8 @@ def describe_gain(scores: pd.DataFrame, found: pd.DataFrame, metric: str) -> str
     """
     tables = [with_true_scale(table).sort_values("true_scale").reset_index() for table in (scores, found)]
     scales, before, after = tables[0]["true_scale"], tables[0]["iou"], tables[1]["iou"]
-    change = (after - before).fillna(0)
-    if change.abs().max() < NOTICED:
+    change = after - before
+    if not change.abs().max() >= NOTICED:  # nor where no scale has both
         return f"{metric} is the same at every scale."
     said = []
     for words, i, is_noticed in (

@@ -472,12 +472,15 @@ def test_the_sentence_about_own_factors_names_the_largest_gain_and_the_largest_l
         table = pd.DataFrame({"scale": [0.5, 1, 2], "height": sizes, "width": sizes, "iou": values})
         return table.assign(dataset="a", model="b", label="b", seed=0, consistency=1.0)
 
-    said = describe_gain(rows([0.8, 0.9, 0.3]), rows([0.7, 0.9, 0.85]), "mean IoU")
-    assert said.startswith(
-        "mean IoU at ×2 is 0.850 instead of 0.300; at worst, mean IoU at ×0.5 is 0.700 instead of 0.800"
-    )
-    assert "mean gain is +0.150" in said
-    assert (
-        describe_gain(rows([0.8, 0.9, 0.3]), rows([0.8, 0.9, 0.301]), "mean IoU")
-        == "mean IoU is the same at every scale."
-    )
+    def said(after, before=(0.8, 0.9, 0.3)):
+        return describe_gain(rows(before), rows(after), "mean IoU")
+
+    gain, loss = "mean IoU at ×2 is 0.850 instead of 0.300", "at worst, mean IoU at ×0.5 is 0.700 instead of 0.800"
+    assert said([0.7, 0.9, 0.85]) == f"{gain}; {loss}; over all scales the mean gain is +0.150."
+    assert said([0.8, 0.9, 0.85]) == f"{gain}; over all scales the mean gain is +0.183."
+    assert said([0.7, 0.9, 0.3]) == f"{loss}; over all scales the mean gain is -0.033."
+    nothing = "mean IoU is the same at every scale."
+    assert said([0.8, 0.9, 0.301]) == nothing
+    unknown = float("nan")  # no pixel decides the metric there
+    assert said([unknown, 0.9, 0.85], (unknown, 0.9, 0.3)) == f"{gain}; over all scales the mean gain is +0.275."
+    assert said([unknown] * 3, [unknown] * 3) == nothing
