@@ -44,6 +44,12 @@ class MatchedFiles:
         """Return {name: file} of images, masks (the first of several) or valid."""
         return {name: layers[0][1] for name, layers in self.masks.items()} if kind == "masks" else getattr(self, kind)
 
+    def first(self, kind: str, name: str) -> Path | None:
+        """Return the first file of a kind with a name, or None; of masks of several classes, of any."""
+        if kind == "masks":
+            return self.masks[name][0][1] if name in self.masks else None
+        return getattr(self, kind).get(name)
+
     def drop(self, names: Iterable[str]) -> None:
         """Forget the files of some names."""
         for name in names:
@@ -99,7 +105,7 @@ def collect(root: Path, wanted: Mapping[str, str]) -> tuple[MatchedFiles, dict[P
         if key is None:
             continue
         kind, _, of_class = key.partition(".")
-        first = found.of_kind(kind).get(name) if kind != "masks" else file_of(found, name, of_class)
+        first = found.first(kind, name)
         if first and not takes_several(key, wanted[key]) and path not in refused:
             doubled[path] = f"has the same name as {first.name}; rename or remove one"
         elif kind == "masks":
@@ -107,11 +113,6 @@ def collect(root: Path, wanted: Mapping[str, str]) -> tuple[MatchedFiles, dict[P
         elif not first:
             getattr(found, kind)[name] = path
     return found, refused, doubled
-
-
-def file_of(found: MatchedFiles, name: str, of_class: str) -> Path | None:
-    """Return the first mask file of a name and class, or None."""
-    return next((path for other, path in found.masks.get(name, ()) if (other or "") == of_class), None)
 
 
 def matches(root: Path, wanted: Mapping[str, str]) -> Iterator[tuple[Path, str | None, str]]:

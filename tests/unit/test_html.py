@@ -92,6 +92,17 @@ def test_the_headline_of_one_network_and_of_many_changes():
     assert len(one.scales) == 7 and "×1" in one.scales
 
 
+def test_the_headline_of_few_scales_and_of_several_trainings():
+    table = scores(a=[0.1, 0.2, 0.9, 0.5, 0.4], b=[0.3, 0.4, 0.8, 0.6, 0.2])
+    everywhere = "A is best at every scale, from ×1 to ×4."
+    assert said(table[table["scale"].isin([1, 4])]).startswith(everywhere)
+    nearly = table[table["scale"] == 1].assign(height=60, width=60, scale=0.9375)  # not the scale of training itself
+    assert "At the scale of training A is best (0.90)." in said(pd.concat([nearly.assign(iou=[0.1, 0.9]), table]))
+    three = pd.concat([table.assign(seed=seed) for seed in range(3)])
+    assert said(three).endswith(" Means of 3 trainings.")
+    assert said(three[(three["seed"] < 2) | (three["model"] == "a")]).endswith(" Means of 2 to 3 trainings.")
+
+
 def test_a_network_without_a_score_does_not_win():
     assert said(scores(a=[np.nan] * 5, b=[0.1] * 5)).startswith("Only B was tested: 0.10 at the scale of training")
     assert said(scores(a=[np.nan] * 5)) == "No network has a score."
@@ -227,3 +238,5 @@ def test_the_table_shows_the_octaves():
     scales = np.array([0.25, 0.5, 0.625, 0.75, 1, 1.125, 1.375, 2, 2.75, 4])
     assert {0.25, 0.5, 1, 2, 4} < set(spread(scales)) and len(spread(scales)) == 7
     assert spread(scales[4:6]) == [1, 1.125] and 1 in spread(2.0 ** np.arange(-4, 12))
+    larger = np.array([1, 1.2, 1.9, 2, 3, 4, 5, 8, 11])  # its four octaves, and what lies farthest from them
+    assert spread(larger) == [1, 2, 3, 4, 5, 8, 11]
