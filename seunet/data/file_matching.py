@@ -63,9 +63,9 @@ def match_files(
     """Return the files below `root` that belong together by their patterns (of `patterns`).
 
     A name is what {name} stands for, after that of {folder}/ where the patterns have it. Every image has masks (and a
-    field of view), and every mask an image; with `leave_unpaired`, what lacks its partner is left out. Names that
-    `exclude` (folders, wildcards) takes do not count. Raises UserError where this is not so, and for files that are no
-    images.
+    field of view), and every mask an image; with `leave_unpaired`, images without masks and what has no image are left
+    out. Names that `exclude` (folders, wildcards) takes do not count. Raises UserError where this is not so, and for
+    files that are no images.
     """
     check_folders(root, wanted)
     found, refused, doubled = collect(root, wanted)
@@ -184,7 +184,7 @@ def check_matches(
 ) -> None:
     """Note each image without a partner of some kind, and the other way round; not files that are refused anyway.
 
-    With `leave_unpaired`, images without masks and the other way round are moved to `found.unpaired` instead.
+    With `leave_unpaired`, images without masks and what has no image are moved to `found.unpaired` instead.
     """
     kinds = {key.partition(".")[0]: pattern for key, pattern in list(wanted.items())[::-1]}  # of classes: the first
     dropped = set()

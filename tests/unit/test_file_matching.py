@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_own_data import description, folder, noise, own_settings, prepared, write
 
 from seunet.data.images import Window
+from seunet.data.marks import ANSWER, MARK
 from seunet.data.masks import classes_of
 from seunet.data.name_lists import select_names
 from seunet.runtime.errors import UserError
@@ -75,6 +77,29 @@ def test_unpaired_images_are_left_out_and_counted(tmp_path, capfd):
     split = {"train": "train.txt", "val": ["f"], "test": ["g", "h"]}
     assert prepared(tmp_path, unpaired="leave", split=split).names["train"] == ["c", "d", "e"]
     assert "2 files without a mask or without an image are left out, such as " in capfd.readouterr().err
+
+
+def test_an_image_without_a_field_of_view_is_an_error_and_one_without_an_image_is_left_out(tmp_path, capfd):
+    """Only masks may lack: without its field of view, the border of an image would count as background."""
+    folder(tmp_path)
+    fields = {"unpaired": "leave", "valid": "fov/{name}.png", "split": LISTED}
+    for name in "abcdefgx":
+        write(tmp_path / "fov" / f"{name}.png", part(slice(0, 10)))
+    with pytest.raises(UserError, match=r"h\.png: no mask of the field of view .*fov/h\.png"):
+        prepared(tmp_path, **fields)
+    (tmp_path / "fov" / "x.png").rename(tmp_path / "fov" / "h.png")
+    write(tmp_path / "fov" / "x.png", part(slice(0, 10)))
+    assert prepared(tmp_path, **fields).names == LISTED
+    assert "1 file without a mask or without an image is left out, such as " in capfd.readouterr().err
+
+
+def test_pictures_that_seunet_wrote_among_the_images_are_passed_over(tmp_path, capfd):
+    folder(tmp_path)
+    text = PngInfo()
+    text.add_text(MARK, f"{ANSWER} of a network")
+    Image.fromarray(noise(1)).save(tmp_path / "images" / "a_overlay.png", pnginfo=text)
+    assert prepared(tmp_path, split=LISTED).names == LISTED
+    assert "1 file that seunet wrote is passed over, such as " in capfd.readouterr().err
 
 
 def test_excluded_images_need_no_masks(tmp_path):
