@@ -59,6 +59,15 @@ def test_agreement_is_the_share_of_pixels_that_keep_their_class(lifted: Path, tm
         assert sum(answer.winners.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("architecture", "options"), [("unet", {}), ("seunet", {"projection": "mean"})])
+def test_no_scale_wins_where_none_is_chosen(tmp_path: Path, architecture: str, options: dict) -> None:
+    options |= {"width": 2, "depth": 1}
+    description = {"architecture": architecture, "in_channels": 3, "num_classes": 2, "options": options}
+    save_model(tmp_path / "network", build_model(architecture, 3, 2, **options), description | trained_at(16, 16))
+    asked = TrainedNetwork(tmp_path / "network"), open_picture(picture(tmp_path / "a.png")), InputScale(1)
+    assert [found.winners for found in predict_at_scales(*asked, (0.5, 1))] == [{}, {}]
+
+
 def answer(scale: float, agreement: float, overlap: float, classes: int = 2) -> ScaledPrediction:
     return ScaledPrediction(scale, (4, 4), np.arange(16).reshape(4, 4) % classes, agreement, overlap, {})
 

@@ -105,6 +105,18 @@ def test_folds_cover_all_images_once_and_keep_groups():
         assert all(groups) and sum(map(len, groups)) == 10
 
 
+def test_as_many_folds_as_images_leave_one_out():
+    folds = [divide(list("abcde"), {"folds": 5, "fold": i}, 0, Path()) for i in range(5)]
+    assert sorted(fold["test"] for fold in folds) == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    with pytest.raises(UserError, match=r"split\.folds: 6, but there are 5 images or groups; use at most so many"):
+        divide(list("abcde"), {"folds": 6, "fold": 0}, 0, Path())
+
+
+def test_a_split_without_a_share_asks_for_no_image():
+    splits = divide(list("ab"), {"train": 0.95, "val": 0.05, "test": 0}, 0, Path())
+    assert {split: len(names) for split, names in splits.items()} == {"train": 1, "val": 1, "test": 0}
+
+
 def test_split_by_lists_and_shares_of_the_rest(tmp_path):
     folder(tmp_path)
     (tmp_path / "held.txt").write_bytes("\ufeff# official\r\na\r\nb.png\r\n\r\n".encode())  # as of Windows' editor
