@@ -56,13 +56,12 @@ class Fingerprint:
         """Return the distance of what a network saw in all images of an observation, in nats.
 
         That is the divergence KL(N(mean, variance here) ‖ N(mean, variance in training)), averaged over the channels
-        of each layer, then over layers. The answers add a little, up to a bound, since images of other places may have
-        other shares of the classes. Without layers, the answers decide.
+        of each layer, then over layers; 0 without layers. The answers add a little, up to a bound, since images of
+        other places may have other shares of the classes.
         """
         of_answers = self.distance_of_answers(seen)
-        if not self.layers:
-            return of_answers
-        return self.distance_of_layers(seen) + ANSWERS * of_answers / (1 + of_answers)
+        of_layers = self.distance_of_layers(seen) if self.layers else 0.0
+        return of_layers + ANSWERS * of_answers / (1 + of_answers)
 
     def distance_of_layers(self, seen: Observation) -> float:
         """Return the divergence of what entered the layers, in nats."""
