@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seunet.ops import native, onnx_nodes
 from seunet.ops.acceleration import Operator
+from seunet.ops.lattice import Replicated
 from seunet.ops.tracing import Recorder, is_traced, recorder
 
 MODES = ("nearest", "half_pixel", "aligned")
@@ -63,23 +64,9 @@ def of_length(x: Tensor, axis: int, length: int) -> Tensor:
 def with_last_repeated(x: Tensor) -> Tensor:
     """Return (N, C, h + 1, w + 1), the last row and column twice; inductor 2.13 has no gradient of such a padding."""
     if not is_traced():
-        return LastRepeated.apply(x)
+        return Replicated.apply(x, (0, 1, 0, 1))
     x = torch.cat([x, x[..., -1:, :]], 2)
     return torch.cat([x, x[..., -1:]], 3)
-
-
-class LastRepeated(torch.autograd.Function):
-    """The last row and column of a map twice. Torch's own would keep the map for the backward pass."""
-
-    @staticmethod
-    def forward(ctx, x):
-        """(N, C, h, w) → (N, C, h + 1, w + 1)."""
-        return F.pad(x, (0, 1, 0, 1), mode="replicate")
-
-    @staticmethod
-    def backward(ctx, grad):
-        """Add the gradients of both; of the map torch asks the shape alone."""
-        return torch.ops.aten.replication_pad2d_backward(grad, grad[..., :-1, :-1], [0, 1, 0, 1])
 
 
 def size_of(x: Tensor) -> tuple[int, int]:

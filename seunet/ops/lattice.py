@@ -17,12 +17,29 @@ from seunet.ops.tracing import Recorder, is_traced, recorder
 
 def continued(x: Tensor, step: int, margin: int) -> Tensor:
     """Continue (N, C, H, W) by `margin` pixels of each lattice: (N, C, H + 2 step margin, W + 2 step margin)."""
-    if step == 1 and (recorder() >= Recorder.EXPORT or not is_traced()):  # inductor has no gradient of it
+    if step == 1 and recorder() >= Recorder.EXPORT:  # inductor has no gradient of it
         return F.pad(x, [margin] * 4, mode="replicate")
+    if step == 1 and not is_traced():
+        return Replicated.apply(x, (margin,) * 4)
     if x.is_cpu and not is_traced() and step <= min(x.shape[-2:]):
         return Continued.apply(native.channels_last(x).permute(0, 2, 3, 1), step, margin).permute(0, 3, 1, 2)
     rows, columns = (nearest(place(side, step, margin), side, step).to(x.device) for side in x.shape[-2:])
     return x.index_select(2, rows).index_select(3, columns)
+
+
+class Replicated(torch.autograd.Function):
+    """Maps continued by their border pixels: left, right, above, below. Torch's own keeps the map for backward."""
+
+    @staticmethod
+    def forward(ctx, x, pads):
+        """(N, C, H, W) → the larger map."""
+        ctx.pads, ctx.inside = pads, (slice(pads[2], pads[2] + x.shape[2]), slice(pads[0], pads[0] + x.shape[3]))
+        return F.pad(x, pads, mode="replicate")
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Add the gradients of all copies of a pixel; of the map torch asks the shape alone."""
+        return torch.ops.aten.replication_pad2d_backward(grad, grad[..., *ctx.inside], ctx.pads), None
 
 
 class Continued(torch.autograd.Function):

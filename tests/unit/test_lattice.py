@@ -89,3 +89,12 @@ def test_lattices_hold_every_dth_pixel_and_join_to_the_map() -> None:
     x = torch.rand(2, 3, 8, 12)
     split = split_lattices(x, 4)
     assert torch.equal(split[2 * (4 * 1 + 3)], x[0, :, 1::4, 3::4]) and torch.equal(join_lattices(split, 4), x)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_nothing_is_kept_to_continue_a_map_backward(step: int) -> None:
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        continued(torch.rand(1, 2, 6, 6, requires_grad=True), step, 1)
+        split_lattices(torch.rand(1, 2, 6, 6, requires_grad=True), 2, 1)
+    assert not kept
