@@ -545,6 +545,8 @@ def test_folds_become_data_sets():
         ("datasets.cells.valid", "{name}.png", "valid: only source folder takes it"),
         ("datasets.mine.masks", "masks/*.png", "datasets.mine.masks: .* must have one {name}"),
         ("datasets.mine.masks", "{x}/{name}.png", "datasets.mine.masks: .* must have one {name}"),
+        ("datasets.mine.classes", None, "datasets.mine.classes: missing; source folder needs it"),
+        ("datasets.mine.masks", {"leaf": "m/{name}_l.*"}, "datasets.mine.classes: masks names the classes already"),
         ("datasets.mine.split", {"train": 0.5, "val": 0.5}, "datasets.mine.split.test: missing"),
         ("datasets.mine.split", {"folds": 3, "fold": 3}, "datasets.mine.split.fold: 3 of 3"),
         ("datasets.mine.split", {"train": 0.8, "val": 0.1, "test": 0.1, "groups": "("}, "split.groups"),
