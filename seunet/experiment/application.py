@@ -15,11 +15,12 @@ from seunet.data.formats.picture import Picture
 from seunet.data.images import Window, channels_of, open_image, read_file, to_array
 from seunet.data.rescaling import rescale_logits
 from seunet.experiment.determinism import check_on_noise
-from seunet.experiment.inference import Tile, predict
+from seunet.experiment.inference import predict
 from seunet.models import ARCHITECTURES
 from seunet.models.external_loading import ExternalSpec, folder_of, load_external
 from seunet.models.prediction import for_prediction
 from seunet.runtime.errors import UserError
+from seunet.settings.dataset import Tile
 
 MAX_PIXELS = 400_000_000  # of an image after resampling; more is a factor with a typing error
 OWN_PIXELS = "at their own pixels"

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from seunet.experiment.inference import Tile, predict
+from seunet.experiment.inference import predict
 from seunet.models.calling import SizeError
+from seunet.settings.dataset import Tile
 
 CROPPED_IMAGES = 4  # of the test images, evenly spaced
 MARGIN = 16  # pixels from the cut that do not count: what lies beyond the cut is near to them

@@ -13,13 +13,13 @@ from seunet.experiment.factor_search import Magnification
 from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.magnification import find_magnification
 from seunet.experiment.observation import finest_window_only
-from seunet.models.calling import call_network, check_finite, run_padded, size_multiple, title
+from seunet.experiment.tiling import predict_tiles
+from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
 from seunet.models.windows import CHOICES
 from seunet.ops.interpolation import size_of
-from seunet.runtime.errors import UserError
 from seunet.settings.configuration import FactorSearch
 from seunet.settings.dataset import Tile
 
@@ -87,7 +87,7 @@ class MultiScale(nn.Module):
         self.model, self.factors, self.fusion = model, tuple(factors), fusion
         self.size_multiple = size_multiple(model)
 
-    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: Tile | None = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = torch.stack([predict_at(self.model, images, factor, tiling, classes) for factor in self.factors])
         if self.fusion == "mean":
@@ -128,7 +128,7 @@ class AutoFactorNetwork(nn.Module):
         """Return the factor of these images (N, C, H, W)."""
         return find_magnification(self.model, list(images), self.reference, self.search.factors)
 
-    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: Tile | None = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         with finest_window_only(self.model), finest_window_only(self.predictor):
             if self.search.per == "image":
@@ -136,7 +136,7 @@ class AutoFactorNetwork(nn.Module):
             factor = self.find(images).factor if self.factor is None else self.factor
             return predict_at(self.predictor, images, factor, tiling, classes)
 
-    def alone(self, image: Tensor, tiling: "Tile | None", classes: int | None) -> Tensor:
+    def alone(self, image: Tensor, tiling: Tile | None, classes: int | None) -> Tensor:
         """Return the logits of one image (1, C, H, W) at its own factor."""
         found = self.find(image)
         if (logits := found.known_logits) is not None:
@@ -154,7 +154,7 @@ class KnownScale(nn.Module):
         super().__init__()
         self.model, self.own_size = model, size
 
-    def forward(self, images: Tensor, tiling: "Tile | None" = None, classes: int | None = None) -> Tensor:
+    def forward(self, images: Tensor, tiling: Tile | None = None, classes: int | None = None) -> Tensor:
         """(N, C, H, W) → (N, classes, H, W)."""
         logits = predict(self.model, rescale_image(images, self.own_size), tiling, classes)
         return rescale_logits(logits, size_of(images))
@@ -168,7 +168,7 @@ def underlying_network(model: nn.Module) -> nn.Module:
 
 
 def predict_at(
-    model: nn.Module, images: Tensor, factor: float, tiling: "Tile | None", classes: int | None = None
+    model: nn.Module, images: Tensor, factor: float, tiling: Tile | None, classes: int | None = None
 ) -> Tensor:
     """Return the logits of images (N, C, H, W) resampled by a factor, (N, classes, H, W) float32, at their own size.
 
@@ -213,40 +213,3 @@ def predict(model: nn.Module, images: Tensor, tiling: Tile | None = None, classe
 def with_tiling(tiling: Tile | None) -> Callable[[nn.Module, Tensor], Tensor]:
     """Return `predict` with a tiling, a function of the network and the images alone."""
     return lambda model, images: predict(model, images, tiling)
-
-
-def predict_tiles(model: nn.Module, images: Tensor, tiling: Tile, classes: int | None) -> Tensor:
-    """Return logits (N, classes, H, W), predicted tile by tile."""
-    check_tiling(tiling, size_multiple(model))
-    if getattr(model, "whole_images", False):
-        raise UserError(
-            f"tile: {title(model)} prepares each image by its own values, and those of a tile are others; leave it out"
-        )
-    height, width = images.shape[-2:]
-    logits = torch.empty(0)
-    for top in range(0, height, tiling.size):
-        for left in range(0, width, tiling.size):
-            rows, outer_rows = spans(top, height, tiling)
-            columns, outer_columns = spans(left, width, tiling)
-            tile = call_network(model, images[..., outer_rows, outer_columns], classes)
-            if not logits.numel():
-                logits = tile.new_empty(*tile.shape[:2], height, width)
-            inner_rows = slice(rows.start - outer_rows.start, rows.stop - outer_rows.start)
-            inner_columns = slice(columns.start - outer_columns.start, columns.stop - outer_columns.start)
-            logits[..., rows, columns] = tile[..., inner_rows, inner_columns]
-    return logits
-
-
-def spans(start: int, length: int, tiling: Tile) -> tuple[slice, slice]:
-    """Return the pixels that a tile predicts along one axis, and those that it reads."""
-    stop = min(start + tiling.size, length)
-    return slice(start, stop), slice(max(start - tiling.margin, 0), min(stop + tiling.margin, length))
-
-
-def check_tiling(tiling: Tile, multiple: int) -> None:
-    """Raise UserError when tiles would not lie on the network's grid."""
-    for name in ("size", "margin"):
-        if getattr(tiling, name) % multiple:
-            raise UserError(
-                f"tile.{name}: {getattr(tiling, name)} is no multiple of {multiple}, which this network needs"
-            )
