@@ -18,6 +18,7 @@ from seunet.experiment.evaluation import Evaluator, evaluate
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.windows import WindowCounter
 from seunet.models.checkpoint import load_model, save_model
+from seunet.models.prediction import for_prediction
 from seunet.settings.dataset import Testing
 
 CONFIG = Path("config/config.yaml")
@@ -63,7 +64,8 @@ def compare(architecture: str, settings: dict, testing: Testing, images: int) ->
             run = {"dataset": "pet", "model": architecture, "seed": 0}
             evaluate(folder, folder, testing, run, **files, threads=torch.get_num_threads())
 
-        evaluator = Evaluator(load_model(folder)[0], Prepared(folder), testing, torch.device("cpu"))
+        predictor = for_prediction(load_model(folder)[0])  # as `evaluate` predicts, batch norm folded
+        evaluator = Evaluator(predictor, Prepared(folder), testing, torch.device("cpu"))
         check(evaluator)
         sizes = dict.fromkeys(map(evaluator.size, testing.test_scales))
         inputs = [x for size in sizes for _, x, _ in evaluator.batches(size)]

@@ -22,9 +22,9 @@ from seunet.data import rendering, shapes
 from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.data.sampling import evenly_spaced
-from seunet.experiment.factor_search import Trial, search
+from seunet.experiment.factor_search import Trial
 from seunet.experiment.fingerprint import Fingerprint, fingerprint
-from seunet.experiment.magnification import INFORMATION, LEAST_SIDE, OCTAVES, PROBES, enough, least_gain
+from seunet.experiment.magnification import LEAST_SIDE, OCTAVES, PROBES, search_by_fingerprint, trial_of
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
 from seunet.runtime.tables import write_table
@@ -84,14 +84,10 @@ def rules(known: Fingerprint, running: Fingerprint | None) -> dict[str, Rule]:
     found: dict[str, Rule] = {
         "information": lambda seen: float(seen.information.mean()),
         "distance from validation images": lambda seen: -known.distance(seen),
-        "half the information less distance": lambda seen: (
-            INFORMATION * float(seen.information.mean()) - known.distance(seen)
-        ),
+        "half the information less distance": lambda seen: trial_of(1, seen, known).score,
         "information less distance": lambda seen: float(seen.information.mean()) - known.distance(seen),
-        "answers alone": lambda seen: INFORMATION * float(seen.information.mean()) - answers.distance(seen),
-        "half the information less distance of layers": lambda seen: (
-            INFORMATION * float(seen.information.mean()) - layers.distance(seen)
-        ),
+        "answers alone": lambda seen: trial_of(1, seen, answers).score,
+        "half the information less distance of layers": lambda seen: trial_of(1, seen, layers).score,
     }
     if running:
         found["distance from running statistics"] = lambda seen: -running.distance(seen)
@@ -104,14 +100,9 @@ def built(looks: Looks, pool: np.ndarray, known: Fingerprint) -> float:
 
     def attempt(factor: float) -> Trial | None:
         seen = looks[factor]
-        if seen is None:
-            return None
-        seen = select(seen, probes)
-        gained, distance = float(seen.information.mean()), known.distance(seen)
-        return Trial(factor, INFORMATION * gained - distance, gained, distance)
+        return trial_of(factor, select(seen, probes), known) if seen else None
 
-    factors = sorted(factor for factor in OCTAVES if factor <= 1 or known.layers or known.enlarges)
-    return search(attempt, factors, least_gain(known), not known.enlarges, enough(known), len(pool) == 1).factor
+    return search_by_fingerprint(attempt, OCTAVES, known, len(pool) == 1).factor
 
 
 def taken(

@@ -7,7 +7,7 @@ one magnification, so they decide together.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -83,14 +83,26 @@ def find_magnification(
         seen, logits = show(model, shown)
         if factor == 1 and alone and shown[0].shape == probes[0].shape:
             answers[factor] = logits
-        gained, distance = float(seen.information.mean()), known.distance(seen)
-        return Trial(factor, INFORMATION * gained - distance, gained, distance)
+        return trial_of(factor, seen, known)
 
-    largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
     with finest_window_only(model):
-        possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
-        found = search(try_factor, possible, least_gain(known), not known.enlarges, enough(known), alone)
+        found = search_by_fingerprint(try_factor, factors, known, alone)
     return replace(found, as_it_is=answers.get(1.0))
+
+
+def trial_of(factor: float, seen: Observation, known: Fingerprint) -> Trial:
+    """Return a factor with its score, by what a network sees in images shown at it."""
+    gained, distance = float(seen.information.mean()), known.distance(seen)
+    return Trial(factor, INFORMATION * gained - distance, gained, distance)
+
+
+def search_by_fingerprint(
+    try_factor: Callable[[float], Trial | None], factors: Sequence[float], known: Fingerprint, alone: bool
+) -> Magnification:
+    """Return the best factor, searched as the fingerprint of the network says; see `search`."""
+    largest = max(factors, default=1.0) if known.layers or known.enlarges else 1.0
+    possible = sorted(factor for factor in {*factors, 1.0} if factor <= largest)
+    return search(try_factor, possible, least_gain(known), not known.enlarges, enough(known), alone)
 
 
 def least_gain(known: Fingerprint) -> float:
