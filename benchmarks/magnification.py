@@ -23,7 +23,7 @@ from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import Trial
-from seunet.experiment.fingerprint import Fingerprint, fingerprint
+from seunet.experiment.fingerprint import Fingerprint, fingerprint_of
 from seunet.experiment.magnification import LEAST_SIDE, OCTAVES, PROBES, search_by_fingerprint, trial_of
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
@@ -149,8 +149,7 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
     if not hasattr(type(model), "size_multiple"):
         model.size_multiple = MULTIPLE
     run = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}
-    whole = torch.from_numpy(np.array(data.val[0])).permute(0, 3, 1, 2).float() / 255
-    known, running = fingerprint(model, whole.split(4)), Fingerprint.of_running_statistics(model)
+    known, running = fingerprint_of(model, data), Fingerprint.of_running_statistics(model)
     factors, picks = [], []
     generator = np.random.default_rng(0)
     with finest_window_only(model):

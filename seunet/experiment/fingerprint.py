@@ -1,18 +1,21 @@
 """The fingerprint of a network: what it sees and answers when images have the scale of its training.
 
-Shown at another scale, the same images give other statistics: textures and borders come to other layers, and classes to
-other shares. So the distance from the fingerprint tells how far a scale is from that of the training. Nothing needs a
-mask, and nothing is trained.
+Shown at another scale, the same images give other statistics: textures and borders come to other layers, and classes
+meet more or less often. So the distance from the fingerprint tells how far a scale is from that of the training.
+Nothing needs a mask, and nothing is trained.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits
+from seunet.data.sampling import evenly_spaced
 from seunet.experiment.observation import Moments, Observation, finest_window_only, observe, pooled
 from seunet.models.calling import call_network
 from seunet.ops.interpolation import size_of
@@ -22,6 +25,9 @@ ANSWERS = 0.1  # nats that answers unlike those of the training add to the dista
 EPSILON = 1e-3  # added to variances, so that a channel without any counts little
 LEAST_SPREAD = 0.1  # of a feature between images; a smaller one would decide alone
 DIGITS = 5  # of the numbers in model.json
+FEATURES = 2  # of the answers
+LEARNT = 32  # images of the training that are looked at beside those of the validation
+BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Fingerprint:
 
     layers: mean and variance of each channel, (C,) each, by the name of the layer; empty for a network whose layers
     cannot be watched, such as an ONNX file. answers: mean and standard deviation between images of the features of the
-    answers, (2 + classes,) each; None where only running statistics of batch norm are known. enlarges: whether images
+    answers, (2,) each; None where only running statistics of batch norm are known. enlarges: whether images
     that were reduced to half are answered better at their old size, blurred as they are, than as they are;
     enlarges_quarters: whether images that were reduced to a quarter are so half an octave larger. information: mean of
     the answers, in nats, see `models.windows`; None where it is not known.
@@ -57,7 +63,7 @@ class Fingerprint:
 
         That is the divergence KL(N(mean, variance here) ‖ N(mean, variance in training)), averaged over the channels
         of each layer, then over layers; 0 without layers. The answers add a little, up to a bound, since images of
-        other places may have other shares of the classes.
+        other places may be answered otherwise.
         """
         of_answers = self.distance_of_answers(seen)
         of_layers = self.distance_of_layers(seen) if self.layers else 0.0
@@ -80,8 +86,7 @@ class Fingerprint:
         if self.answers is None:
             return 0.0
         mean, spread = self.answers
-        squares = ((seen.answers.mean(0) - mean) / (spread + LEAST_SPREAD)) ** 2
-        return float(torch.stack([squares[0], squares[1], squares[2:].mean()]).mean()) / 2
+        return float((((seen.answers.mean(0) - mean) / (spread + LEAST_SPREAD)) ** 2).mean()) / 2
 
     def written(self) -> dict[str, Any]:
         """Return the fingerprint as model.json holds it."""
@@ -96,20 +101,29 @@ class Fingerprint:
         try:
             layers = {name: (torch.tensor(mean), torch.tensor(var)) for name, (mean, var) in written["layers"].items()}
             answers = written["answers"]
-            moments = None if answers is None else (torch.tensor(answers[0]), torch.tensor(answers[1]))
-            # an older model.json lacks the last two
+            # an older model.json has other features of the answers, and lacks the last two
+            known = answers is not None and len(answers[0]) == FEATURES
+            moments = (torch.tensor(answers[0]), torch.tensor(answers[1])) if known else None
             enlarges = bool(written["enlarges"]), bool(written.get("enlarges_quarters", True))
-            information = written.get("information")
-            return cls(layers, moments, *enlarges, None if information is None else float(information))
+            sure = None if written.get("information") is None else float(written["information"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 "the fingerprint of the network is damaged, or is none (model.json has it under the key fingerprint); "
                 "give images of the right scale in its place (--reference)"
             ) from error
+        if not layers and moments is None:
+            raise UserError(
+                "the fingerprint of the network is of an earlier version; export the network again, or give images of "
+                "the right scale in its place (--reference)"
+            )
+        return cls(layers, moments, *enlarges, sure)
 
 
-def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
+def fingerprint(model: nn.Module, batches: Iterable[Tensor], learnt: Iterable[Tensor] = ()) -> Fingerprint:
     """Return the fingerprint of a network from batches of images (N, C, H, W) of the scale of its training.
+
+    learnt: batches of images that it was trained on, of the same scale. What it sees in them counts alike; how sure it
+    is of them, and whether it likes them enlarged, does not.
 
     Example:
         >>> from seunet import UNet
@@ -124,11 +138,28 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor]) -> Fingerprint:
             seen.append(observation)
             half += enlargement_gain(model, images, logits, 0.5, 1)
             quarter += enlargement_gain(model, images, logits, 0.25, 0.25 * 2**0.5)
-    whole = Observation.join(seen)
+        (information,) = rounded(Observation.join(seen).information.mean()[None])
+        whole = Observation.join(seen + [observe(model, images)[0] for images in learnt])
     layers = {name: pooled(moments) for name, moments in whole.layers.items()}
     answers = whole.answers.mean(0), whole.answers.std(0, correction=0)
-    (information,) = rounded(whole.information.mean()[None])
     return Fingerprint(layers, answers, half > 0, quarter > 0, information)
+
+
+def fingerprint_of(model: nn.Module, data: Prepared, device: torch.device | str = "cpu") -> Fingerprint:
+    """Return the fingerprint of a network from a data set: its validation images, and some of its training images.
+
+    The validation images alone may have less variety than the instrument gives: those of HeLa are the last ten frames
+    of a film, where cells lie closest together.
+    """
+    learnt = data.train[0][evenly_spaced(len(data.train[0]), LEARNT)]
+    return fingerprint(model, batches_of(data.val[0], device), batches_of(learnt, device))
+
+
+def batches_of(images: np.ndarray, device: torch.device | str) -> Iterator[Tensor]:
+    """Yield images (N, H, W, C), uint8, as batches (n, C, H, W) in [0, 1]."""
+    for start in range(0, len(images), BATCH):
+        batch = torch.from_numpy(images[start : start + BATCH].copy()).to(device)
+        yield batch.permute(0, 3, 1, 2).float() / 255
 
 
 def enlargement_gain(model: nn.Module, images: Tensor, logits: Tensor, share: float, enlarged: float) -> float:

@@ -22,7 +22,7 @@ class Observation:
     """What a network saw and answered in N images of one scale.
 
     layers: mean and variance of each image (in a lifted map, of each scale) in each channel, (N, C) each, by the name
-    of the layer. answers: features of the answer, (N, 2 + classes), see `answer_features`. information: in nats, (N,),
+    of the layer. answers: features of the answer, (N, 2), see `answer_features`. information: in nats, (N,),
     see `models.windows`.
     """
 
@@ -116,15 +116,22 @@ def pooled(image_moments: Moments) -> Moments:
 
 
 def answer_features(log_p: Tensor) -> Tensor:
-    """Return features of answers (N, classes, H, W), log p: (N, 2 + classes).
+    """Return features of answers (N, classes, H, W), log p, that depend on the scale: (N, 2).
 
-    The logarithms of the share of neighbouring pixels that differ in class, of the mean entropy, and of the share of
-    each class.
+    The logarithms of how often two neighbouring pixels differ in class, against any two pixels of the image, and of the
+    mean entropy. The first is the same for few and for many objects of one size.
     """
     classes = log_p.argmax(1)
     rows = (classes[:, 1:] != classes[:, :-1]).float().mean((1, 2))
     columns = (classes[:, :, 1:] != classes[:, :, :-1]).float().mean((1, 2))
-    entropy = -negative_entropy(log_p).mean((1, 2, 3))
-    shares = log_p.exp().mean((2, 3))
-    parts = [(rows + columns)[:, None] / 2 + 1e-3, entropy[:, None] + 1e-3, shares + 1e-2]
-    return torch.cat(parts, 1).log()
+    variety = 1 - (class_shares(classes, log_p.shape[1]) ** 2).sum(1)
+    borders = ((rows + columns) / 2 + 1e-3) / (variety + 1e-2)
+    entropy = -negative_entropy(log_p).mean((1, 2, 3)) + 1e-3
+    return torch.stack([borders, entropy], 1).log()
+
+
+def class_shares(classes: Tensor, count: int) -> Tensor:
+    """Return the share of each class in class maps (N, H, W): (N, count)."""
+    image = torch.arange(len(classes), device=classes.device)[:, None, None] * count
+    pixels = torch.bincount((classes + image).flatten(), minlength=len(classes) * count)
+    return pixels.view(-1, count) / classes[0].numel()

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from seunet.data.arrays import Prepared
-from seunet.experiment.fingerprint import Fingerprint, fingerprint
+from seunet.experiment.fingerprint import Fingerprint, fingerprint_of
 from seunet.experiment.inference import Variant
 from seunet.models.calling import size_multiple
 from seunet.models.checkpoint import load_model
@@ -57,7 +56,7 @@ def open_variant(
 def known_fingerprint(
     model: nn.Module, description: dict[str, Any], data: Prepared, device: torch.device | str
 ) -> Fingerprint | None:
-    """Return the fingerprint of a network: as model.json has it, else of the data set's validation images, else None.
+    """Return the fingerprint of a network: as model.json has it, else from the data set's images, else None.
 
     An older model.json has none.
     """
@@ -65,8 +64,7 @@ def known_fingerprint(
         return Fingerprint.read(written)
     if not len(data.val[0]):
         return None
-    images = torch.from_numpy(np.array(data.val[0])).permute(0, 3, 1, 2).to(device)
-    return fingerprint(model, (part.float() / 255 for part in images.split(4)))
+    return fingerprint_of(model, data, device)
 
 
 def check_fit(description: dict[str, Any], channels: int, classes: int, weights: Path, is_given: bool) -> None:

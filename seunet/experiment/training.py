@@ -15,7 +15,7 @@ from seunet.data.arrays import Prepared
 from seunet.experiment.compiled_step import resolve_compile
 from seunet.experiment.degenerate import Fault, warnings_of
 from seunet.experiment.determinism import check_deterministic
-from seunet.experiment.fingerprint import fingerprint
+from seunet.experiment.fingerprint import fingerprint_of
 from seunet.experiment.last_finite import check_loss, discard, last_finite_kept, write_history
 from seunet.experiment.loss import Loss, balanced_weights
 from seunet.experiment.metrics import confusion_counts
@@ -85,8 +85,7 @@ def train(
             save_state(folder / "last.pt", run.state(description))
             report(run.history[-1], training.epochs, warnings)
     write_history(folder / "history.csv", run.history)
-    images = (x for x, _ in validation_batches(data, training.batch_size, device))
-    save_model(folder, model, shown | {"fingerprint": fingerprint(model.eval(), images).written()})
+    save_model(folder, model, shown | {"fingerprint": fingerprint_of(model.eval(), data, device).written()})
     (folder / "last.pt").unlink(missing_ok=True)
     discard(folder)
 

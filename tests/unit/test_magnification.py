@@ -12,7 +12,7 @@ from seunet.experiment.factor_search import MARGIN, Trial, search
 from seunet.experiment.fingerprint import ANSWERS, Fingerprint, fingerprint
 from seunet.experiment.inference import AutoFactorNetwork, predict
 from seunet.experiment.magnification import DOUBT, PROBES, find_magnification, least_gain, resized
-from seunet.experiment.observation import finest_window_only, has_channels_last, observe
+from seunet.experiment.observation import answer_features, finest_window_only, has_channels_last, observe
 from seunet.settings.configuration import FactorSearch
 
 SIDE = 64
@@ -214,6 +214,41 @@ def test_a_fingerprint_comes_back_from_json():
     again, seen = Fingerprint.read(made.written()), observe(model, scenes(2, 4))[0]
     assert again.distance(seen) == pytest.approx(made.distance(seen), rel=1e-3)
     assert made.distance(observe(model, images)[0]) == pytest.approx(0, abs=1e-4)
+
+
+def test_an_earlier_fingerprint_counts_by_its_layers_alone():
+    model = UNet(3, 2, width=2, depth=2).eval()
+    written = fingerprint(model, scenes(1, 4).split(2)).written() | {"answers": [[0.0] * 4, [1.0] * 4]}
+    again = Fingerprint.read(written)
+    assert again.answers is None and again.distance(observe(model, scenes(2, 4))[0]) > 0
+    with pytest.raises(UserError, match="earlier version.*--reference"):
+        Fingerprint.read(written | {"layers": {}})
+
+
+def test_borders_of_answers_tell_the_size_of_objects_and_not_their_number():
+    def features(disks, radius):
+        y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+        inside = torch.stack([(y - 20 - 40 * (k // 3)) ** 2 + (x - 20 - 40 * (k % 3)) ** 2 for k in range(disks)])
+        found = (inside < radius**2).any(0).long()
+        return answer_features(torch.nn.functional.one_hot(found).permute(2, 0, 1)[None].float().log_softmax(1))[0, 0]
+
+    few, many, large = features(2, 5), features(8, 5), features(8, 10)
+    assert abs(few - many) < 0.2 and many - large > 0.5
+
+
+def test_images_of_the_training_count_in_what_is_seen_but_not_in_how_sure_the_answers_are():
+    model = UNet(3, 2, width=2, depth=2).eval()
+    held_out, learnt = scenes(1, 4), 0.3 * scenes(1, 8)[4:]
+    made, alone, whole = (
+        fingerprint(model, [held_out], [learnt]),
+        fingerprint(model, [held_out]),
+        fingerprint(model, [held_out, learnt]),
+    )
+    assert made.information == alone.information != whole.information
+    assert (made.enlarges, made.enlarges_quarters) == (alone.enlarges, alone.enlarges_quarters)
+    for name, (mean, variance) in made.layers.items():
+        torch.testing.assert_close((mean, variance), whole.layers[name])
+    torch.testing.assert_close(made.answers, whole.answers)
 
 
 def between(scores):

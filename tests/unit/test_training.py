@@ -16,6 +16,7 @@ from torch import nn
 
 from seunet.data.arrays import Prepared
 from seunet.experiment import training
+from seunet.experiment.fingerprint import batches_of, fingerprint
 from seunet.experiment.loss import Loss
 from seunet.experiment.state import TrainingState
 from seunet.experiment.training import train
@@ -344,6 +345,14 @@ def test_weights_come_back_as_they_were(trained, tiny):
     assert not model.training and torch.equal(model(x), again(x))
     assert description["classes"] == Prepared(tiny).classes and description["options"] == {"width": 2, "depth": 1}
     assert description["training"] == changed(epochs=1).model_dump(mode="json")
+
+
+def test_the_fingerprint_is_that_of_validation_and_training_images(trained, tiny):
+    model, description = load_model(trained)
+    data = Prepared(tiny)
+    learnt, held_out = (list(batches_of(images, "cpu")) for images, _ in (data.train, data.val))
+    assert description["fingerprint"] == fingerprint(model, held_out, learnt).written()
+    assert description["fingerprint"] != fingerprint(model, held_out).written()
 
 
 @pytest.mark.parametrize(
