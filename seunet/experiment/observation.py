@@ -118,20 +118,25 @@ def pooled(image_moments: Moments) -> Moments:
 def answer_features(log_p: Tensor) -> Tensor:
     """Return features of answers (N, classes, H, W), log p, that depend on the scale: (N, 2).
 
-    The logarithms of how often two neighbouring pixels differ in class, against any two pixels of the image, and of the
-    mean entropy. The first is the same for few and for many objects of one size.
+    The logarithms of how often neighbouring pixels differ in class, and of the mean entropy, each against the variety
+    of the image: how often any two of its pixels differ. So they are the same for few and for many objects of one size.
     """
     classes = log_p.argmax(1)
     rows = (classes[:, 1:] != classes[:, :-1]).float().mean((1, 2))
     columns = (classes[:, :, 1:] != classes[:, :, :-1]).float().mean((1, 2))
-    variety = 1 - (class_shares(classes, log_p.shape[1]) ** 2).sum(1)
-    borders = ((rows + columns) / 2 + 1e-3) / (variety + 1e-2)
-    entropy = -negative_entropy(log_p).mean((1, 2, 3)) + 1e-3
-    return torch.stack([borders, entropy], 1).log()
+    entropy = -negative_entropy(log_p).mean((1, 2, 3))
+    amounts = torch.stack([(rows + columns) / 2, entropy], 1)
+    varieties = torch.stack([variety(class_shares(classes, log_p.shape[1])), variety(log_p.exp().mean((2, 3)))], 1)
+    return ((amounts + 1e-3) / (varieties + 1e-2)).log()
+
+
+def variety(shares: Tensor) -> Tensor:
+    """Return how often two pixels differ in class, (N,), from the share of each class, (N, classes)."""
+    return 1 - (shares**2).sum(1)
 
 
 def class_shares(classes: Tensor, count: int) -> Tensor:
     """Return the share of each class in class maps (N, H, W): (N, count)."""
-    image = torch.arange(len(classes), device=classes.device)[:, None, None] * count
-    pixels = torch.bincount((classes + image).flatten(), minlength=len(classes) * count)
+    first = torch.arange(len(classes), device=classes.device)[:, None, None] * count  # cell of an image's class 0
+    pixels = torch.bincount((classes + first).flatten(), minlength=len(classes) * count)
     return pixels.view(-1, count) / classes[0].numel()
