@@ -1,4 +1,4 @@
-"""Which rule finds the factor of a folder? Rules compared on *validation* images, for trained networks.
+"""Which rule finds the factor of a folder? Rules compared for trained networks, on images that are not of the test.
 
     python -m benchmarks.magnification RESULTS OUTPUT dataset/model/seed …
 
@@ -23,7 +23,7 @@ from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import Trial
-from seunet.experiment.fingerprint import Fingerprint, fingerprint_of
+from seunet.experiment.fingerprint import LEARNT, Fingerprint, batches_of, fingerprint
 from seunet.experiment.magnification import LEAST_SIDE, OCTAVES, PROBES, search_by_fingerprint, trial_of
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
@@ -32,6 +32,7 @@ from seunet.runtime.tables import write_table
 SCALES = (0.35, 0.5, 0.71, 1, 1.41, 2, 4)
 FACTORS = tuple(2 ** (k / 2) for k in range(4, -8, -1))
 IMAGES, POOLS, SIZES = 32, 20, (1, 2, 4, 8, 16)
+UNSEEN = 10_000  # number of the first scene: validation has less
 MULTIPLE = 8  # of sides, where a network says none
 LARGEST = 3  # times the side of training: more is not shown
 SMALL_LOSS = 0.02  # of the metric: a factor that loses less is not wrong
@@ -123,17 +124,25 @@ def shown(looks: Looks) -> dict[float, Observation]:
 
 
 def images_at(data: Prepared, scale: float) -> tuple[Tensor, Tensor]:
-    """Return validation images and masks at a scale: drawn anew where the source is generated, else resampled."""
+    """Return images and masks at a scale that neither training nor fingerprint has seen.
+
+    Where the source is generated, they are drawn; else they are every second validation image, resampled.
+    """
     side = rescaled_size(data.height, scale, MULTIPLE)
-    names = data.names["val"][:IMAGES]
     if (data.folder / "test" / "rendered").exists():
-        pairs = [rendering.render(shapes.draw_scene(0, name, data.height), side, side) for name in names]
+        scenes = [shapes.draw_scene(0, f"val_{UNSEEN + i}", data.height) for i in range(IMAGES)]
+        pairs = [rendering.render(scene, side, side) for scene in scenes]
         images, masks = (np.stack(parts) for parts in zip(*pairs, strict=True))
     else:
-        chosen = evenly_spaced(len(data.val[0]), IMAGES)
-        images, masks = np.array(data.val[0][chosen]), np.array(data.val[1][chosen])
+        images, masks = (half[evenly_spaced(len(half), IMAGES)] for half in (part[::2] for part in data.val))
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     return rescale_image(x, (side, side)), rescale_mask(torch.from_numpy(masks), (side, side))
+
+
+def known_of(model: torch.nn.Module, data: Prepared) -> Fingerprint:
+    """Return the fingerprint that a training writes, but of the other half of the validation images."""
+    learnt = data.train[0][evenly_spaced(len(data.train[0]), LEARNT)]
+    return fingerprint(model, batches_of(data.val[0][1::2], "cpu"), batches_of(learnt, "cpu"))
 
 
 def score_of(data: Prepared, looks: Looks, factor: float) -> float:
@@ -149,7 +158,7 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
     if not hasattr(type(model), "size_multiple"):
         model.size_multiple = MULTIPLE
     run = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}
-    known, running = fingerprint_of(model, data), Fingerprint.of_running_statistics(model)
+    known, running = known_of(model, data), Fingerprint.of_running_statistics(model)
     factors, picks = [], []
     generator = np.random.default_rng(0)
     with finest_window_only(model):
