@@ -23,7 +23,7 @@ def magnification(
 ) -> None:
     """Find at which factor of their own pixels a network should be shown images, without any mask.
 
-    The images share one magnification, as those of one instrument do; at most 12 of them are shown, at several factors.
+    The images share one magnification, as those of one instrument do; at most 10 of them are shown, at several factors.
     Writes factors.csv (factor, score, information, distance) and a figure (PNG, SVG) of score against factor.
 
     Examples:

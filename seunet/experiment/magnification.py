@@ -24,7 +24,7 @@ from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
 OCTAVES = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
-PROBES = 12  # images that decide together; of more, so many, evenly spaced
+PROBES = 10  # images that decide together; of more, so many, evenly spaced
 INFORMATION = 0.5  # weight of the information against the distance, chosen on validation images
 DOUBT = 0.1  # as MARGIN, of a factor that enlarges, where reduced reference images were answered no better enlarged
 AWAY = 0.05  # nats below the score of the reference's own images: there is a better factor yet
@@ -44,7 +44,7 @@ def find_magnification(
 ) -> Magnification:
     """Return the factor of their own pixels at which a network should be shown images: one for all of them.
 
-    Args: model, in evaluation mode, from (N, C, H, W) in [0, 1] to logits; images, (C, H, W) each, of any sizes, 12 are
+    Args: model, in evaluation mode, from (N, C, H, W) in [0, 1] to logits; images, (C, H, W) each, of any sizes, 10 are
     enough; reference, what the network sees at the scale of its training: `load_model(…)[1]["fingerprint"]` of one
     that was trained here, `fingerprint(model, batches)` from images of the right scale, or None: the running statistics
     of its batch norm. factors: octaves; half octaves are tried between them.

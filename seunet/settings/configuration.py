@@ -22,7 +22,7 @@ class FactorSearch(Settings):
     """Test images are shown at the factor of their own pixels that the network itself finds, without a mask."""
 
     per: Literal["dataset", "image"]
-    """`dataset`: one factor for all test images of a scale, found from 12 of them, as for the images of one instrument;
+    """`dataset`: one factor for all test images of a scale, found from 10 of them, as for the images of one instrument;
     `image`: each by itself."""
     factors: Unique[Annotated[float, Field(ge=0.01, le=16)]] = [4, 2, 1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
     """Below 1, all of them are tried; above 1, half octaves up to the largest, as long as that helps; then the half

@@ -358,7 +358,7 @@ def test_of_an_image_alone_no_more_pixels_are_shown_than_it_has(size, factor):
 
 
 def test_few_images_decide():
-    assert len(evenly_spaced(100, PROBES)) == PROBES == 12
+    assert len(evenly_spaced(100, PROBES)) == PROBES == 10
     assert evenly_spaced(3, PROBES) == [0, 1, 2] and evenly_spaced(1, PROBES) == [0]
 
 
