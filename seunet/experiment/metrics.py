@@ -15,7 +15,7 @@ def confusion_counts(target: Tensor, prediction: Tensor, num_classes: int) -> Te
     Raises UserError for a class outside of [0, num_classes): it would be counted elsewhere, or not at all.
     """
     check_classes("prediction", prediction, num_classes)
-    check_classes("target", target[target != IGNORED], num_classes)
+    check_classes("target", target.masked_fill(target == IGNORED, 0), num_classes)
     images, cells = len(target), (num_classes + 1) * num_classes
     # one bincount for all images, of the narrowest integers; ignored pixels go to a row of their own, which is cut off
     dtype = next(dtype for dtype in INTEGERS if images * cells <= torch.iinfo(dtype).max)
