@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.measure import Row
 from seunet import build_model
+from seunet.models.prediction import for_prediction
 from seunet.models.streaming import stream
 
 LARGE, SMALL = 2048, 1024
@@ -31,9 +32,9 @@ def rows() -> list[Row]:
 
 
 def network() -> torch.nn.Module:
-    """Return HeLa's SEU-Net, exact and dense, in evaluation mode."""
+    """Return HeLa's SEU-Net, exact and dense, as `predict` takes it."""
     torch.manual_seed(0)
-    return build_model("seunet", 1, 2, width=64, depth=4, geometry="exact").eval()
+    return for_prediction(build_model("seunet", 1, 2, width=64, depth=4, geometry="exact").eval())
 
 
 @torch.no_grad()
