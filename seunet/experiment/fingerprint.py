@@ -61,21 +61,21 @@ class Fingerprint:
     def distance(self, seen: Observation) -> float:
         """Return the distance of what a network saw in all images of an observation, in nats.
 
-        That is the divergence KL(N(mean, variance here) ‖ N(mean, variance in training)), averaged over the channels
-        of each layer, then over layers; 0 without layers. The answers add a little, up to a bound, since images of
-        other places may be answered otherwise.
+        That is the divergence d = KL(N(mean, variance here) ‖ N(mean, variance in training)) of each channel, as
+        d / (1 + d), averaged over the channels of each layer, then over layers; 0 without layers. The answers add a
+        little, in the same way. The bound keeps a few channels, which few images stir, from deciding alone.
         """
         of_answers = self.distance_of_answers(seen)
         of_layers = self.distance_of_layers(seen) if self.layers else 0.0
-        return of_layers + ANSWERS * of_answers / (1 + of_answers)
+        return of_layers + ANSWERS * bounded(of_answers)
 
     def distance_of_layers(self, seen: Observation) -> float:
-        """Return the divergence of what entered the layers, in nats."""
+        """Return the mean bounded divergence of what entered the layers, below 1."""
         if any(
             name not in seen.layers or seen.layers[name][0].shape[1] != len(own[0]) for name, own in self.layers.items()
         ):
             raise UserError("the fingerprint is that of another network: its layers differ; make it anew")
-        terms = [divergence(pooled(seen.layers[name]), own).mean() for name, own in self.layers.items()]
+        terms = [bounded(divergence(pooled(seen.layers[name]), own)).mean() for name, own in self.layers.items()]
         return float(torch.stack(terms).mean())
 
     def distance_of_answers(self, seen: Observation) -> float:
@@ -197,6 +197,11 @@ def divergence(here: Moments, there: Moments) -> Tensor:
     """Return KL(N(here) ‖ N(there)) of each channel, in nats."""
     variance, reference = here[1] + EPSILON, there[1] + EPSILON
     return 0.5 * (variance / reference + (here[0] - there[0]) ** 2 / reference - 1 - (variance / reference).log())
+
+
+def bounded(divergence: Any) -> Any:
+    """Return d / (1 + d) of a divergence: as it is where it is small, below 1 where it is not."""
+    return divergence / (1 + divergence)
 
 
 def is_batch_norm(module: nn.Module) -> bool:

@@ -216,6 +216,18 @@ def test_a_fingerprint_comes_back_from_json():
     assert made.distance(observe(model, images)[0]) == pytest.approx(0, abs=1e-4)
 
 
+def test_a_channel_that_few_images_stir_does_not_decide_alone():
+    model = network()
+    known = fingerprint(model, scenes(1).split(4))
+    name, (mean, variance) = next(iter(known.layers.items()))
+    far = torch.full_like(mean[:1], 1e6)
+    stirred = Fingerprint({**known.layers, name: (torch.cat([far, mean[1:]]), variance)}, known.answers)
+    added = stirred.distance_of_layers(observe(model, scenes(1))[0]) - known.distance_of_layers(
+        observe(model, scenes(1))[0]
+    )
+    assert added <= 1 / (len(mean) * len(known.layers))
+
+
 def test_an_earlier_fingerprint_counts_by_its_layers_alone():
     model = UNet(3, 2, width=2, depth=2).eval()
     written = fingerprint(model, scenes(1, 4).split(2)).written() | {"answers": [[0.0] * 4, [1.0] * 4]}
