@@ -172,8 +172,10 @@ def predict_at(
 ) -> Tensor:
     """Return the logits of images (N, C, H, W) resampled by a factor, (N, classes, H, W) float32, at their own size.
 
-    The sides are rounded to the network's size_multiple.
+    The sides are rounded to the network's size_multiple; at factor 1 the images are shown as they are.
     """
+    if factor == 1:
+        return predict(model, images, tiling, classes)
     height, width = (nearest_side(side * factor, size_multiple(model)) for side in images.shape[-2:])
     step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
     logits = [predict(model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)]

@@ -369,6 +369,15 @@ def test_of_an_image_alone_no_more_pixels_are_shown_than_it_has(size, factor):
     assert resized(torch.rand(1, *size), 0.25).shape[-2:] == (round(size[0] / 4), round(size[1] / 4))
 
 
+def test_at_factor_1_images_are_not_resampled_to_sides_that_the_network_takes():
+    model = network()
+    model.size_multiple = 32
+    images = scenes(1, 2)[..., :40, :56]
+    asked = AutoFactorNetwork(model, FactorSearch(per="dataset", factors=[1]), fingerprint(model, scenes(1).split(4)))
+    asked.factor = 1.0
+    torch.testing.assert_close(asked(images), predict(model, images))
+
+
 def test_few_images_decide():
     assert len(evenly_spaced(100, PROBES)) == PROBES == 10
     assert evenly_spaced(3, PROBES) == [0, 1, 2] and evenly_spaced(1, PROBES) == [0]
