@@ -32,7 +32,7 @@ from seunet.runtime.tables import write_table
 SCALES = (0.35, 0.5, 0.71, 1, 1.41, 2, 4)
 FACTORS = tuple(2 ** (k / 2) for k in range(4, -8, -1))
 IMAGES, POOLS, SIZES = 32, 20, (1, 2, 4, 8, 16)
-UNSEEN = 10_000  # number of the first scene: validation has less
+UNSEEN = 10_000  # number of the first scene: validation has fewer
 MULTIPLE = 8  # of sides, where a network says none
 LARGEST = 3  # times the side of training: more is not shown
 SMALL_LOSS = 0.02  # of the metric: a factor that loses less is not wrong

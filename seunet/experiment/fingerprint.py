@@ -200,8 +200,8 @@ def divergence(here: Moments, there: Moments) -> Tensor:
 
 
 def bounded(divergence: Any) -> Any:
-    """Return d / (1 + d) of a divergence: as it is where it is small, below 1 where it is not."""
-    return divergence / (1 + divergence)
+    """Return d / (1 + d) of a divergence: as it is where it is small, at most 1 where it is not, or infinite."""
+    return 1 - 1 / (1 + divergence)
 
 
 def is_batch_norm(module: nn.Module) -> bool:
