@@ -23,7 +23,7 @@ from seunet.data.arrays import Prepared
 from seunet.data.rescaling import rescale_image, rescale_logits, rescale_mask, rescaled_size
 from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import Trial
-from seunet.experiment.fingerprint import LEARNT, Fingerprint, batches_of, fingerprint
+from seunet.experiment.fingerprint import Fingerprint, fingerprint_of
 from seunet.experiment.magnification import LEAST_SIDE, OCTAVES, PROBES, search_by_fingerprint, trial_of
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
@@ -139,12 +139,6 @@ def images_at(data: Prepared, scale: float) -> tuple[Tensor, Tensor]:
     return rescale_image(x, (side, side)), rescale_mask(torch.from_numpy(masks), (side, side))
 
 
-def known_of(model: torch.nn.Module, data: Prepared) -> Fingerprint:
-    """Return the fingerprint that a training writes, but of the other half of the validation images."""
-    learnt = data.train[0][evenly_spaced(len(data.train[0]), LEARNT)]
-    return fingerprint(model, batches_of(data.val[0][1::2], "cpu"), batches_of(learnt, "cpu"))
-
-
 def score_of(data: Prepared, looks: Looks, factor: float) -> float:
     """Return the data set's metric of the answers to images shown at a factor."""
     tp, fp, fn = looks.counts[factor].sum(1).numpy()
@@ -158,7 +152,8 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
     if not hasattr(type(model), "size_multiple"):
         model.size_multiple = MULTIPLE
     run = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}
-    known, running = known_of(model, data), Fingerprint.of_running_statistics(model)
+    known = fingerprint_of(model, data, part=slice(1, None, 2))  # the other half of the validation images
+    running = Fingerprint.of_running_statistics(model)
     factors, picks = [], []
     generator = np.random.default_rng(0)
     with finest_window_only(model):

@@ -145,14 +145,17 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor], learnt: Iterable[Te
     return Fingerprint(layers, answers, half > 0, quarter > 0, information)
 
 
-def fingerprint_of(model: nn.Module, data: Prepared, device: torch.device | str = "cpu") -> Fingerprint:
+def fingerprint_of(
+    model: nn.Module, data: Prepared, device: torch.device | str = "cpu", part: slice = slice(None)
+) -> Fingerprint:
     """Return the fingerprint of a network from a data set: its validation images, and some of its training images.
 
+    part: which validation images; all of them, unless some are kept apart to judge the fingerprint by.
     The validation images alone may have less variety than the instrument gives: those of HeLa are the last ten frames
     of a film, where cells lie closest together.
     """
     learnt = data.train[0][evenly_spaced(len(data.train[0]), LEARNT)]
-    return fingerprint(model, batches_of(data.val[0], device), batches_of(learnt, device))
+    return fingerprint(model, batches_of(data.val[0][part], device), batches_of(learnt, device))
 
 
 def batches_of(images: np.ndarray, device: torch.device | str) -> Iterator[Tensor]:
