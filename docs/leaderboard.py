@@ -133,7 +133,7 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
             line[0].set_ylabel(title)
             line[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6, frameon=False)
         for axes, title in zip(grid[0], TITLES.values(), strict=True):
-            axes.set_title(title, loc="left", fontsize=8)
+            axes.set_title(title, loc="left", fontsize=7)
         grid[-1, 1].set_xlabel("Scale of the test images. Solid: as it is; dashed: one factor for all")
         style.save(figure, [path], "Who survives a change of scale")
 

@@ -168,6 +168,13 @@ def test_fusion_is_the_convolution_of_the_concatenation(mode: str) -> None:
     torch.testing.assert_close(fusion(x, skip), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_not_a_number_stays_so_in_bfloat16() -> None:
+    layer = ScaleBatchNorm(21)
+    layer.weight.data.view(torch.int32)[18] = 0x7FFFFFFF  # not a number; rounded as numbers are, it would be −0
+    (y,) = layer([native.channels_last(torch.randn(1, 21, 4, 4)).bfloat16()])
+    assert y.isnan().all((0, 2, 3)).nonzero().tolist() == [[18]] and y.isnan().sum() == 16
+
+
 def test_bfloat16_is_near() -> None:
     maps = maps_of(SIZES["dense"], 16)
     for layer in (ScaleBatchNorm(16), ScaleProjection()):

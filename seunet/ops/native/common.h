@@ -37,15 +37,23 @@ constexpr int WIDEST = 4 * REGISTER;  // as many numbers are handled at once at 
 // W numbers that the processor handles at once, or a few of its registers full. Comparisons of arrays in a loop would do,
 // but compilers turn the choice of a number into branches, which are mispredicted.
 template <int W>
-struct Vector { typedef float type __attribute__((vector_size(4 * W))); };
+struct Vector {
+    typedef float type __attribute__((vector_size(4 * W)));
+    typedef uint32_t Wide __attribute__((vector_size(4 * W)));
+    typedef uint16_t Short __attribute__((vector_size(2 * W)));
+};
 
+// Of bfloat16 as whole vectors, too: compilers load and store the elements of a vector one by one.
 template <int W, typename T>
 inline typename Vector<W>::type load_vector(const T* p) {
     typename Vector<W>::type v;
     if constexpr (std::is_same_v<T, float>) {
         std::memcpy(&v, p, sizeof v);
     } else {
-        for (int i = 0; i < W; ++i) v[i] = load(p + i);
+        typename Vector<W>::Short bits;
+        std::memcpy(&bits, p, sizeof bits);
+        const auto wide = __builtin_convertvector(bits, typename Vector<W>::Wide) << 16;
+        std::memcpy(&v, &wide, sizeof v);
     }
     return v;
 }
@@ -55,7 +63,11 @@ inline void store_vector(T* p, typename Vector<W>::type v) {
     if constexpr (std::is_same_v<T, float>) {
         std::memcpy(p, &v, sizeof v);
     } else {
-        for (int i = 0; i < W; ++i) store(p + i, v[i]);
+        typename Vector<W>::Wide wide;
+        std::memcpy(&wide, &v, sizeof v);
+        wide = (wide + 0x7fff + ((wide >> 16) & 1)) >> 16;  // as `store` rounds
+        const auto bits = __builtin_convertvector(v == v ? wide : 0 * wide + 0x7fc0, typename Vector<W>::Short);
+        std::memcpy(p, &bits, sizeof bits);
     }
 }
 
