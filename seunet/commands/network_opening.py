@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from seunet.commands.network_options import NetworkOptions, Precision, PredictingOptions
 from seunet.runtime.errors import UserError
+from seunet.runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,7 @@ def open_network(
     from seunet.experiment.application import TrainedNetwork
     from seunet.settings.dataset import Tile
 
+    keep_freed_memory()
     if options.architecture is None:
         check_path(weights)
     if str(Path.cwd()) not in sys.path:  # where a network of the user's own may lie, as for the workflow

@@ -21,6 +21,7 @@ from seunet.experiment.metrics import confusion_counts, consistency_counts
 from seunet.experiment.opening import open_variant
 from seunet.experiment.results import Results, Size
 from seunet.experiment.windows import WindowCounter
+from seunet.runtime.memory import keep_freed_memory
 from seunet.settings.dataset import Testing
 
 BATCH_PIXELS = 2**18  # images are predicted in batches of about so many pixels, which bounds the memory
@@ -49,6 +50,7 @@ def evaluate(
     if not as in its training. `threads`: of the CPU.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     data = Prepared(dataset)
     model, _ = open_variant(weights, data, variant, device, testing.precision, testing.size_multiple)
     evaluator = Evaluator(model, data, testing, torch.device(device))

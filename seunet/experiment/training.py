@@ -28,6 +28,7 @@ from seunet.ops import native
 from seunet.runtime.device import device_name
 from seunet.runtime.errors import UserError
 from seunet.runtime.files import sha256
+from seunet.runtime.memory import keep_freed_memory
 from seunet.runtime.version import VERSION
 from seunet.settings.training import Training
 
@@ -52,6 +53,7 @@ def train(
     device = torch.device(device)
     resolved = resolve_compile(training, device)
     torch.set_num_threads(training.threads)
+    keep_freed_memory()
     torch.manual_seed(seed)
     data = Prepared(dataset)
     description = {
