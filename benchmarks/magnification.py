@@ -149,7 +149,7 @@ def measure(results: Path, dataset: str, name: str, seed: str) -> tuple[list[dic
     """Return for a network the rows of its factors, and those of what every rule takes of every pool."""
     data = Prepared(results / "datasets" / dataset)
     model, _ = load_model(results / "models" / dataset / name / seed)
-    if not hasattr(type(model), "size_multiple"):
+    if not hasattr(model, "size_multiple"):
         model.size_multiple = MULTIPLE
     run = {"dataset": dataset, "model": name, "seed": seed.removeprefix("seed")}
     known = fingerprint_of(model, data, part=slice(1, None, 2))  # the other half of the validation images
