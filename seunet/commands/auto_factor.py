@@ -11,6 +11,7 @@ import typer
 from seunet.commands.factor_table import TABLE, Row, row_of, update_table
 from seunet.commands.inputs import Input, find_images
 from seunet.runtime.errors import UserError
+from seunet.runtime.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from seunet.experiment.fingerprint import Fingerprint
 
 REFERENCE_IMAGES = 32  # images of a folder that make a fingerprint
+FEW_IMAGES = 8  # of which it is a poor one
 HINT_IMAGES = 8  # images that tell whether a hint is due
 MAX_PIXELS_READ = 2**25  # pixels, of all images that decide together; of larger ones fewer are read
 HINT_MARGIN = 0.05  # nats by which another factor must be better for a hint
@@ -58,7 +60,7 @@ class AutoFactors:
         self.network, self.reference = network, reference
         # logits that the search left are those of one image, and not of all
         self.shared = None if each else replace(find_factor(network, images, reference), as_it_is=None)
-        self.description = str(self.shared) if self.shared else f"each shown at a factor of its own, see {TABLE}"
+        self.description = str(self.shared) if self.shared else "each shown at a factor of its own"
         self.origin_key = f"auto {self.shared.factor}" if self.shared else "auto-each"  # what decides the answers
         self.rows: dict[Input, Row | None] = {}
 
@@ -100,19 +102,26 @@ class AutoFactors:
         update_table(output, self.rows)
 
 
-def find_factor(network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint") -> "Magnification":
-    """Return the factor of these images; those that cannot be read are passed over, but not all of them."""
+def find_factor(
+    network: "TrainedNetwork", images: Sequence[Input], reference: "Fingerprint", tell: bool = False
+) -> "Magnification":
+    """Return the factor of these images; those that cannot be read are passed over, with a line each if `tell`."""
     from seunet.data.sampling import evenly_spaced
     from seunet.experiment.magnification import PROBES, find_magnification
 
-    pictures = network_inputs(network, [images[i] for i in evenly_spaced(len(images), PROBES)])
+    pictures = network_inputs(network, [images[i] for i in evenly_spaced(len(images), PROBES)], tell=tell)
     if len({picture.shape[-2:] for picture in pictures}) > 1:
         typer.echo("the images have several sizes; if they have several magnifications, take --at auto-each", err=True)
     return find_magnification(network.model, pictures, reference)
 
 
-def network_inputs(network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale | None" = None) -> list[Any]:
-    """Return images (C, H, W) at a scale, by default at their own pixels; UserError where none can be read."""
+def network_inputs(
+    network: "TrainedNetwork", images: Sequence[Input], scale: "InputScale | None" = None, tell: bool = False
+) -> list[Any]:
+    """Return images (C, H, W) at a scale, by default at their own pixels; UserError where none can be read.
+
+    tell: print a line for each that cannot be read.
+    """
     from seunet.experiment.application import InputScale, open_picture
 
     pictures, mistake, pixels = [], None, 0
@@ -124,6 +133,8 @@ def network_inputs(network: "TrainedNetwork", images: Sequence[Input], scale: "I
             pictures.append(network.network_input(picture, scale or InputScale(), is_answered=False)[0])
         except UserError as error:
             mistake = error
+            if tell:
+                typer.echo(f"passed over: {error}", err=True)
         else:
             pixels += pictures[-1][0].numel()
     if mistake and not pictures:
@@ -139,14 +150,18 @@ def reference_fingerprint(network: "TrainedNetwork", folder: Path | None) -> "Fi
     """
     from seunet.data.sampling import evenly_spaced
     from seunet.experiment.fingerprint import Fingerprint, fingerprint
-    from seunet.experiment.magnification import LEAST_SIDE, resized
+    from seunet.experiment.magnification import LEAST_SIDE, has_contrast, resized
 
     if folder is not None:
         images = find_images([folder], folder / TABLE)
         chosen = [images[i] for i in evenly_spaced(len(images), REFERENCE_IMAGES)]
-        parts = [resized(image, 1.0) for image in network_inputs(network, chosen)]
+        parts = [resized(image, 1.0) for image in network_inputs(network, chosen, tell=True)]
+        if len(parts) < FEW_IMAGES:
+            typer.echo(f"--reference: {counted(len(parts), 'image')}; a dozen and more tell the scale better", err=True)
         if min(min(part.shape[-2:]) for part in parts) < LEAST_SIDE:
             raise UserError(f"{folder}: images smaller than {LEAST_SIDE} pixels show no scale (--reference)")
+        if not any(map(has_contrast, parts)):
+            raise UserError(f"{folder}: nothing is to be seen in these images, so they show no scale (--reference)")
         return fingerprint(network.model, (part[None] for part in parts))
     if written := network.description.get("fingerprint"):
         return Fingerprint.read(written)

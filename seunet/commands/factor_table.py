@@ -1,7 +1,8 @@
 """magnification.csv beside class maps: the factor of its own pixels at which each image was shown."""
 
 import csv
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from glob import escape
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,10 @@ def row_of(found: "Magnification") -> Row:
     }
 
 
-def is_ours(path: Path) -> bool:
+def is_ours(path: Path, columns: Sequence[str] = COLUMNS) -> bool:
     """Tell whether a file is such a table."""
     try:
-        return header(path) == COLUMNS
+        return header(path) == [*columns]
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
 
@@ -46,14 +47,11 @@ def refuse_other_table(output: Path) -> None:
 
 
 def update_table(output: Path, rows: Mapping[Input, Row | None]) -> None:
-    """Write the rows of images that were answered, None for one without; rows of other answers stay.
-
-    An earlier row is of the same answer if its file ends with the name of one of the images.
-    """
+    """Write the rows of images that were answered, None for one without; rows of other answers stay."""
     path = output / TABLE
     there = read_rows(path) if is_ours(path) else []
-    names = {image.name.with_suffix("").parts for image in rows}
-    kept: list[Row] = [{**row} for row in there if not ends_with(Path(row["file"]), names)]
+    answers = {image.name.with_suffix("") for image in rows}
+    kept: list[Row] = [{**row} for row in there if answer_of(Path(row["file"]), output) not in answers]
     new = kept + [{"file": str(image.path), **row} for image, row in rows.items() if row is not None]
     if new:
         write_rows(path, COLUMNS, new)
@@ -61,10 +59,11 @@ def update_table(output: Path, rows: Mapping[Input, Row | None]) -> None:
         path.unlink()
 
 
-def ends_with(file: Path, names: Container[tuple[str, ...]]) -> bool:
-    """Tell whether a path without its suffix ends with one of these names, each in parts."""
-    parts = file.with_suffix("").parts
-    return any(parts[i:] in names for i in range(len(parts)))
+def answer_of(file: Path, output: Path) -> Path:
+    """Return the name, without suffix, of the answer to an image: the longest end of its path that is there."""
+    parts = file.with_suffix("").parts[file.is_absolute() :]
+    names = [Path(*parts[i:]) for i in range(len(parts))]
+    return next((name for name in names if any((output / name).parent.glob(escape(name.name) + ".*"))), names[-1])
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

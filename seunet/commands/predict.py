@@ -114,7 +114,8 @@ def predict(
     answers = PredictionFiles(output, network.classes, overlay, probabilities, kind)
     origin = Origin.of(weights, options, [shown.origin_key, network.value_range])
     done, known = already_answered(images, answers, origin) if skip_existing else (set(), set())
-    of_others = {"origin": "another network, image or call with other options"} if skip_existing else {}
+    others = f"another network, image or call with other options (now {shown.description})"
+    of_others = {"origin": others} if skip_existing else {}
     refuse_overwriting(images, answers, overwrite, known, **of_others)
     mistakes: list[str] = []
     before, images = [[image for image in images if (image.path in done) is is_done] for is_done in (True, False)]

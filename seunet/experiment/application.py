@@ -67,6 +67,8 @@ class InputScale:
     def resized(self, own: Size, name: str) -> Size:
         """Return height and width that an image of the size `own` is resampled to; name: of its file, for errors."""
         height, width = self.frame.resized(own) if self.frame else own
+        if max(height, width) * self.factor < 1:
+            raise UserError(f"{name}: less than a pixel at factor {self.factor:g}; choose a larger one")
         size = max(1, round(height * self.factor)), max(1, round(width * self.factor))
         if size[0] * size[1] > MAX_PIXELS:
             raise UserError(f"{name}: {size[1]}x{size[0]} pixels at factor {self.factor:g}; choose a smaller one")

@@ -58,6 +58,8 @@ class Magnification:
 
     def __str__(self) -> str:
         """Return a sentence for users."""
+        if self.factor == 1 and self.second and self.margin < -MARGIN:
+            return f"shown at their own pixels: ×{self.second.factor:.2g} scores higher, but enlarging may not pay"
         if self.factor == 1 and self.margin < MARGIN:
             return "shown at their own pixels: no factor stands out"
         shown = "at their own pixels" if self.factor == 1 else f"at ×{self.factor:.2g} of their own pixels"

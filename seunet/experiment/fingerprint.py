@@ -123,7 +123,7 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor], learnt: Iterable[Te
     """Return the fingerprint of a network from batches of images (N, C, H, W) of the scale of its training.
 
     learnt: batches of images that it was trained on, of the same scale. What it sees in them counts alike; how sure it
-    is of them, and whether it likes them enlarged, does not.
+    is of them, and whether it likes them enlarged, does not. Raises UserError without images.
 
     Example:
         >>> from seunet import UNet
@@ -138,6 +138,8 @@ def fingerprint(model: nn.Module, batches: Iterable[Tensor], learnt: Iterable[Te
             seen.append(observation)
             half += enlargement_gain(model, images, logits, 0.5, 1)
             quarter += enlargement_gain(model, images, logits, 0.25, 0.25 * 2**0.5)
+        if not seen:
+            raise UserError("fingerprint: no images; give at least one batch of the scale of the training")
         (information,) = rounded(Observation.join(seen).information.mean()[None])
         whole = Observation.join(seen + [observe(model, images)[0] for images in learnt])
     layers = {name: pooled(moments) for name, moments in whole.layers.items()}

@@ -14,7 +14,7 @@ from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.magnification import find_magnification
 from seunet.experiment.observation import finest_window_only
 from seunet.experiment.tiling import predict_tiles
-from seunet.models.calling import call_network, check_finite, run_padded, size_multiple
+from seunet.models.calling import call_network, check_finite, nearest_side, run_padded, size_multiple
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
@@ -180,11 +180,6 @@ def predict_at(
     step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
     logits = [predict(model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)]
     return rescale_logits(torch.cat(logits).float(), size_of(images))
-
-
-def nearest_side(side: float, multiple: int) -> int:
-    """Return the multiple nearest to a side, and no less than one."""
-    return max(1, int(side / multiple + 0.5)) * multiple
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import MARGIN, Magnification, Trial, search
 from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.observation import Observation, finest_window_only, observe
+from seunet.models.calling import nearest_side, size_multiple
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
@@ -29,8 +31,8 @@ INFORMATION = 0.5  # weight of the information against the distance, chosen on v
 DOUBT = 0.1  # as MARGIN, of a factor that enlarges, where reduced reference images were answered no better enlarged
 AWAY = 0.05  # nats below the score of the reference's own images: there is a better factor yet
 MOST_PIXELS = 2**20  # that are shown of an image; of one with more, the middle
+LEAST_CONTRAST = 1e-3  # standard deviation of a channel of an image; below there is nothing to see
 LEAST_PIXELS = 2**14  # that are shown of an image alone, which is not shown with more pixels than it has itself
-LEAST_CONTRAST = 1e-3  # standard deviation of an image's values; below there is nothing to see
 LEAST_SIDE = 16  # pixels; smaller images are not shown
 BATCH_PIXELS = 2**18
 ROUNDING = 1e-4  # by which resampling may leave [0, 1]
@@ -46,7 +48,8 @@ def find_magnification(
 
     Args: model, in evaluation mode, from (N, C, H, W) in [0, 1] to logits; images, (C, H, W) each, of any sizes, 10 are
     enough; reference, what the network sees at the scale of its training: `load_model(…)[1]["fingerprint"]` of one
-    that was trained here, `fingerprint(model, batches)` from images of the right scale, or None: the running statistics
+    that was trained here, `seunet.experiment.fingerprint.fingerprint(model, batches)` of
+    images of the right scale, or None: the running statistics
     of its batch norm. factors: octaves; half octaves are tried between them.
     Raises UserError without images, and for a network without fingerprint and without batch norm.
 
@@ -68,16 +71,15 @@ def find_magnification(
             "the network has no batch norm that remembers the scale of its training; give images of the right scale "
             "to compare with (reference, --reference)"
         )
-    probes, alone = [images[i] for i in evenly_spaced(len(images), PROBES)], len(images) == 1
-    probes = [image for image in probes if min(image.shape[-2:]) >= LEAST_SIDE]
+    probes, alone = of_like_size([images[i] for i in evenly_spaced(len(images), PROBES)]), len(images) == 1
     if not probes:
         raise UserError(f"the images are smaller than {LEAST_SIDE} pixels; there is no scale to find")
-    if all(float(image.std()) < LEAST_CONTRAST for image in probes):
+    if not any(map(has_contrast, probes)):
         factors = ()  # nothing is to be seen at any scale
     answers: dict[float, Tensor] = {}
 
     def try_factor(factor: float) -> Trial | None:
-        shown = [resized(image, factor, alone) for image in probes]
+        shown = [resized(image, factor, size_multiple(model), alone) for image in probes]
         if any(min(image.shape[-2:]) < LEAST_SIDE for image in shown):
             return None
         seen, logits = show(model, shown)
@@ -88,6 +90,18 @@ def find_magnification(
     with finest_window_only(model):
         found = search_by_fingerprint(try_factor, factors, known, alone)
     return replace(found, as_it_is=answers.get(1.0))
+
+
+def has_contrast(image: Tensor) -> bool:
+    """Tell whether there is anything to see in an image (C, H, W): a colour alone is nothing."""
+    return float(image.flatten(1).std(1).max()) >= LEAST_CONTRAST
+
+
+def of_like_size(images: Sequence[Tensor]) -> list[Tensor]:
+    """Return the images but for those much smaller than most, which cannot be shown at factors at which others can."""
+    shorter = [min(size_of(image)) for image in images]
+    least = max(LEAST_SIDE, 0.5 * median(shorter))
+    return [image for image, side in zip(images, shorter, strict=True) if side >= least]
 
 
 def trial_of(factor: float, seen: Observation, known: Fingerprint) -> Trial:
@@ -148,9 +162,11 @@ def show(model: nn.Module, shown: Sequence[Tensor]) -> tuple[Observation, Tensor
     return Observation.join(parts), logits
 
 
-def resized(image: Tensor, factor: float, alone: bool = False) -> Tensor:
+def resized(image: Tensor, factor: float, multiple: int = 1, alone: bool = False) -> Tensor:
     """Return an image (C, H, W) at a factor of its own pixels: of one with too many pixels, the middle.
 
+    multiple: the sides are rounded to multiples of this, as `predict_at` does, since a network may take border pixels,
+    with which images are padded, for another scale; at factor 1 they are as they are.
     alone: it is not shown with more pixels than it has, since no other images share the cost.
     """
     height, width = image.shape[-2:]
@@ -159,4 +175,7 @@ def resized(image: Tensor, factor: float, alone: bool = False) -> Tensor:
     rows, columns = math.ceil(height * share), math.ceil(width * share)
     top, left = (height - rows) // 2, (width - columns) // 2
     part = image[:, top : top + rows, left : left + columns]
-    return rescale_image(part[None], (max(1, round(rows * factor)), max(1, round(columns * factor))))[0]
+    if factor == 1:
+        return part
+    sides = nearest_side(rows * factor, multiple), nearest_side(columns * factor, multiple)
+    return rescale_image(part[None], sides)[0]

@@ -69,6 +69,11 @@ def size_multiple(model: nn.Module) -> int:
     return multiple
 
 
+def nearest_side(side: float, multiple: int) -> int:
+    """Return the multiple nearest to a side, and no less than one."""
+    return max(1, int(side / multiple + 0.5)) * multiple
+
+
 def pad(images: Tensor, multiple: int) -> Tensor:
     """Pad images with their border pixels, to the right and below, until their sides are multiples."""
     missing = [-side % multiple for side in images.shape[-2:]]

@@ -234,11 +234,21 @@ def test_large_images_are_not_all_held_in_memory(model: Path, large: Path, monke
     assert len(auto_factor.network_inputs(net, images)) == 2
 
 
-@pytest.mark.parametrize(("size", "said"), [((64, 1), "images smaller than 16 pixels"), ((64, 64), None)])
-def test_references_that_are_too_small_are_refused(model: Path, large: Path, tmp_path: Path, size, said) -> None:
-    Image.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(tmp_path / "small.png")
+@pytest.mark.parametrize(
+    ("size", "contrast", "code", "said"),
+    [
+        ((64, 1), 255, 1, "images smaller than 16 pixels"),
+        ((64, 64), 1, 1, "nothing is to be seen in these images"),
+        ((64, 64), 255, 0, "1 image; a dozen and more tell the scale better"),
+    ],
+)
+def test_references_that_show_no_scale_are_refused(
+    model: Path, large: Path, tmp_path: Path, size, contrast, code, said
+):
+    pixels = np.random.default_rng(0).integers(contrast, size=(*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "small.png")
     result = call("magnification", model, large, "--reference", tmp_path / "small.png", "--output", tmp_path / "out")
-    assert result.exit_code == (1 if said else 0) and (said or "") in result.output
+    assert result.exit_code == code and said in result.output
 
 
 def test_reference_without_a_search_is_refused(model: Path, large: Path, tmp_path: Path) -> None:
@@ -252,3 +262,31 @@ def test_scales_leaves_a_figure_of_somebody_else(model: Path, large: Path, tmp_p
     result = call("scales", model, large / "scene0.png", "--output", tmp_path)
     assert result.exit_code == 1 and "was not drawn by seunet" in result.output
     assert (tmp_path / "magnification.png").read_bytes() == b"mine"
+
+
+def test_a_table_of_somebody_else_is_not_replaced(model: Path, large: Path, tmp_path: Path) -> None:
+    (tmp_path / "factors.csv").write_text("mine\n")
+    result = call("magnification", model, large, "--output", tmp_path, "--overwrite")
+    assert result.exit_code == 1 and "is no such table of ours" in result.output
+    assert (tmp_path / "factors.csv").read_text() == "mine\n"
+
+
+def test_the_factor_of_an_answer_in_a_folder_stays_when_one_of_its_name_comes(model: Path, tmp_path: Path) -> None:
+    written(tmp_path / "first" / "day1", 2, 1), written(tmp_path / "second", 2, 1)
+    for folder in ("first", "second"):
+        call("predict", model, tmp_path / folder, "--at", "auto-each", "--output", tmp_path / "answers")
+    files = [row["file"] for row in rows(tmp_path / "answers" / "magnification.csv")]
+    assert files == [str(tmp_path / "first/day1/scene0.png"), str(tmp_path / "second/scene0.png")]
+    call("predict", model, tmp_path / "first", "--at", "auto-each", "--output", tmp_path / "answers", "--overwrite")
+    assert len(rows(tmp_path / "answers" / "magnification.csv")) == 2
+
+
+def test_magnification_says_what_it_passes_over(model: Path, tmp_path: Path) -> None:
+    (written(tmp_path / "in", 2) / "damaged.png").write_bytes(b"no picture")
+    result = call("magnification", model, tmp_path / "in", "--output", tmp_path / "out")
+    assert result.exit_code == 0 and "passed over: " in result.output and "damaged.png" in result.output
+
+
+def test_a_factor_that_leaves_no_pixel_is_refused(model: Path, large: Path, tmp_path: Path) -> None:
+    result = call("predict", model, large, "--at", "1e-9", "--output", tmp_path)
+    assert result.exit_code == 1 and "less than a pixel at factor 1e-09" in result.output

@@ -11,9 +11,10 @@ from seunet.config import checks as configuration
 from seunet.config import plan
 from seunet.data.rescaling import rescale_image, rescale_logits
 from seunet.experiment import evaluation
-from seunet.experiment.inference import KnownScale, MultiScale, Variant, nearest_side, predict
+from seunet.experiment.inference import KnownScale, MultiScale, Variant, predict
 from seunet.experiment.training import train
 from seunet.models import UNet
+from seunet.models.calling import nearest_side
 from seunet.settings.dataset import Testing, Tile
 from seunet.settings.metric import COUNTS
 from seunet.settings.training import Training

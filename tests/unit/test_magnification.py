@@ -392,3 +392,38 @@ def test_one_factor_for_all_and_one_for_each():
     assert predict(together, x).shape == (6, 3, 128, 128)
     alone = AutoFactorNetwork(model, FactorSearch(per="image"), reference)
     torch.testing.assert_close(predict(alone, x)[:1], predict(alone, x[:1]))
+
+
+def test_the_search_shows_images_at_the_sides_at_which_they_are_answered():
+    """Of 48 pixels, enlarged by half an octave to 68, they would be padded to 96: half of that are streaks."""
+    model, seen = network(), set()
+    model.size_multiple = 32
+    model.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].shape[-2:]))
+    known = fingerprint(model, scenes(1).split(4))
+    seen.clear()
+    find_magnification(model, list(scenes(0.75, 4)), known)
+    assert seen == {(32, 32), (64, 64)}
+
+
+def test_a_small_image_among_others_keeps_no_factor_from_being_tried():
+    model, images = network(), list(scenes(4, 6))
+    known = fingerprint(model, scenes(1).split(4))
+    alone = find_magnification(model, images, known)
+    assert find_magnification(model, [*images, images[0][:, :18]], known) == alone and alone.factor < 0.5
+
+
+def test_images_of_one_colour_say_nothing():
+    model = network()
+    colour = torch.tensor([0.1, 0.5, 0.9])[:, None, None].expand(3, 64, 64)
+    found = find_magnification(model, [colour] * 3, fingerprint(model, scenes(1).split(4)))
+    assert found.factor == 1 and len(found.trials) == 1
+
+
+def test_a_fingerprint_needs_images():
+    with pytest.raises(UserError, match="no images; give at least one batch"):
+        fingerprint(network(), [])
+
+
+def test_the_sentence_does_not_say_that_nothing_stands_out_where_an_enlargement_is_not_believed():
+    found = search(lambda factor: Trial(factor, 0.1 * factor, 0, 0), (0.5, 1, 2), to_enlarge=np.inf)
+    assert found.factor == 1 and str(found) == "shown at their own pixels: ×2 scores higher, but enlarging may not pay"
