@@ -62,8 +62,13 @@ def update_table(output: Path, rows: Mapping[Input, Row | None]) -> None:
 def answer_of(file: Path, output: Path) -> Path:
     """Return the name, without suffix, of the answer to an image: the longest end of its path that is there."""
     parts = file.with_suffix("").parts[file.is_absolute() :]
-    names = [Path(*parts[i:]) for i in range(len(parts))]
-    return next((name for name in names if any((output / name).parent.glob(escape(name.name) + ".*"))), names[-1])
+    names = [Path(*parts[i:]) for i in range(len(parts)) if ".." not in parts[i:]]
+    return next((name for name in names if is_there(output / name, file)), names[-1])
+
+
+def is_there(answer: Path, image: Path) -> bool:
+    """Tell whether there is a file of that name with some suffix, other than the image itself."""
+    return any(file.resolve() != image.resolve() for file in answer.parent.glob(escape(answer.name) + ".*"))
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

@@ -281,6 +281,13 @@ def test_the_factor_of_an_answer_in_a_folder_stays_when_one_of_its_name_comes(mo
     assert len(rows(tmp_path / "answers" / "magnification.csv")) == 2
 
 
+def test_images_below_the_folder_of_their_answers_have_one_row(model: Path, tmp_path: Path) -> None:
+    written(tmp_path / "in", 2, 1)
+    for _ in range(2):
+        call("predict", model, tmp_path / "in", "--at", "auto-each", "--output", tmp_path, "--overwrite")
+    assert len(rows(tmp_path / "magnification.csv")) == 1
+
+
 def test_magnification_says_what_it_passes_over(model: Path, tmp_path: Path) -> None:
     (written(tmp_path / "in", 2) / "damaged.png").write_bytes(b"no picture")
     result = call("magnification", model, tmp_path / "in", "--output", tmp_path / "out")
