@@ -47,10 +47,10 @@ def find_magnification(
     """Return the factor of their own pixels at which a network should be shown images: one for all of them.
 
     Args: model, in evaluation mode, from (N, C, H, W) in [0, 1] to logits; images, (C, H, W) each, of any sizes, 10 are
-    enough; reference, what the network sees at the scale of its training: `load_model(…)[1]["fingerprint"]` of one
-    that was trained here, `seunet.experiment.fingerprint.fingerprint(model, batches)` of
-    images of the right scale, or None: the running statistics
-    of its batch norm. factors: octaves; half octaves are tried between them.
+    enough, and those less than half as large as most do not decide; reference, what the network sees at the scale of
+    its training: `load_model(…)[1]["fingerprint"]` of one that was trained here, of others
+    `seunet.experiment.fingerprint.fingerprint(model, batches)` of images of the right scale, or None: the running
+    statistics of its batch norm. factors: octaves; half octaves are tried between them.
     Raises UserError without images, and for a network without fingerprint and without batch norm.
 
     Example:
