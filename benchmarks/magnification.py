@@ -27,7 +27,7 @@ from seunet.experiment.fingerprint import Fingerprint, fingerprint_of
 from seunet.experiment.magnification import LEAST_SIDE, OCTAVES, PROBES, search_by_fingerprint, trial_of
 from seunet.experiment.metrics import confusion_counts
 from seunet.experiment.observation import Observation, finest_window_only, observe
-from seunet.models.calling import nearest_side, size_multiple
+from seunet.models.calling import sides_at, size_multiple
 from seunet.runtime.tables import write_table
 
 SCALES = (0.35, 0.5, 0.71, 1, 1.41, 2, 4)
@@ -57,7 +57,7 @@ class Looks(dict[float, Observation | None]):
     @torch.no_grad()
     def __missing__(self, factor: float) -> Observation | None:
         """Show the images at a factor."""
-        side = self.side if factor == 1 else nearest_side(self.side * factor, size_multiple(self.model))
+        side, _ = sides_at((self.side, self.side), factor, size_multiple(self.model))
         self[factor] = None
         if side >= LEAST_SIDE and (side <= self.largest or factor == 1):
             parts, counts = [], []

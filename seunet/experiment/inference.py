@@ -14,7 +14,7 @@ from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.magnification import find_magnification
 from seunet.experiment.observation import finest_window_only
 from seunet.experiment.tiling import predict_tiles
-from seunet.models.calling import call_network, check_finite, nearest_side, run_padded, size_multiple
+from seunet.models.calling import call_network, check_finite, run_padded, sides_at, size_multiple
 from seunet.models.external_loading import ExternalSpec
 from seunet.models.prediction import for_prediction
 from seunet.models.streaming import is_large, is_streamable, stream
@@ -176,9 +176,9 @@ def predict_at(
     """
     if factor == 1:
         return predict(model, images, tiling, classes)
-    height, width = (nearest_side(side * factor, size_multiple(model)) for side in images.shape[-2:])
+    sides = sides_at(size_of(images), factor, size_multiple(model))
     step = max(1, int(len(images) / max(1, factor) ** 2))  # as many pixels at once as the images themselves have
-    logits = [predict(model, rescale_image(part, (height, width)), tiling, classes) for part in images.split(step)]
+    logits = [predict(model, rescale_image(part, sides), tiling, classes) for part in images.split(step)]
     return rescale_logits(torch.cat(logits).float(), size_of(images))
 
 

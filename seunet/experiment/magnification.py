@@ -21,7 +21,7 @@ from seunet.data.sampling import evenly_spaced
 from seunet.experiment.factor_search import MARGIN, Magnification, Trial, search
 from seunet.experiment.fingerprint import Fingerprint
 from seunet.experiment.observation import Observation, finest_window_only, observe
-from seunet.models.calling import nearest_side, size_multiple
+from seunet.models.calling import sides_at, size_multiple
 from seunet.ops.interpolation import size_of
 from seunet.runtime.errors import UserError
 
@@ -165,8 +165,8 @@ def show(model: nn.Module, shown: Sequence[Tensor]) -> tuple[Observation, Tensor
 def resized(image: Tensor, factor: float, multiple: int = 1, alone: bool = False) -> Tensor:
     """Return an image (C, H, W) at a factor of its own pixels: of one with too many pixels, the middle.
 
-    multiple: the sides are rounded to multiples of this, as `predict_at` does, since a network may take border pixels,
-    with which images are padded, for another scale; at factor 1 they are as they are.
+    multiple: of the sides, see `sides_at`, as `predict_at` has them: a network may take the border pixels with which
+    other images are padded for another scale.
     alone: it is not shown with more pixels than it has, since no other images share the cost.
     """
     height, width = image.shape[-2:]
@@ -175,7 +175,4 @@ def resized(image: Tensor, factor: float, multiple: int = 1, alone: bool = False
     rows, columns = math.ceil(height * share), math.ceil(width * share)
     top, left = (height - rows) // 2, (width - columns) // 2
     part = image[:, top : top + rows, left : left + columns]
-    if factor == 1:
-        return part
-    sides = nearest_side(rows * factor, multiple), nearest_side(columns * factor, multiple)
-    return rescale_image(part[None], sides)[0]
+    return rescale_image(part[None], sides_at((rows, columns), factor, multiple))[0]

@@ -74,6 +74,13 @@ def nearest_side(side: float, multiple: int) -> int:
     return max(1, int(side / multiple + 0.5)) * multiple
 
 
+def sides_at(size: Sequence[int], factor: float, multiple: int) -> tuple[int, int]:
+    """Return the sides at which an image of a size is shown at a factor: at 1 its own, else the nearest multiples."""
+    if factor == 1:
+        return size[0], size[1]
+    return nearest_side(size[0] * factor, multiple), nearest_side(size[1] * factor, multiple)
+
+
 def pad(images: Tensor, multiple: int) -> Tensor:
     """Pad images with their border pixels, to the right and below, until their sides are multiples."""
     missing = [-side % multiple for side in images.shape[-2:]]
