@@ -25,6 +25,8 @@ from seunet.ops.fused import Ordered, fused_convolution
 from seunet.ops.interpolation import add_upsampled
 from seunet.ops.lattice import continued
 
+CLASSIFIED_ROWS = 64  # of a map at a time: see `Float32Classifier`
+
 
 def can_be_folded(model: nn.Module) -> bool:
     """Tell whether a network is one of ours with our parts; a subclass, or a swapped part, computes in its own way."""
@@ -160,7 +162,7 @@ class FoldedFusion(nn.Module):
         of = self.fuse
         y = fused_convolution(skip, of.weight[:, of.split :], of.bias, False, self.of_skip)
         coarse = fused_convolution(x, of.weight[:, : of.split], None, False, self.of_coarse)
-        return F.relu_(add_upsampled(y, coarse, of.factor, of.mode))
+        return add_upsampled(y, coarse, of.factor, of.mode, positive=True)
 
 
 class Cast(ScaleLayer):
@@ -182,9 +184,12 @@ class Cast(ScaleLayer):
 class Float32Classifier(nn.Conv2d):
     """The classifier of a network whose maps have another type: its logits are float32."""
 
+    ordered: Ordered
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, F, H, W) → logits (N, classes, H, W)."""
-        return super().forward(x.float())
+        """(N, F, H, W) → logits (N, classes, H, W), a few rows at a time, whose float32 copy stays in the cache."""
+        parts = (rows.float() for rows in x.split(CLASSIFIED_ROWS, 2))
+        return torch.cat([fused_convolution(x, self.weight, self.bias, False, self.ordered) for x in parts], 2)
 
 
 @torch.no_grad()
@@ -202,7 +207,7 @@ def lowered(model: Any, dtype: torch.dtype) -> nn.Module:
         if id(value) not in kept:
             value.data = (rounded(value, dtype) if value.dim() >= 4 else value.data).to(dtype)
     setattr(holder, name, nn.Sequential(first, Cast(dtype), *others))
-    model.classifier.__class__ = Float32Classifier
+    model.classifier.__class__, model.classifier.ordered = Float32Classifier, Ordered()
     return model
 
 

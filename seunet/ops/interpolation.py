@@ -77,17 +77,19 @@ def size_of(x: Tensor) -> tuple[int, int]:
 
 
 @Operator
-def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
-    """Return y + upsample(x), cut to the size of y, (N, C, H, W). Without gradients, y may be overwritten."""
-    return y + upsample(x, factor, mode, size_of(y))
+def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str, positive: bool = False) -> Tensor:
+    """Return y + upsample(x), cut to the size of y, (N, C, H, W), or its positive part; y may be overwritten."""
+    y = y + upsample(x, factor, mode, size_of(y))
+    return F.relu_(y) if positive else y
 
 
 @add_upsampled.compiled
-def add_upsampled_compiled(y: Tensor, x: Tensor, factor: int, mode: str) -> Tensor:
-    """Interpolate and add in one pass."""
+def add_upsampled_compiled(y: Tensor, x: Tensor, factor: int, mode: str, positive: bool = False) -> Tensor:
+    """Interpolate and add in one pass, and without gradients the ReLU."""
     if not torch.is_grad_enabled():
-        return add_compiled(y, x.to(y.dtype), factor, mode, y)
-    return AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
+        return add_compiled(y, x.to(y.dtype), factor, mode, y, positive)
+    y = AddUpsampled.apply(y, x.to(y.dtype), factor, mode)
+    return F.relu_(y) if positive else y
 
 
 @Operator
@@ -132,12 +134,12 @@ def largest_compiled(maps: Sequence[Tensor], factors: Sequence[int], keep: Tenso
     return Largest.apply(tuple(factors), keep, *maps)
 
 
-def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor) -> Tensor:
-    """Write y + upsample(x) to `out`, which may be y; return the map that was written."""
+def add_compiled(y: Tensor, x: Tensor, factor: int, mode: str, out: Tensor, positive: bool = False) -> Tensor:
+    """Write y + upsample(x), or its positive part, to `out`, which may be y; return the map that was written."""
     x, source = native.channels_last(x), native.channels_last(y)
     out = source if out is y else native.channels_last(out)
     tables = tables_of([(x.shape, factor)], y.shape, mode)
-    sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1])
+    sizes = (y.shape[0], *x.shape[2:], *y.shape[2:], y.shape[1], int(positive))
     native.call(native.name_of("interpolate_add", y), x, source, out, *tables[:3], *sizes)
     return out
 

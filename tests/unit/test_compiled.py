@@ -150,6 +150,11 @@ def test_batch_norm_far_from_zero() -> None:
 def test_adding_an_upsampled_map(monkeypatch: pytest.MonkeyPatch, factor: int, mode: str, cut: int) -> None:
     (x,), (y,) = maps_of([(5, 4)]), maps_of([(5 * factor - cut, 4 * factor - cut)], seed=1)
     both(monkeypatch, lambda: [add_upsampled(y, x, factor, mode)], [x, y])
+    both(monkeypatch, lambda: [add_upsampled(y, -x, factor, mode, positive=True)], [x, y])
+    trained = add_upsampled(y, -x, factor, mode, positive=True)
+    with torch.no_grad():
+        predicted = add_upsampled(y.clone(), -x, factor, mode, positive=True)
+    assert (predicted == 0).any() and torch.equal(predicted, trained)
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)

@@ -20,11 +20,12 @@ void blend_rows(const T* x, Axis y, int64_t row, int64_t length, float* out) {
     }
 }
 
-// z = y + up(x), x (images, h, w, channels), y and z (images, height, width, channels)
+// z = y + up(x), or its positive part; x (images, h, w, channels), y and z (images, height, width, channels)
 template <typename T>
 void add(const T* x, const T* y, T* z, const int32_t* const* firsts, const int32_t* const* seconds,
          const float* const* weights, int64_t images, int64_t h, int64_t w, int64_t height, int64_t width, int64_t channels,
-         int64_t threads) {
+         int64_t positive, int64_t threads) {
+    const float floor = positive ? 0.f : -INFINITY;
     const Axis rows{firsts[0], seconds[0], weights[0]}, columns{firsts[1], seconds[1], weights[1]};
 #pragma omp parallel num_threads(threads)
     {
@@ -39,8 +40,8 @@ void add(const T* x, const T* y, T* z, const int32_t* const* firsts, const int32
                 const float weight = columns.weight[j];
                 over_channels(channels, [&](int64_t c, auto constant) {
                     for (int i = 0; i < decltype(constant)::value; ++i) {
-                        const float value = p[c + i] + weight * (q[c + i] - p[c + i]);
-                        store(z + place + c + i, load(y + place + c + i) + value);
+                        const float value = p[c + i] + weight * (q[c + i] - p[c + i]) + load(y + place + c + i);
+                        store(z + place + c + i, value < floor ? floor : value);  // NaN stays
                     }
                 });
             }
