@@ -80,6 +80,7 @@ def test_mixed_types_are_those_of_autocast(border: str) -> None:
     kernel = torch.randn(8, 16, 3, 3).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         outputs = dilated_correlation(maps, kernel, None, 1, [1, 2], border)
+        assert continued(maps[1], 1, 1).dtype == torch.bfloat16
     assert all(y.dtype == torch.bfloat16 for y in outputs)
     (grad,) = torch.autograd.grad(sum(y.float().square().mean() for y in outputs), kernel)
     assert grad.dtype == torch.float32 and grad.isfinite().all()
