@@ -116,8 +116,9 @@ def test_shipped_configurations_are_good(file):
     if file.name == "networks.yaml":
         for package in ("monai", "dynamic_network_architectures", "segmentation_models_pytorch"):
             pytest.importorskip(package, reason="a package of envs/networks.yaml")
-    base, demo = ROOT / "config" / "config.yaml", ROOT / "config" / "demo.yaml"
-    below = [base, demo] if file.name.startswith("demo-") else [base]
+    over_evidence = file.name in ("networks.yaml", "evidence-earlier.yaml")
+    below = ["demo"] if file.name.startswith("demo-") else ["laptop", "evidence"] if over_evidence else []
+    below = [ROOT / "config" / f"{name}.yaml" for name in ("config", *below)]
     config = load(*dict.fromkeys([*below, file]))
     config = configuration.check(config)
     assert plan.all_runs(config)
