@@ -18,7 +18,7 @@ BEFORE = "d7d60f8"  # the commit to compare with
 IMAGES, SIDE, CLASSES = 100, 512, 3
 OPTIONS = {"width": 16, "depth": 4}
 START = "from seunet.cli import app; app()"
-ROUNDS = 2
+ROUNDS = 4
 
 
 def rows() -> list[Row]:
