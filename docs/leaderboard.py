@@ -103,21 +103,24 @@ def table(scores: pd.DataFrame, cost: pd.DataFrame) -> Iterator[str]:
         yield f"| {label[name]} | {size} | {' | '.join(cells)} | {seeds[name]} |"
 
 
-def family(name: str) -> str | None:
-    """Return the panel of a network."""
-    return next((prefix for prefix in FAMILIES if name.startswith(prefix) and name not in OURS), None)
+def families(present: set[str]) -> dict[str, list[str]]:
+    """Return the networks of each row of panels, by its title."""
+    found = {"Ours": [name for name in OURS if name != REFERENCE]}
+    for prefix, title in FAMILIES.items():
+        found[title] = [name for name in networks() if name.startswith(prefix) and name not in OURS]
+    found[FAMILIES["unet-"]].append("unet")
+    members = {title: [name for name in names if name in present] for title, names in found.items()}
+    return {title: names for title, names in members.items() if names}
 
 
 def draw(scores: pd.DataFrame, path: Path) -> None:
     """Draw IoU against scale: a row of panels for each family, a column for each data set."""
-    label, present = dict(zip(scores["model"], scores["label"], strict=True)), set(scores["model"])
-    families = {prefix: title for prefix, title in FAMILIES.items() if any(family(name) == prefix for name in present)}
+    label = dict(zip(scores["model"], scores["label"], strict=True))
+    panels = families(set(scores["model"]))
     with matplotlib.rc_context(style.RC):
-        figure = style.new_figure(style.PAGE, 1.75 * len(families))
-        grid = figure.subplots(len(families), len(TITLES), sharex="col", sharey=True)
-        for line, (prefix, title) in zip(grid, families.items(), strict=True):
-            members = [name for name in networks() if family(name) == prefix and name in present]
-            members += ["unet"] * (prefix == "unet-")
+        figure = style.new_figure(style.PAGE, 1.75 * len(panels))
+        grid = figure.subplots(len(panels), len(TITLES), sharex="col", sharey=True)
+        for line, (title, members) in zip(grid, panels.items(), strict=True):
             colours = dict(zip(members, style.PALETTE, strict=False))
             for axes, dataset in zip(line, TITLES, strict=True):
                 rows = scores[scores["dataset"] == dataset]
