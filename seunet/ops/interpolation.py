@@ -223,16 +223,17 @@ def tables_of(maps: Sequence[tuple[torch.Size, int]], size: torch.Size, mode: st
 def axis_of(small: int, large: int, factor: int, mode: str) -> tuple[Tensor, ...]:
     """Return five tables: how an axis of `large` output pixels is interpolated from `small` input pixels.
 
-    For each output: the input before it, the input after it (int32), and the weight of the input after it (float32).
+    For each output: the input before it, the input after it (the same where that has no weight: it may be NaN), both
+    int32, and the weight of the input after it (float32).
     For each input: the first output that reads it, and one more than the last output that reads it (int32).
     """
     place = torch.arange(large, dtype=torch.float64)
     place = {"nearest": place // factor, "aligned": place / factor, "half_pixel": (place + 0.5) / factor - 0.5}[mode]
     place = place.clamp(0, small - 1)
     first = place.floor()
-    second = (first + 1).clamp(max=small - 1)
+    second = torch.where(place > first, first + 1, first)
     pixels = torch.arange(small)[:, None]
-    read = (first == pixels) | ((second == pixels) & (place > first))
+    read = (first == pixels) | (second == pixels)
     begin, end = read.int().argmax(1), large - read.flip(1).int().argmax(1)
     end = torch.where(read.any(1), end, begin)
     return first.int(), second.int(), (place - first).float(), begin.int(), end.int()

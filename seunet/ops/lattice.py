@@ -34,7 +34,7 @@ class Replicated(torch.autograd.Function):
     def forward(ctx, x, pads):
         """(N, C, H, W) → the larger map."""
         ctx.pads, ctx.inside = pads, (slice(pads[2], pads[2] + x.shape[2]), slice(pads[0], pads[0] + x.shape[3]))
-        with torch.autocast(x.device.type, enabled=False):  # on a CPU it would pad in float32
+        with torch.autocast("cpu", enabled=False):  # which would pad in float32
             return F.pad(x, pads, mode="replicate")
 
     @staticmethod

@@ -157,6 +157,13 @@ def test_adding_an_upsampled_map(monkeypatch: pytest.MonkeyPatch, factor: int, m
     assert (predicted == 0).any() and torch.equal(predicted, trained)
 
 
+def test_nan_reaches_the_pixels_that_read_it_alone() -> None:
+    (x,), (y,) = maps_of([(5, 4)]), maps_of([(10, 8)], seed=1)
+    x.data[:, :, 2, 1] = float("nan")
+    found = add_upsampled(y, x, 2, "nearest").isnan()
+    assert found[:, :, 4:6, 2:4].all() and found[0, 0].sum() == 4
+
+
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_largest_over_scales(monkeypatch: pytest.MonkeyPatch, sizes: list) -> None:
     maps = maps_of(sizes)
