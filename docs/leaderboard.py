@@ -1,6 +1,7 @@
 """Write the tables and the figure of docs/leaderboard.md from docs/scores/networks*.csv: python docs/leaderboard.py.
 
-python docs/leaderboard.py RESULTS first adds the scores of a run of config/networks.yaml.
+python docs/leaderboard.py RESULTS first adds the scores of a run of config/networks.yaml; the rows of other
+networks it prints.
 python docs/leaderboard.py --cost measures parameters, products and seconds anew; it needs envs/networks.yaml.
 """
 
@@ -21,7 +22,7 @@ from seunet.config.plan import network_options
 from seunet.models import build_model
 from seunet.report.figures import style
 from seunet.report.figures.axes import draw_band, mark_training, scale_axis
-from seunet.report.leaderboard import AT, cells_of, row
+from seunet.report.leaderboard import AT, HEADER, cells_of, line, row
 from seunet.report.sentences import KEPT
 from seunet.report.tables import with_true_scale
 from seunet.runtime.tables import read_table, write_table
@@ -51,9 +52,18 @@ def add(results: Path) -> None:
     """Add the scores of a run."""
     new = read_table(results / "tables" / "scores.csv")
     shown = [run for name in networks() for run in (name, twin(name))]
-    new = new[new["model"].isin(shown) & new["dataset"].isin(TITLES)]
+    new = new[new["dataset"].isin(TITLES)]
+    print_rows(new[~new["model"].isin(shown)])
+    new = new[new["model"].isin(shown)]
     key = ["dataset", "model", "seed", "scale"]
     write_table(joined(read_table(SCORES), new, key) if SCORES.exists() else new, SCORES)
+
+
+def print_rows(scores: pd.DataFrame) -> None:
+    """Print the row of each network that is not of the page, as `seunet measure` does."""
+    means = scores.groupby(["dataset", "model", "label", "scale", "height", "width"], as_index=False)["iou"].mean()
+    for (dataset, label), part in means.assign(seed=0).groupby(["dataset", "label"]):
+        print(f"{dataset}:", HEADER, line(label, row(part)), sep="\n")
 
 
 def measure_cost() -> None:
@@ -120,9 +130,9 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
     with matplotlib.rc_context(style.RC):
         figure = style.new_figure(style.PAGE, 1.75 * len(panels))
         grid = figure.subplots(len(panels), len(TITLES), sharex="col", sharey=True)
-        for line, (title, members) in zip(grid, panels.items(), strict=True):
+        for strip, (title, members) in zip(grid, panels.items(), strict=True):
             colours = dict(zip(members, style.PALETTE, strict=False))
-            for axes, dataset in zip(line, TITLES, strict=True):
+            for axes, dataset in zip(strip, TITLES, strict=True):
                 rows = scores[scores["dataset"] == dataset]
                 for name in (REFERENCE, *members):
                     looks = {"color": colours.get(name, style.GREY), "label": label[name]}
@@ -133,8 +143,8 @@ def draw(scores: pd.DataFrame, path: Path) -> None:
                 mark_training(axes)
                 scale_axis(axes, rows["true_scale"])
                 axes.set_ylim(0, 1)
-            line[0].set_ylabel(title)
-            line[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6, frameon=False)
+            strip[0].set_ylabel(title)
+            strip[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6, frameon=False)
         for axes, title in zip(grid[0], TITLES.values(), strict=True):
             axes.set_title(title, loc="left", fontsize=7)
         grid[-1, 1].set_xlabel("Scale of the test images. Solid: as it is; dashed: one factor for all")

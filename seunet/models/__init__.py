@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from seunet.models.checks import check_positive
 from seunet.models.seunet import SEUNet
 from seunet.models.sresnet import SResNet
 from seunet.models.unet import UNet
@@ -138,11 +139,13 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
     arguments = channel_arguments(factory, in_channels, num_classes, options) | accepted_options(factory, options)
     if factory in ARCHITECTURES.values():
         return factory(**arguments)
-    declared = SIZE_MULTIPLE not in inspect.signature(factory).parameters and arguments.pop(SIZE_MULTIPLE, None)
+    takes_multiple = SIZE_MULTIPLE in inspect.signature(factory).parameters
+    multiple = 1 if takes_multiple else arguments.pop(SIZE_MULTIPLE, 1)
+    check_positive(**{SIZE_MULTIPLE: multiple})
     try:
         network = factory(**arguments)
-        if declared:
-            network.size_multiple = declared
+        if multiple > 1:
+            network.size_multiple = multiple
     except (Exception, SystemExit) as error:  # as above
         reason = " ".join(str(error).split())
         raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {reason}") from error

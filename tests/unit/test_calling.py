@@ -329,3 +329,6 @@ def test_the_size_multiple_of_a_network_of_other_people_is_an_option(tmp_path, m
     with pytest.raises(UserError, match="set its size_multiple to 8"):
         call_network(build_model("even_network:Net", 3, 2), images)
     assert call_network(build_model("even_network:Net", 3, 2, size_multiple=8), images).shape == (1, 2, 5, 12)
+    for bad in (0, 2.5, "many", True):
+        with pytest.raises(UserError, match=f"size_multiple: expected a whole number from 1 on, got {bad!r}"):
+            build_model("even_network:Net", 3, 2, size_multiple=bad)
