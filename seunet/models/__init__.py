@@ -145,7 +145,7 @@ def build_model(architecture: str, in_channels: int, num_classes: int, **options
     try:
         network = factory(**arguments)
         if multiple > 1:
-            network.size_multiple = multiple
+            network.size_multiple = multiple  # type: ignore[assignment]  # torch knows tensors and modules alone
     except (Exception, SystemExit) as error:  # as above
         reason = " ".join(str(error).split())
         raise UserError(f"architecture: {architecture!r} cannot be built: {type(error).__name__}: {reason}") from error
