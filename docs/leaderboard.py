@@ -61,9 +61,14 @@ def add(results: Path) -> None:
 
 def print_rows(scores: pd.DataFrame) -> None:
     """Print the row of each network that is not of the page, as `seunet measure` does."""
-    means = scores.groupby(["dataset", "model", "label", "scale", "height", "width"], as_index=False)["iou"].mean()
-    for (dataset, label), part in means.assign(seed=0).groupby(["dataset", "label"]):
+    for (dataset, label), part in over_seeds(scores).groupby(["dataset", "label"]):
         print(f"{dataset}:", HEADER, line(label, row(part)), sep="\n")
+
+
+def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of all networks, as of one seed: the mean over seeds."""
+    keys = ["dataset", "model", "label", "scale", "height", "width"]
+    return scores.groupby(keys, as_index=False)["iou"].mean().assign(seed=0)
 
 
 def measure_cost() -> None:
@@ -102,8 +107,7 @@ def table(scores: pd.DataFrame, cost: pd.DataFrame) -> Iterator[str]:
     found = f"one factor: ×½ | ×4 | beyond | keeps {KEPT:.0%}"
     yield f"| network | parameters | GFLOP | s | {' | '.join(AT)} | beyond | keeps {KEPT:.0%} | {found} | seeds |"
     yield "|---" * (len(AT) + 11) + "|"
-    means = scores.groupby(["dataset", "model", "scale", "height", "width"], as_index=False)["iou"].mean()
-    rows = {name: row(part.assign(seed=0)) for name, part in means.groupby("model")}
+    rows = {name: row(part) for name, part in over_seeds(scores).groupby("model")}
     seeds, label = scores.groupby("model")["seed"].nunique(), dict(zip(scores["model"], scores["label"], strict=True))
     spent = cost.set_index("model")
     for name in sorted((name for name in networks() if name in rows), key=lambda name: -rows[name]["beyond"]):

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seunet.models.checks import check_positive
 from seunet.models.input_form import SIDES_TO_TRY, fixed_sides
 from seunet.runtime.errors import UserError, is_out_of_memory
 
@@ -63,9 +64,8 @@ def run_padded(run: Callable[[Tensor], Tensor], images: Tensor, multiple: int, c
 
 def size_multiple(model: nn.Module) -> int:
     """Return the number that the sides of an image must be multiples of, as the network declares it; 1 by default."""
-    multiple = getattr(model, "size_multiple", 1)
-    if not isinstance(multiple, int) or isinstance(multiple, bool) or multiple < 1:
-        raise UserError(f"{title(model)}.size_multiple: expected a whole number from 1 on, got {multiple!r}")
+    multiple: int = getattr(model, "size_multiple", 1)
+    check_positive(**{f"{title(model)}.size_multiple": multiple})
     return multiple
 
 

@@ -78,7 +78,10 @@ def size_of(x: Tensor) -> tuple[int, int]:
 
 @Operator
 def add_upsampled(y: Tensor, x: Tensor, factor: int, mode: str, positive: bool = False) -> Tensor:
-    """Return y + upsample(x), cut to the size of y, (N, C, H, W), or its positive part; y may be overwritten."""
+    """Return y + upsample(x), cut to the size of y, (N, C, H, W), or its positive part.
+
+    Without gradients, y may be overwritten.
+    """
     y = y + upsample(x, factor, mode, size_of(y))
     return F.relu_(y) if positive else y
 

@@ -32,6 +32,17 @@ def test_every_network_with_scores_is_one_of_the_configuration():
     assert set(leaderboard.networks()) == set(cost["model"]) and set(scores["model"]) <= named
 
 
+def test_the_row_of_a_network_that_is_not_of_the_page_is_printed(capsys):
+    """As the page's own line of the same scores, the mean over seeds."""
+    scores = read_table(leaderboard.SCORES)
+    mine = scores[(scores["dataset"] == "hela") & (scores["model"] == "unet")].assign(model="mine", label="Mine")
+    leaderboard.print_rows(mine)
+    title, _, printed = capsys.readouterr().out.splitlines()
+    hela = TEXT.split("<!-- networks on hela -->")[1]
+    cells = re.search(r"\| U-Net \|(?:[^|]+\|){3}((?:[^|]+\|){6})", hela)
+    assert title == "hela:" and printed == f"| Mine |{cells[1]}"
+
+
 @pytest.mark.parametrize("part", ["blur_pooling", "instance_norm"])
 def test_a_swapped_part_changes_the_answers_alone(part, monkeypatch):
     monkeypatch.chdir(ROOT)
